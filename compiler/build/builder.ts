@@ -1,0 +1,162 @@
+/**
+ * Builds graphs: every node is typed by its operator's rule, equal pure nodes are one, trivial ones vanish.
+ * Invariant: ids grow with each new node and inputs precede their users; `finish` drops what nothing needs.
+ */
+import type { Attributes, BinaryOp, OpName } from "../ir/attributes.ts";
+import { boundsOf } from "../ir/dim-bounds.ts";
+import { type Dim, formatDim, modulo, sameDim, sub } from "../ir/dim.ts";
+import type { Graph, GraphNode, GraphUpdate, NamedValue, NodeFor, Value } from "../ir/graph.ts";
+import { invariant } from "../ir/invariant.ts";
+import { printAttribute, printType, printValue } from "../ir/print-graph.ts";
+import type { TensorType } from "../ir/type.ts";
+import { verifyGraph } from "../ir/verify-graph.ts";
+import type { Emitter, TypeContext, TypeRelation } from "../operators/operator.ts";
+import { operatorOf } from "../operators/table.ts";
+import { foldNode } from "./fold.ts";
+import { liveGraph } from "./live.ts";
+
+/** An Emitter over a growing graph. */
+export interface GraphBuilder extends Emitter {
+  /** Id of the free batch symbol, if the batch is free. */
+  readonly batch: string | undefined;
+  /** How many nodes there are; ids are below it. */
+  count(): number;
+  node(id: number): GraphNode;
+  /** Runs `body`; nodes it adds carry `path`. */
+  withPath<T>(path: string, body: () => T): T;
+  /** Repeats a scalar (shape []), or size-1 axes of a tensor of equal rank, to a shape. */
+  broadcastTo(value: Value, shape: readonly Dim[]): Value;
+  /** `binary` with operands brought to one shape: scalars, and size-1 axes at equal rank, are repeated. */
+  emitBinary(op: BinaryOp, left: Value, right: Value): Value;
+  /** The graph of what outputs and updates need, plus all inputs, parameters and states; verified. */
+  finish(outputs: readonly NamedValue[], updates: readonly GraphUpdate[]): Graph;
+}
+
+/** An empty builder; `batch` is the id of the batch symbol that sizes may hold. */
+export function createGraphBuilder(batch: string | undefined): GraphBuilder {
+  return new Builder(batch);
+}
+
+class Builder implements GraphBuilder {
+  readonly batch: string | undefined;
+  readonly #nodes: GraphNode[] = [];
+  readonly #known = new Map<string, number>();
+  readonly #names = new Set<string>();
+  #path = "";
+
+  constructor(batch: string | undefined) {
+    this.batch = batch;
+  }
+
+  count(): number {
+    return this.#nodes.length;
+  }
+
+  node(id: number): GraphNode {
+    const node = this.#nodes[id];
+    invariant(node !== undefined, `there is no node ${id}`);
+    return node;
+  }
+
+  typeOf(value: Value): TensorType {
+    const type = this.node(value.node).types[value.output];
+    invariant(type !== undefined, `node ${value.node} has no output ${value.output}`);
+    return type;
+  }
+
+  withPath<T>(path: string, body: () => T): T {
+    const before = this.#path;
+    this.#path = path;
+    try {
+      return body();
+    } finally {
+      this.#path = before;
+    }
+  }
+
+  emit<K extends OpName>(op: K, inputs: readonly Value[], attributes: Attributes[K]): Value {
+    const [value] = this.emitAll(op, inputs, attributes);
+    invariant(value !== undefined, `${op} has no output`);
+    return value;
+  }
+
+  emitAll<K extends OpName>(op: K, inputs: readonly Value[], attributes: Attributes[K]): readonly Value[] {
+    const types = this.#typesOf(op, inputs, attributes);
+    const key = `${op}(${inputs.map(printValue).join(",")})${printAttribute(attributes)}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return types.map((_, output) => ({ node: known, output }));
+    const folded = foldNode(this, { id: -1, op, inputs, attributes, types, path: this.#path } as NodeFor<K> as GraphNode);
+    if (folded !== undefined) return [folded];
+    const id = this.#nodes.length;
+    const node = { id, op, attributes, inputs, types, path: this.#path } as NodeFor<K> as GraphNode;
+    this.#claimName(node);
+    this.#nodes.push(node);
+    this.#known.set(key, id);
+    return types.map((_, output) => ({ node: id, output }));
+  }
+
+  broadcastTo(value: Value, shape: readonly Dim[]): Value {
+    const own = this.typeOf(value).shape;
+    invariant(own.length === 0 || own.length === shape.length, `${own.length} axes cannot be repeated to ${shape.length}`);
+    return this.emit("broadcast", [value], { shape, axes: own.map((_, axis) => axis) });
+  }
+
+  emitBinary(op: BinaryOp, left: Value, right: Value): Value {
+    const [a, b] = [this.typeOf(left).shape, this.typeOf(right).shape];
+    const shape = a.length >= b.length ? a.map((size, axis) => (size === 1 ? (b[axis] ?? 1) : size)) : b;
+    return this.emit("binary", [this.broadcastTo(left, shape), this.broadcastTo(right, shape)], { op });
+  }
+
+  finish(outputs: readonly NamedValue[], updates: readonly GraphUpdate[]): Graph {
+    return verifyGraph(liveGraph({ nodes: this.#nodes, outputs, updates, batch: this.batch }));
+  }
+
+  #typesOf<K extends OpName>(op: K, inputs: readonly Value[], attributes: Attributes[K]): readonly TensorType[] {
+    const given = inputs.map((input) => this.typeOf(input));
+    const describe = (): string => `${op}(${given.map(printType).join(", ")}) ${printAttribute(attributes)} at "${this.#path}"`;
+    const types = operatorOf(op).type(certain(describe), given, attributes);
+    invariant(types !== undefined, `${describe()} has no type`);
+    return types;
+  }
+
+  /** Equal sources were already shared, so that a second source of one name contradicts the first. */
+  #claimName(node: GraphNode): void {
+    if (node.op !== "input" && node.op !== "scalar" && node.op !== "parameter" && node.op !== "state") return;
+    const kept = node.op === "parameter" || node.op === "state";
+    const name = `${kept ? "tensor" : node.op} ${node.attributes.name}`;
+    invariant(!this.#names.has(name), `two different sources are named ${node.attributes.name}`);
+    this.#names.add(name);
+  }
+}
+
+/** A type context for sizes known to be right: whatever does not evidently hold is a compiler bug. */
+function certain(describe: () => string): TypeContext {
+  return {
+    require(relation, what) {
+      invariant(holds(relation), `${describe()}: ${what}: ${relationText(relation)} does not hold`);
+    },
+    fail(problem) {
+      invariant(false, `${describe()}: ${problem.message}`);
+    },
+  };
+}
+
+function holds(relation: TypeRelation): boolean {
+  switch (relation.op) {
+    case "==":
+      return sameDim(relation.left, relation.right);
+    case ">=":
+      return boundsOf(sub(relation.left, relation.right)).low >= 0;
+    case "<=":
+      return boundsOf(sub(relation.right, relation.left)).low >= 0;
+    case "divides":
+      return modulo(relation.dividend, relation.divisor) === 0;
+    default:
+      return relation satisfies never;
+  }
+}
+
+function relationText(relation: TypeRelation): string {
+  if (relation.op === "divides") return `${formatDim(relation.divisor)} divides ${formatDim(relation.dividend)}`;
+  return `${formatDim(relation.left)} ${relation.op} ${formatDim(relation.right)}`;
+}

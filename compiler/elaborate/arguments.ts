@@ -1,0 +1,177 @@
+/**
+ * Matching given arguments with declared parameters, and coercing values to parameter types.
+ * Invariant: a mismatch is reported once and yields poison.
+ */
+import type { Argument, Parameter, ParameterType } from "../../grammar/ast.ts";
+import type { Span } from "../../grammar/source.ts";
+import { constantOf } from "../ir/dim.ts";
+import { evaluate } from "./expressions.ts";
+import { demand, type Frame, report, type Session } from "./context.ts";
+import * as problems from "./problems.ts";
+import type { Scope } from "./scope.ts";
+import { type GivenArgument, POISON, type Value } from "./values.ts";
+
+/** Evaluates written arguments in order. */
+export function evaluateArguments(frame: Frame, scope: Scope, written: readonly Argument[]): GivenArgument[] {
+  return written.map((argument) => ({
+    name: argument.name?.text,
+    nameSpan: argument.name?.span,
+    value: evaluate(frame, scope, argument.value),
+    span: argument.value.span,
+  }));
+}
+
+export interface Wanted {
+  readonly name: string;
+  readonly span?: Span;
+  /** For messages: "a dim", "a list of dims". */
+  readonly wanted: string;
+}
+
+/** Positional arguments fill parameters in order, named ones by name; reports the rest. Missing ones are left out. */
+export function matchArguments(
+  session: Session,
+  callee: string,
+  parameters: readonly Wanted[],
+  given: readonly GivenArgument[],
+  declared: Span | undefined,
+): Map<string, GivenArgument> {
+  const matched = new Map<string, GivenArgument>();
+  const known = parameters.map((parameter) => parameter.name);
+  let position = 0;
+  for (const argument of given) {
+    const name = argument.name ?? known[position++];
+    if (name === undefined) report(session, problems.surplusArgument(callee, parameters.length, argument.span));
+    else if (!known.includes(name)) report(session, problems.unknownArgument(callee, name, argument.nameSpan ?? argument.span, known, declared));
+    else if (matched.has(name)) report(session, problems.repeatedArgument(callee, name, argument.span));
+    else matched.set(name, argument);
+  }
+  return matched;
+}
+
+export function typeText(type: ParameterType): string {
+  switch (type.kind) {
+    case "ScalarType":
+      return {
+        dim: "a dim (a positive integer)",
+        int: "an integer",
+        real: "a real number",
+        prob: "a probability between 0 and 1",
+        bool: "true or false",
+        init: "an initialiser",
+        block: "a block",
+        string: "a string",
+      }[type.name];
+    case "ListType":
+      return `a list (each element ${typeText(type.element)})`;
+    case "TupleType":
+      return `a tuple of ${type.elements.length}`;
+    default:
+      return type satisfies never;
+  }
+}
+
+/** The value as the type wants it, or undefined if it does not fit. */
+export function coerce(value: Value, type: ParameterType): Value | undefined {
+  if (value.kind === "poison") return value;
+  switch (type.kind) {
+    case "ListType": {
+      if (value.kind !== "list" && value.kind !== "tuple") return undefined;
+      const elements = value.elements.map((element) => coerce(element, type.element));
+      return elements.every((element) => element !== undefined) ? { kind: "list", elements } : undefined;
+    }
+    case "TupleType": {
+      if (value.kind !== "tuple" && value.kind !== "list") return undefined;
+      if (value.elements.length !== type.elements.length) return undefined;
+      const elements = value.elements.map((element, i) => {
+        const elementType = type.elements[i];
+        return elementType === undefined ? undefined : coerce(element, elementType);
+      });
+      return elements.every((element) => element !== undefined) ? { kind: "tuple", elements } : undefined;
+    }
+    case "ScalarType":
+      return coerceScalar(value, type.name);
+    default:
+      return type satisfies never;
+  }
+}
+
+function coerceScalar(value: Value, type: Extract<ParameterType, { kind: "ScalarType" }>["name"]): Value | undefined {
+  switch (type) {
+    case "dim":
+      if (value.kind !== "dim") return undefined;
+      return (constantOf(value.dim) ?? 1) >= 1 ? value : undefined;
+    case "int":
+      return value.kind === "dim" ? value : undefined;
+    case "real":
+      return asReal(value);
+    case "prob": {
+      const real = asReal(value);
+      if (real?.kind !== "real") return undefined;
+      return Number.isNaN(real.value) || (real.value >= 0 && real.value <= 1) ? real : undefined;
+    }
+    case "bool":
+      return value.kind === "bool" ? value : undefined;
+    case "init":
+      if (value.kind === "init") return value;
+      return asReal(value) === undefined ? undefined : { kind: "init", name: "constant", given: [positional(value)] };
+    case "block":
+      return value.kind === "block" || value.kind === "primitive" ? value : undefined;
+    case "string":
+      return value.kind === "string" ? value : undefined;
+    default:
+      return type satisfies never;
+  }
+}
+
+function positional(value: Value): GivenArgument {
+  return { name: undefined, value, span: NOWHERE, nameSpan: undefined };
+}
+
+const NOWHERE: Span = { source: { path: "", text: "" }, start: 0, end: 0 };
+
+/** Integers count as reals; a size that is not known is NaN. */
+export function asReal(value: Value): Value | undefined {
+  if (value.kind === "real") return value;
+  if (value.kind === "dim") return { kind: "real", value: constantOf(value.dim) ?? Number.NaN };
+  return undefined;
+}
+
+/** Values of a block's parameters from what a use gives; defaults are evaluated by `defaultOf` in declaration order. */
+export function bindParameters(
+  frame: Frame,
+  callee: string,
+  parameters: readonly Parameter[],
+  given: readonly GivenArgument[],
+  useSpan: Span,
+  declared: Span,
+  bind: (parameter: Parameter, value: Value, span: Span) => void,
+  defaultOf: (parameter: Parameter) => Value | undefined,
+): boolean {
+  const { session } = frame;
+  const before = session.diagnostics.length;
+  const wanted = parameters.map((parameter) => ({ name: parameter.name.text, wanted: typeText(parameter.type), span: parameter.span }));
+  const matched = matchArguments(session, callee, wanted, given, declared);
+  for (const parameter of parameters) {
+    const argument = matched.get(parameter.name.text);
+    const written = argument?.value ?? defaultOf(parameter);
+    if (written === undefined) {
+      report(session, problems.missingArgument(callee, parameter.name.text, typeText(parameter.type), useSpan, parameter.span));
+      bind(parameter, POISON, useSpan);
+      continue;
+    }
+    const value = coerce(written, parameter.type);
+    const span = argument?.span ?? parameter.span;
+    if (value === undefined) {
+      report(session, problems.wrongArgument(callee, parameter.name.text, typeText(parameter.type), written, span, argument ? parameter.span : undefined));
+      bind(parameter, POISON, span);
+      continue;
+    }
+    if (value.kind === "dim" && parameter.type.kind === "ScalarType" && parameter.type.name === "dim" && argument !== undefined)
+      demand(session, { op: ">=", left: value.dim, right: 1 }, span, `\`${parameter.name.text}\` is at least 1`, () =>
+        problems.wrongArgument(callee, parameter.name.text, typeText(parameter.type), written, span, parameter.span),
+      );
+    bind(parameter, value, span);
+  }
+  return session.diagnostics.length === before;
+}

@@ -1,0 +1,194 @@
+/**
+ * Statements of a block or nested body, in order.
+ * Invariant: names are checked for duplicates before evaluation; a name bound further down is known as "later".
+ */
+import type { Assign, Chain, IfStatement, Let, Skip, Stage, Statement } from "../../grammar/ast.ts";
+import type { Name } from "../../grammar/ast.ts";
+import type { Span } from "../../grammar/source.ts";
+import { duplicateName } from "../resolve/problems.ts";
+import { runChain } from "./chain.ts";
+import { decide, type Frame, report } from "./context.ts";
+import { evaluate } from "./expressions.ts";
+import * as problems from "./problems.ts";
+import { lookup, openScope, type Scope } from "./scope.ts";
+import { declareTensor, declareUpdate } from "./tensors.ts";
+import { asTensor } from "./tensor-expressions.ts";
+import { POISON, type Value } from "./values.ts";
+
+/** What a chain needs to know of the statements around it. */
+export interface Body {
+  readonly skips: readonly Skip[];
+  readonly joins: readonly Name[];
+  /** A block's own statements, not those of a nested body: unlabelled stages there keep their derived names. */
+  readonly outermost: boolean;
+}
+
+/** Elaborates statements; the result is what the last chain that began from `it` ends with. */
+export function elaborateStatements(frame: Frame, scope: Scope, statements: readonly Statement[], it: Value | undefined): Value | undefined {
+  const { session } = frame;
+  const chains = statements.flatMap((statement) => (statement.kind === "ChainStatement" ? [statement.chain] : []));
+  const joins = chains.flatMap((chain) => chain.stages.flatMap((stage) => (stage.kind === "JoinStage" && stage.label !== undefined ? [stage.label] : [])));
+  const skips = statements.filter((statement): statement is Skip => statement.kind === "Skip");
+  const body: Body = { skips, joins, outermost: scope.parent === undefined };
+  collectNames(frame, scope, statements, chains);
+  for (const skip of skips)
+    if (!joins.some((join) => join.text === skip.join.text))
+      report(session, problems.noSuchJoin(skip.join.text, skip.join.span, joins.map((join) => join.text)));
+  for (const statement of statements) if (statement.kind === "Names") session.scheme = statement.scheme.text;
+  if (it !== undefined) scope.names.set("it", { value: it, span: statements[0]?.span ?? { source: scope.file.module.span.source, start: 0, end: 0 } });
+  let flow = it;
+  for (const statement of statements) flow = elaborateStatement(frame, scope, body, statement, flow);
+  return flow;
+}
+
+function elaborateStatement(frame: Frame, scope: Scope, body: Body, statement: Statement, flow: Value | undefined): Value | undefined {
+  switch (statement.kind) {
+    case "InPort":
+    case "OutPort":
+    case "Where":
+    case "Skip":
+    case "Names":
+      return flow;
+    case "ParamDeclaration":
+    case "StateDeclaration":
+      scope.later.delete(statement.name.text);
+      declareTensor(frame, scope, statement);
+      return flow;
+    case "Update":
+      declareUpdate(frame, scope, statement);
+      return flow;
+    case "Let":
+    case "Assign":
+      bindNames(frame, scope, statement);
+      return flow;
+    case "ChainStatement": {
+      const result = runChain(frame, scope, body, statement.chain, flow);
+      return result.fromFlow ? result.value : flow;
+    }
+    case "IfStatement":
+      return elaborateIf(frame, scope, statement, flow);
+    default:
+      return statement satisfies never;
+  }
+}
+
+/** Every label and local of this body is noted with its place; a second one of a name is an error. */
+function collectNames(frame: Frame, scope: Scope, statements: readonly Statement[], chains: readonly Chain[]): void {
+  const seen = new Map<string, Span>();
+  const note = (name: string, span: Span, binds: boolean): void => {
+    const first = seen.get(name) ?? scope.names.get(name)?.span;
+    if (first !== undefined) report(frame.session, duplicateName(name, span, first));
+    else seen.set(name, span);
+    if (binds && !scope.later.has(name)) scope.later.set(name, span);
+  };
+  for (const chain of chains)
+    for (const stage of chain.stages) {
+      const label = stageLabel(stage);
+      if (label !== undefined) note(label.text, label.span, true);
+    }
+  for (const statement of statements) {
+    if (statement.kind === "Let") for (const name of statement.names) note(name.text, name.span, true);
+    if (statement.kind === "Assign") for (const name of statement.names) if (!scope.outs.has(name.text)) note(name.text, name.span, true);
+    if (statement.kind === "ParamDeclaration" || statement.kind === "StateDeclaration") note(statement.name.text, statement.name.span, true);
+    if (statement.kind === "Skip" && statement.label !== undefined) note(statement.label.text, statement.label.span, false);
+  }
+}
+
+function stageLabel(stage: Stage): { text: string; span: Span } | undefined {
+  if (stage.kind === "IfStage" || stage.label === undefined) return undefined;
+  return { text: stage.label.kind === "Name" ? stage.label.text : stage.label.text, span: stage.label.span };
+}
+
+function bindNames(frame: Frame, scope: Scope, statement: Let | Assign): void {
+  const value = evaluate(frame, scope, statement.value);
+  const { names } = statement;
+  if (names.length === 1 && names[0] !== undefined) {
+    bindName(frame, scope, names[0], value, statement);
+    return;
+  }
+  const elements = value.kind === "tuple" || value.kind === "list" ? value.elements : undefined;
+  if (elements !== undefined && elements.length !== names.length)
+    report(frame.session, problems.wrongKind(statement.value.span, `${names.length} results`, value));
+  else if (elements === undefined && value.kind !== "poison") report(frame.session, problems.wrongKind(statement.value.span, `${names.length} results`, value));
+  for (const [i, name] of names.entries()) bindName(frame, scope, name, elements?.[i] ?? POISON, statement);
+}
+
+function bindName(frame: Frame, scope: Scope, name: Name, value: Value, statement: Let | Assign): void {
+  const out = scope.outs.get(name.text);
+  if (statement.kind === "Assign" && out !== undefined) {
+    const asValue = value.kind === "real" || value.kind === "dim" ? (asTensor(frame, value, "f32", statement.span) ?? POISON) : value;
+    assignOut(frame, scope, name, asValue, statement.value.span);
+    return;
+  }
+  scope.later.delete(name.text);
+  scope.names.set(name.text, { value, span: name.span, declared: "local" });
+}
+
+/** Gives an out port its value; once only. */
+export function assignOut(frame: Frame, scope: Scope, name: Name, value: Value, span: Span): void {
+  const out = scope.outs.get(name.text);
+  if (out === undefined) return;
+  if (out.assigned !== undefined) report(frame.session, problems.assignedTwice(name.text, span, out.assigned.span));
+  else out.assigned = { value, span };
+}
+
+function elaborateIf(frame: Frame, scope: Scope, statement: IfStatement, flow: Value | undefined): Value | undefined {
+  const condition = evaluate(frame, scope, statement.condition);
+  if (condition.kind === "poison") return flow;
+  if (condition.kind !== "bool") {
+    report(frame.session, problems.wrongKind(statement.condition.span, "a condition", condition));
+    return flow;
+  }
+  const decided = decide(frame.session, condition.value);
+  if (decided !== undefined) return elaborateInline(frame, scope, decided ? statement.then : statement.else, flow);
+  if (!frame.session.generic) {
+    const text = statement.condition.span.source.text.slice(statement.condition.span.start, statement.condition.span.end);
+    report(frame.session, problems.undecided(statement.condition.span, `\`${text}\``));
+    return flow;
+  }
+  return elaborateBoth(frame, scope, statement, condition, flow);
+}
+
+/** A decided branch binds its names in the surrounding scope. */
+function elaborateInline(frame: Frame, scope: Scope, statements: readonly Statement[], flow: Value | undefined): Value | undefined {
+  if (statements.length === 0) return flow;
+  const inner = openScope(scope);
+  const result = elaborateStatements(frame, inner, statements, flow);
+  for (const [name, binding] of inner.names) {
+    if (name === "it") continue;
+    scope.later.delete(name);
+    if (!scope.names.has(name)) scope.names.set(name, binding);
+  }
+  return result;
+}
+
+/** Generic check: both branches are checked, each under its condition; what both bind stays bound. */
+function elaborateBoth(
+  frame: Frame,
+  scope: Scope,
+  statement: IfStatement,
+  condition: Extract<Value, { kind: "bool" }>,
+  flow: Value | undefined,
+): Value | undefined {
+  const { session } = frame;
+  const facts = session.facts;
+  const relation = typeof condition.value === "boolean" ? undefined : condition.value;
+  const before = new Map([...scope.outs].map(([name, out]) => [name, out.assigned]));
+  const branches = [statement.then, statement.else].map((statements, i) => {
+    if (relation !== undefined) session.facts = { relations: [...facts.relations, i === 0 ? relation : { op: "not", part: relation }] };
+    for (const [name, out] of scope.outs) out.assigned = before.get(name);
+    const inner = openScope(scope);
+    const result = elaborateStatements(frame, inner, statements, flow);
+    const assigned = new Map([...scope.outs].map(([name, out]) => [name, out.assigned]));
+    session.facts = facts;
+    return { inner, result, assigned };
+  });
+  const [then, otherwise] = branches;
+  if (then === undefined || otherwise === undefined) return flow;
+  for (const [name, out] of scope.outs) out.assigned = then.assigned.get(name) ?? otherwise.assigned.get(name);
+  for (const [name, binding] of [...then.inner.names, ...otherwise.inner.names]) {
+    scope.later.delete(name);
+    if (name !== "it" && lookup(scope, name) === undefined) scope.names.set(name, binding);
+  }
+  return then.result ?? otherwise.result;
+}

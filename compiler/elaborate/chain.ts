@@ -1,0 +1,333 @@
+/**
+ * Chains: a value flows through stages. Blocks and operators are applied, joins merge, repeats and stages unroll.
+ * Invariant: a poisoned flow passes through silently, but labels are still bound.
+ */
+import type { CallStage, Chain, Label, Pattern, RepeatStage, Stage, StagesStage, Statement } from "../../grammar/ast.ts";
+import { constantOf, formatDim } from "../ir/dim.ts";
+import type { Entry } from "../ir/program.ts";
+import { applyBlock, derivedName } from "./apply.ts";
+import { assignOut, type Body, elaborateStatements } from "./body.ts";
+import { decide, type Frame, report } from "./context.ts";
+import { applyValue, evaluate } from "./expressions.ts";
+import { repeatSymbolic } from "./induction.ts";
+import { runJoin } from "./join.ts";
+import * as problems from "./problems.ts";
+import { applyPrimitive, isPrimitive } from "./primitives.ts";
+import { lookup, openScope, type Scope } from "./scope.ts";
+import { dimValue, POISON, type Value } from "./values.ts";
+
+export interface ChainResult {
+  readonly value: Value;
+  /** The chain began from `it`, so its end is where the body's flow goes on. */
+  readonly fromFlow: boolean;
+}
+
+export function runChain(frame: Frame, scope: Scope, body: Body, chain: Chain, it: Value | undefined): ChainResult {
+  let flow: Value | undefined;
+  let fromFlow = false;
+  for (const [i, stage] of chain.stages.entries()) {
+    if (i === 0) {
+      const source = startValue(frame, scope, stage);
+      if (source !== undefined) {
+        flow = source.value;
+        fromFlow = source.isFlow;
+        continue;
+      }
+      if (it === undefined) {
+        report(frame.session, problems.noInput(stage.span));
+        flow = POISON;
+      } else flow = it;
+      fromFlow = true;
+    }
+    flow = runStage(frame, scope, body, stage, flow ?? POISON);
+  }
+  return { value: flow ?? POISON, fromFlow };
+}
+
+/** The first stage as a value: a port, a label, or an expression over tensors. undefined: it is a stage to apply. */
+function startValue(frame: Frame, scope: Scope, stage: Stage): { value: Value; isFlow: boolean } | undefined {
+  if (stage.kind !== "CallStage") return undefined;
+  const { value: expression } = stage;
+  if (expression.kind === "Reference") {
+    const bound = lookup(scope, expression.name.text);
+    if (bound === undefined) {
+      const out = scope.outs.get(expression.name.text);
+      if (out?.assigned !== undefined) return { value: out.assigned.value, isFlow: false };
+      if (frameKnows(scope, expression.name.text)) return undefined;
+      return { value: evaluate(frame, scope, expression, true), isFlow: false };
+    }
+    if (bound.value.kind === "block" || bound.value.kind === "primitive") return undefined;
+    return { value: bound.value, isFlow: expression.name.text === "it" };
+  }
+  if (expression.kind === "Call") {
+    const hasTensor = expression.arguments.some(
+      (argument) => argument.name === undefined && mentionsTensor(scope, argument.value.kind === "Reference" ? argument.value.name.text : undefined),
+    );
+    if (!hasTensor) return undefined;
+  }
+  const value = evaluate(frame, scope, expression);
+  bindLabel(frame, scope, stage, value, undefined, []);
+  return { value, isFlow: false };
+}
+
+function mentionsTensor(scope: Scope, name: string | undefined): boolean {
+  return name !== undefined && lookup(scope, name)?.value.kind === "tensor";
+}
+
+function frameKnows(scope: Scope, name: string): boolean {
+  return scope.file.visible.has(name) || isPrimitive(name);
+}
+
+export function runStage(frame: Frame, scope: Scope, body: Body, stage: Stage, flow: Value): Value {
+  switch (stage.kind) {
+    case "CallStage":
+      return runCall(frame, scope, body, stage, flow);
+    case "JoinStage":
+      return runJoin(frame, scope, body, stage, flow);
+    case "RepeatStage":
+      return runRepeat(frame, scope, body, stage, flow);
+    case "StagesStage":
+      return runStages(frame, scope, body, stage, flow);
+    case "IfStage": {
+      const condition = evaluate(frame, scope, stage.condition);
+      if (condition.kind === "poison") return POISON;
+      if (condition.kind !== "bool") {
+        report(frame.session, problems.wrongKind(stage.condition.span, "a condition", condition));
+        return POISON;
+      }
+      const decided = decide(frame.session, condition.value);
+      if (decided !== undefined) return runBody(frame, scope, decided ? stage.then : stage.else, flow);
+      if (!frame.session.generic) {
+        report(frame.session, problems.undecided(stage.condition.span, "of this stage"));
+        return POISON;
+      }
+      const then = runBody(frame, scope, stage.then, flow);
+      const otherwise = runBody(frame, scope, stage.else, flow);
+      return then.kind === "poison" ? otherwise : then;
+    }
+    case "BodyStage": {
+      const added = stage.label === undefined ? [] : [labelText(frame, scope, stage.label)];
+      const result = within(frame, added, () => runBody(frame, scope, stage.body, flow));
+      if (stage.label !== undefined) bindName(scope, stage.label, result);
+      return result;
+    }
+    default:
+      return stage satisfies never;
+  }
+}
+
+/** A nested body with its own scope, flowing from `it`. */
+export function runBody(frame: Frame, scope: Scope, statements: readonly Statement[], flow: Value, bind?: (inner: Scope) => void): Value {
+  if (statements.length === 0) return flow;
+  const inner = openScope(scope);
+  bind?.(inner);
+  return elaborateStatements(frame, inner, statements, flow) ?? POISON;
+}
+
+/** Runs with path components added to all that is entered meanwhile. */
+export function within<T>(frame: Frame, components: readonly string[], run: () => T): T {
+  const before = frame.prefix;
+  frame.prefix = [...before, ...components];
+  const result = run();
+  frame.prefix = before;
+  return result;
+}
+
+export function labelText(frame: Frame, scope: Scope, label: Label): string {
+  return label.parts
+    .map((part) => {
+      if (part.kind === "LabelText") return part.text;
+      const value = evaluate(frame, scope, part.value);
+      if (value.kind === "dim") return formatDim(value.dim);
+      if (value.kind === "string") return value.value;
+      if (value.kind !== "poison") report(frame.session, problems.wrongKind(part.value.span, "an integer or string", value));
+      return "?";
+    })
+    .join("");
+}
+
+function bindName(scope: Scope, label: Label, value: Value): void {
+  scope.later.delete(label.text);
+  scope.names.set(label.text, { value, span: label.span, declared: "label" });
+}
+
+function bindLabel(frame: Frame, scope: Scope, stage: CallStage, value: Value, block: Value | undefined, path: readonly string[]): void {
+  if (stage.label === undefined) return;
+  scope.later.delete(stage.label.text);
+  scope.names.set(stage.label.text, {
+    value,
+    span: stage.label.span,
+    declared: "label",
+    ...(block === undefined ? {} : { stage: { block, path: [...frame.prefix, ...path] } }),
+  });
+}
+
+function runCall(frame: Frame, scope: Scope, body: Body, stage: CallStage, flow: Value): Value {
+  const { value: expression } = stage;
+  const { session } = frame;
+  if (expression.kind === "Reference") {
+    const name = expression.name;
+    if (scope.outs.has(name.text) && lookup(scope, name.text) === undefined) {
+      assignOut(frame, scope, name, flow, expression.span);
+      return flow;
+    }
+    const shared = lookup(scope, name.text)?.stage;
+    if (shared !== undefined && shared.block.kind === "block") {
+      const before = frame.prefix;
+      frame.prefix = [];
+      const result = applyBlock(frame, shared.block, inputsOf(flow, []), { path: shared.path }, stage.span);
+      frame.prefix = before;
+      bindLabel(frame, scope, stage, result, undefined, []);
+      return result;
+    }
+  }
+  const callee = evaluate(frame, scope, expression, true);
+  const path = stage.label === undefined ? undefined : [labelText(frame, scope, stage.label)];
+  const result = applyStage(frame, scope, callee, flow, path, stage, body);
+  bindLabel(frame, scope, stage, result, callee, path ?? []);
+  if (callee.kind === "tensor") report(session, problems.notAStage(expression.span, callee));
+  return result;
+}
+
+function inputsOf(flow: Value, extra: readonly Value[]): Value[] {
+  const first = flow.kind === "tuple" || flow.kind === "list" ? [...flow.elements] : [flow];
+  return [...first, ...extra];
+}
+
+function applyStage(frame: Frame, scope: Scope, callee: Value, flow: Value, path: readonly string[] | undefined, stage: CallStage, body: Body): Value {
+  switch (callee.kind) {
+    case "block": {
+      const tensors = callee.given.filter((given) => given.value.kind === "tensor" && given.name === undefined);
+      const block = { ...callee, given: callee.given.filter((given) => !tensors.includes(given)) };
+      const inputs = inputsOf(flow, tensors.map((given) => given.value));
+      const start = frame.entries.length;
+      const result = applyBlock(frame, block, inputs, path === undefined ? undefined : { path }, stage.span);
+      if (path === undefined && !body.outermost) markDerived(frame, start);
+      return result;
+    }
+    case "primitive": {
+      const inputs = inputsOf(flow, []).map((value) => ({ name: undefined, nameSpan: undefined, value, span: stage.span }));
+      if (!isPrimitive(callee.name)) return applyValue(frame, scope, { ...callee, given: [] }, [...inputs, ...callee.given], stage.span, false);
+      return applyPrimitive(frame, callee.name, [...inputs, ...callee.given], stage.span);
+    }
+    case "poison":
+    case "tensor":
+      return POISON;
+    default:
+      report(frame.session, problems.notAStage(stage.value.span, callee));
+      return POISON;
+  }
+}
+
+/** Marks an unlabelled use in a nested body, whose component goes if it is the body's only one. */
+const derivedMarks = new WeakMap<Entry, true>();
+
+function markDerived(frame: Frame, start: number): void {
+  const entry = frame.entries[start];
+  if (entry?.kind === "call" && entry.instance.holdsTensors) derivedMarks.set(entry, true);
+}
+
+/** In a nested body, a sole unlabelled use that holds tensors adds no path component: `layer1.0.conv1`, not `layer1.0.basic.conv1`. */
+function collapseSole(frame: Frame, start: number, depth: number): void {
+  const holders: number[] = [];
+  for (let i = start; i < frame.entries.length; i++) {
+    const entry = frame.entries[i];
+    if (entry === undefined) continue;
+    if (entry.kind === "parameter" || entry.kind === "state") return;
+    if (entry.kind === "call" && entry.instance.holdsTensors) holders.push(i);
+  }
+  const [only] = holders;
+  const entry = only === undefined ? undefined : frame.entries[only];
+  if (holders.length !== 1 || only === undefined || entry?.kind !== "call" || !derivedMarks.has(entry)) return;
+  if (entry.path.length === depth + 1) frame.entries[only] = { ...entry, path: entry.path.slice(0, depth) };
+}
+
+function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, flow: Value): Value {
+  const count = evaluate(frame, scope, stage.count);
+  if (count.kind === "poison") return POISON;
+  if (count.kind !== "dim") {
+    report(frame.session, problems.wrongKind(stage.count.span, "an integer count", count));
+    return POISON;
+  }
+  const times = constantOf(count.dim);
+  if (times === undefined && !frame.session.generic) {
+    report(frame.session, problems.notConstant(stage.count.span, "the count of a repeat", count));
+    return POISON;
+  }
+  const label = stage.label === undefined ? (siblingsHold(frame, stage, body) ? [derivedName(frame, "repeat")] : []) : [labelText(frame, scope, stage.label)];
+  const result =
+    times === undefined
+      ? repeatSymbolic(frame, stage, count.dim, flow, (index, value) => runRound(frame, scope, stage, index, value))
+      : within(frame, label, () => {
+          let value = flow;
+          for (let j = 0; j < times; j++) value = runRound(frame, scope, stage, dimValue(j), value, j);
+          return value;
+        });
+  if (stage.label !== undefined) bindName(scope, stage.label, result);
+  return result;
+}
+
+/** At the top of a block an unlabelled repeat has its own component; alone in a stage it adds none. */
+function siblingsHold(_frame: Frame, _stage: RepeatStage, body: Body): boolean {
+  return body.outermost;
+}
+
+function runRound(frame: Frame, scope: Scope, stage: RepeatStage, index: Value, value: Value, number?: number): Value {
+  const start = frame.entries.length;
+  return within(frame, [number === undefined ? "?" : String(number)], () => {
+    const result = runBody(frame, scope, stage.body, value, (inner) => {
+      if (stage.index !== undefined) inner.names.set(stage.index.text, { value: index, span: stage.index.span, declared: "local" });
+    });
+    collapseSole(frame, start, frame.prefix.length);
+    return result;
+  });
+}
+
+function runStages(frame: Frame, scope: Scope, _body: Body, stage: StagesStage, flow: Value): Value {
+  const list = evaluate(frame, scope, stage.list);
+  if (list.kind === "poison") return POISON;
+  if (list.kind !== "list" && list.kind !== "tuple") {
+    report(frame.session, problems.wrongKind(stage.list.span, "a list", list));
+    return POISON;
+  }
+  let value = flow;
+  for (const [i, element] of list.elements.entries()) {
+    const bind = (inner: Scope): void => {
+      if (stage.index !== undefined) inner.names.set(stage.index.text, { value: dimValue(i), span: stage.index.span, declared: "local" });
+      if (stage.pattern !== undefined) bindPattern(frame, inner, stage.pattern, element);
+    };
+    const start = frame.entries.length;
+    value = within(frame, stageComponents(frame, scope, stage, i, bind), () => {
+      const result = runBody(frame, scope, stage.body, value, bind);
+      collapseSole(frame, start, frame.prefix.length);
+      return result;
+    });
+  }
+  if (stage.label !== undefined) bindName(scope, stage.label, value);
+  return value;
+}
+
+/** `layer` is layer1, layer2, ... under torchvision's names and layer.0, layer.1, ... otherwise; holes say it themselves. */
+function stageComponents(frame: Frame, scope: Scope, stage: StagesStage, i: number, bind: (inner: Scope) => void): string[] {
+  if (stage.label === undefined) return ["stages", String(i)];
+  if (stage.label.parts.some((part) => part.kind === "LabelHole")) {
+    const inner = openScope(scope);
+    bind(inner);
+    return [labelText(frame, inner, stage.label)];
+  }
+  return frame.session.scheme === "torchvision" ? [`${stage.label.text}${i + 1}`] : [stage.label.text, String(i)];
+}
+
+function bindPattern(frame: Frame, scope: Scope, pattern: Pattern, value: Value): void {
+  if (pattern.kind === "NamePattern") {
+    scope.names.set(pattern.name.text, { value, span: pattern.name.span, declared: "local" });
+    return;
+  }
+  const elements = value.kind === "tuple" || value.kind === "list" ? value.elements : undefined;
+  if (elements === undefined || elements.length !== pattern.elements.length) {
+    if (value.kind !== "poison") report(frame.session, problems.wrongKind(pattern.span, `a pattern for ${pattern.elements.length} values`, value));
+    for (const element of pattern.elements) bindPattern(frame, scope, element, POISON);
+    return;
+  }
+  for (const [i, element] of pattern.elements.entries()) bindPattern(frame, scope, element, elements[i] ?? POISON);
+}

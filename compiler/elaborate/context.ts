@@ -1,0 +1,169 @@
+/**
+ * The mutable state of one elaboration: what is assumed, what was reported, the block being filled.
+ * Invariant: created per call of `elaborate`; a diagnostic is kept once per code and place.
+ */
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
+import { type Facts, prove } from "../check/solve.ts";
+import type { Attributes, OpName } from "../ir/attributes.ts";
+import { type Dim, sameDim } from "../ir/dim.ts";
+import type { Entry, Guard, Instance, ValueId } from "../ir/program.ts";
+import type { Relation } from "../ir/relation.ts";
+import type { TensorType } from "../ir/type.ts";
+import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
+import { operators } from "../operators/table.ts";
+import * as problems from "./problems.ts";
+import type { Origin, TensorValue, Value } from "./values.ts";
+
+export interface Settings {
+  /** undefined: both modes are checked (generic). */
+  readonly training: boolean | undefined;
+  /** Dims fixed from outside, by the name the model's ports give them. */
+  readonly dims: ReadonlyMap<string, number>;
+}
+
+/** Shared by all frames of one elaboration. */
+export interface Session {
+  readonly settings: Settings;
+  /** Checking a block by itself, with symbolic parameters. */
+  readonly generic: boolean;
+  facts: Facts;
+  readonly diagnostics: Diagnostic[];
+  readonly reported: Set<string>;
+  readonly guards: Guard[];
+  readonly memo: Map<string, Instance | "failed">;
+  /** Blocks being elaborated, outermost first. */
+  readonly trail: string[];
+  scheme: string;
+  /** How many axes a rank pack has while a block is checked by itself. */
+  readonly packRank: number;
+  fresh: number;
+  /** Skip edges removed and blocks replaced by a variant. */
+  readonly edits: VariantEdits;
+}
+
+export interface VariantEdits {
+  readonly cuts: readonly CutPattern[];
+  readonly replacements: ReadonlyMap<string, Value>;
+}
+
+export interface CutPattern {
+  readonly text: string;
+  readonly matches: (path: string) => boolean;
+  used: boolean;
+}
+
+/** The block being filled. */
+export interface Frame {
+  readonly session: Session;
+  readonly block: string;
+  readonly types: TensorType[];
+  readonly entries: Entry[];
+  /** Path of the block within the model, for edge patterns. */
+  readonly path: readonly string[];
+  /** Path components of the bodies (stages, repeats) that are open, added to what is entered. */
+  prefix: readonly string[];
+}
+
+export function report(session: Session, diagnostic: Diagnostic): void {
+  const { source, start, end } = diagnostic.span;
+  const key = `${diagnostic.code} ${source.path} ${start} ${end}`;
+  if (session.reported.has(key)) return;
+  session.reported.add(key);
+  session.diagnostics.push(diagnostic);
+}
+
+export function addValue(frame: Frame, type: TensorType): ValueId {
+  frame.types.push(type);
+  return frame.types.length - 1;
+}
+
+/** Origins of a result: kept where the size is an input's, else the stage that made it. */
+export function inheritOrigins(type: TensorType, inputs: readonly TensorValue[], span: Span, what: string): (Origin | undefined)[] {
+  return type.shape.map((dim, axis) => {
+    for (const input of inputs) {
+      const same = input.type.shape[axis];
+      if (same !== undefined && sameDim(same, dim)) return input.origins[axis];
+    }
+    return { span, text: problems.originText(dim, what) };
+  });
+}
+
+/** What a type rule's demand means to the user, given by the caller that knows the construct. */
+export type Explain = (relation: TypeRelation, what: string, witness: string) => Diagnostic | undefined;
+
+/**
+ * Proves a relation, or reports it: refuted relations are errors made by `explain`, unproved ones become guards.
+ * Returns false when refuted.
+ */
+export function demand(session: Session, relation: Relation, span: Span, message: string, explain: (witness: string) => Diagnostic): boolean {
+  const answer = prove(relation, session.facts);
+  if (answer.kind === "proved") return true;
+  if (answer.kind === "refuted") {
+    report(session, explain(problems.witnessText(relation, answer.witness)));
+    return false;
+  }
+  const key = `guard ${span.source.path} ${span.start} ${message}`;
+  if (!session.reported.has(key)) {
+    session.reported.add(key);
+    session.guards.push({ relation, message, span });
+    report(session, problems.unproved(relation, span, message));
+  }
+  return true;
+}
+
+/** Appends an operator whose types follow from its rule; undefined (already reported) if they do not. */
+export function emitOp<K extends OpName>(
+  frame: Frame,
+  op: K,
+  inputs: readonly TensorValue[],
+  attributes: Attributes[K],
+  span: Span,
+  what: string,
+  explain?: Explain,
+): readonly TensorValue[] | undefined {
+  const { session } = frame;
+  let sound = true;
+  const context = {
+    require(relation: TypeRelation, demanded: string): void {
+      const asRelation: Relation = relation;
+      sound =
+        demand(session, asRelation, span, `${what}: ${demanded}`, (witness) => {
+          return explain?.(relation, demanded, witness) ?? problems.relationFails(relation, demanded, witness, span, what, inputs);
+        }) && sound;
+    },
+    fail(problem: TypeProblem): undefined {
+      sound = false;
+      report(session, problems.typeProblem(problem, span, what, inputs));
+      return undefined;
+    },
+  };
+  const rule = operators[op];
+  const types = rule.type(context, inputs.map((input) => input.type), attributes);
+  if (types === undefined || !sound) return undefined;
+  const values = types.map((type): TensorValue => {
+    return { kind: "tensor", id: addValue(frame, type), type, origins: inheritOrigins(type, inputs, span, what) };
+  });
+  frame.entries.push({
+    kind: "op",
+    op,
+    attributes,
+    inputs: inputs.map((input) => input.id),
+    outputs: values.map((value) => value.id),
+    span,
+  } as Entry);
+  return values;
+}
+
+/** Decides a condition under the facts; undefined if it holds for some sizes only. */
+export function decide(session: Session, condition: boolean | Relation): boolean | undefined {
+  if (typeof condition === "boolean") return condition;
+  if (prove(condition, session.facts).kind === "proved") return true;
+  if (prove({ op: "not", part: condition }, session.facts).kind === "proved") return false;
+  return undefined;
+}
+
+/** True if the dims are proved equal under the facts. */
+export function provedEqual(session: Session, left: Dim, right: Dim): boolean {
+  return sameDim(left, right) || prove({ op: "==", left, right }, session.facts).kind === "proved";
+}

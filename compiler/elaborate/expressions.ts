@@ -1,0 +1,436 @@
+/**
+ * Evaluation of expressions: sizes, numbers and conditions statically, tensors by appending operators.
+ * Invariant: never throws for a user's mistake; a reported mistake yields poison.
+ */
+import type { Binary, Call, Conditional, Expression, ShapeDim, ShapeType } from "../../grammar/ast.ts";
+import type { Span } from "../../grammar/source.ts";
+import { add, ceilDiv, constantOf, type Dim, type DimCondition, divExact, floorDiv, modulo, mul, negate, select, sub, symbol } from "../ir/dim.ts";
+import type { Relation } from "../ir/relation.ts";
+import type { TensorType } from "../ir/type.ts";
+import type { Declaration } from "../resolve/modules.ts";
+import { PRELUDE } from "../resolve/modules.ts";
+import { unknownName } from "../resolve/problems.ts";
+import { asReal, evaluateArguments } from "./arguments.ts";
+import { applyBlock } from "./apply.ts";
+import { decide, demand, type Frame, report } from "./context.ts";
+import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
+import * as problems from "./problems.ts";
+import { lookup, lookupDeclaration, lookupLater, namesInScope, type Scope } from "./scope.ts";
+import { applyStatic, isStatic } from "./static-functions.ts";
+import { binaryTensor, unaryTensor } from "./tensor-expressions.ts";
+import { dimValue, type GivenArgument, POISON, type Value } from "./values.ts";
+
+export const INITIALIZERS: readonly string[] = [
+  "zeros", "ones", "constant", "normal", "uniform", "truncated_normal", "kaiming_normal", "kaiming_uniform", "xavier_normal",
+  "xavier_uniform", "lecun_normal",
+];
+
+const STRING_CONSTANTS: readonly string[] = ["fan_in", "fan_out", "batch", "channel", "spatial", "nearest", "bilinear"];
+
+/** The value of an expression; in stage position names mean blocks before operators. */
+export function evaluate(frame: Frame, scope: Scope, expression: Expression, stage = false): Value {
+  switch (expression.kind) {
+    case "NumberLiteral":
+      return expression.integer ? dimValue(expression.value) : { kind: "real", value: expression.value };
+    case "StringLiteral":
+      return { kind: "string", value: expression.value };
+    case "BooleanLiteral":
+      return { kind: "bool", value: expression.value };
+    case "Hole":
+      return POISON;
+    case "Reference":
+      return evaluateReference(frame, scope, expression.name.text, expression.span, stage);
+    case "Member":
+      return evaluateMember(frame, scope, expression);
+    case "Call":
+      return evaluateCall(frame, scope, expression, stage);
+    case "Index":
+      return evaluateIndex(frame, scope, expression.object, expression.index, expression.span);
+    case "Unary":
+      return evaluateUnary(frame, scope, expression.operator, expression.operand, expression.span);
+    case "Binary":
+      return evaluateBinary(frame, scope, expression);
+    case "Conditional":
+      return evaluateConditional(frame, scope, expression);
+    case "ListExpression":
+      return { kind: "list", elements: expression.elements.map((element) => evaluate(frame, scope, element)) };
+    case "TupleExpression":
+      return { kind: "tuple", elements: expression.elements.map((element) => evaluate(frame, scope, element)) };
+    case "ShapeType": {
+      const type = evaluateShape(frame, scope, expression);
+      return type === undefined ? POISON : { kind: "type", type };
+    }
+    default:
+      return expression satisfies never;
+  }
+}
+
+function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span, stage: boolean): Value {
+  const bound = lookup(scope, name);
+  if (bound !== undefined) return bound.value;
+  const later = lookupLater(scope, name);
+  if (later !== undefined) {
+    report(frame.session, problems.usedBeforeComputed(name, span, later));
+    return POISON;
+  }
+  const declaration = lookupDeclaration(scope, name);
+  const operatorFirst = !stage && (declaration === undefined || fromPrelude(scope, declaration));
+  if (!operatorFirst && declaration !== undefined) return declaredValue(frame, scope, declaration, span);
+  const builtin = builtinValue(name);
+  if (builtin !== undefined) return builtin;
+  if (declaration !== undefined) return declaredValue(frame, scope, declaration, span);
+  report(frame.session, unknownName(name, span, [...namesInScope(scope), ...PRIMITIVE_NAMES, ...INITIALIZERS], stage ? "block" : "name"));
+  return POISON;
+}
+
+/** Operators win over the prelude's blocks in expressions (`relu(a + b)`), and inside the prelude itself. */
+function fromPrelude(scope: Scope, declaration: Declaration): boolean {
+  if (scope.file.path === PRELUDE) return true;
+  return declaration.kind === "block" && declaration.file.path === PRELUDE;
+}
+
+function builtinValue(name: string): Value | undefined {
+  if (name === "pi") return { kind: "real", value: Math.PI };
+  if (name === "infinity") return { kind: "real", value: Number.POSITIVE_INFINITY };
+  if (isStatic(name) || isPrimitive(name)) return { kind: "primitive", name, given: [] };
+  if (INITIALIZERS.includes(name)) return { kind: "init", name, given: [] };
+  if (STRING_CONSTANTS.includes(name)) return { kind: "string", value: name };
+  return undefined;
+}
+
+/** A declaration as a value: blocks with the variant's replacement applied, constants evaluated in their own file. */
+export function declaredValue(frame: Frame, scope: Scope, declaration: Declaration, span: Span): Value {
+  switch (declaration.kind) {
+    case "block": {
+      const replaced = frame.session.edits.replacements.get(declaration.block.name.text);
+      return replaced ?? { kind: "block", declaration, given: [] };
+    }
+    case "constant": {
+      const home: Scope = { parent: undefined, file: declaration.file, names: new Map(), outs: new Map(), later: new Map() };
+      return evaluate(frame, home, declaration.constant.value);
+    }
+    case "namespace":
+      return { kind: "namespace", file: declaration.file };
+    case "variant":
+      report(frame.session, problems.wrongKind(span, "a block", { kind: "string", value: `variant ${declaration.variant.name.text}` }));
+      return POISON;
+    default:
+      return declaration satisfies never;
+  }
+}
+
+function evaluateMember(frame: Frame, scope: Scope, expression: Extract<Expression, { kind: "Member" }>): Value {
+  const object = evaluate(frame, scope, expression.object);
+  if (object.kind === "poison") return POISON;
+  if (object.kind !== "namespace") {
+    report(frame.session, problems.wrongKind(expression.object.span, "an imported module", object));
+    return POISON;
+  }
+  const found = object.file.own.get(expression.name.text);
+  if (found !== undefined) return declaredValue(frame, scope, found, expression.name.span);
+  report(frame.session, unknownName(expression.name.text, expression.name.span, [...object.file.own.keys()], "declaration"));
+  return POISON;
+}
+
+function evaluateCall(frame: Frame, scope: Scope, call: Call, stage: boolean): Value {
+  const division = call.arguments[0]?.value;
+  if (call.callee.kind === "Reference" && call.arguments.length === 1 && division?.kind === "Binary" && division.operator === "/") {
+    const name = call.callee.name.text;
+    if ((name === "floor" || name === "ceil") && lookup(scope, name) === undefined) {
+      const rounded = roundedDivision(frame, scope, division, name);
+      if (rounded !== undefined) return rounded;
+    }
+  }
+  const callee = evaluate(frame, scope, call.callee, stage);
+  if (callee.kind === "poison") {
+    evaluateArguments(frame, scope, call.arguments);
+    return POISON;
+  }
+  const given = evaluateArguments(frame, scope, call.arguments);
+  return applyValue(frame, scope, callee, given, call.span, stage);
+}
+
+/** Applies what can be applied; a block without tensors among its arguments stays a block. */
+export function applyValue(frame: Frame, scope: Scope, callee: Value, given: readonly GivenArgument[], span: Span, stage: boolean): Value {
+  switch (callee.kind) {
+    case "poison":
+      return POISON;
+    case "init":
+      return { kind: "init", name: callee.name, given: [...callee.given, ...given] };
+    case "block": {
+      const tensors = given.filter((argument) => argument.name === undefined && argument.value.kind === "tensor");
+      const rest = given.filter((argument) => !tensors.includes(argument));
+      const block: Value = { ...callee, given: [...callee.given, ...rest] };
+      if (tensors.length === 0 || stage) return block;
+      return applyBlock(frame, block, tensors.map((argument) => argument.value), undefined, span);
+    }
+    case "primitive": {
+      const all = [...callee.given, ...given];
+      if (all.some((argument) => argument.value.kind === "poison")) return POISON;
+      if (isStatic(callee.name) && !stage) {
+        const result = applyStatic(frame, callee.name, all, span);
+        if (result !== undefined) return result;
+      }
+      const tensors = all.some((argument) => argument.value.kind === "tensor");
+      if (stage || (!tensors && !isPrimitive(callee.name))) return { ...callee, given: all };
+      return applyPrimitive(frame, callee.name, all, span);
+    }
+    default:
+      report(frame.session, problems.wrongKind(span, "a block or operator", callee));
+      return POISON;
+  }
+}
+
+function roundedDivision(frame: Frame, scope: Scope, division: Binary, name: "floor" | "ceil"): Value | undefined {
+  const left = evaluate(frame, scope, division.left);
+  const right = evaluate(frame, scope, division.right);
+  if (left.kind === "poison" || right.kind === "poison") return POISON;
+  const round = name === "floor" ? floorDiv : ceilDiv;
+  const result = mapDims(left, right, (a, b) => round(a, b));
+  if (result !== undefined) return result;
+  const a = asReal(left);
+  const b = asReal(right);
+  if (a?.kind === "real" && b?.kind === "real" && !Number.isNaN(a.value / b.value)) return dimValue(Math[name](a.value / b.value));
+  return undefined;
+}
+
+/** Dims with dims, or packs element by element. */
+export function mapDims(left: Value, right: Value, combine: (a: Dim, b: Dim) => Dim): Value | undefined {
+  if (left.kind === "dim" && right.kind === "dim") return dimValue(combine(left.dim, right.dim));
+  if (left.kind === "pack" && right.kind === "dim") return { kind: "pack", dims: left.dims.map((dim) => combine(dim, right.dim)) };
+  if (left.kind === "dim" && right.kind === "pack") return { kind: "pack", dims: right.dims.map((dim) => combine(left.dim, dim)) };
+  if (left.kind === "pack" && right.kind === "pack" && left.dims.length === right.dims.length)
+    return { kind: "pack", dims: left.dims.map((dim, i) => combine(dim, right.dims[i] ?? dim)) };
+  return undefined;
+}
+
+function evaluateIndex(frame: Frame, scope: Scope, object: Expression, index: Expression, span: Span): Value {
+  const list = evaluate(frame, scope, object);
+  const at = evaluate(frame, scope, index);
+  if (list.kind === "poison" || at.kind === "poison") return POISON;
+  const position = at.kind === "dim" ? constantOf(at.dim) : undefined;
+  if (at.kind !== "dim") report(frame.session, problems.wrongKind(index.span, "an integer index", at));
+  else if (list.kind === "list" || list.kind === "tuple") {
+    if (position === undefined) {
+      if (frame.session.generic) return POISON;
+      report(frame.session, problems.notConstant(index.span, "an index", at));
+      return POISON;
+    }
+    const element = list.elements[position < 0 ? list.elements.length + position : position];
+    if (element !== undefined) return element;
+    report(frame.session, problems.wrongKind(index.span, `an index below ${list.elements.length}`, at));
+  } else if (list.kind === "pack" && position !== undefined) {
+    const dim = list.dims[position < 0 ? list.dims.length + position : position];
+    if (dim !== undefined) return dimValue(dim);
+    report(frame.session, problems.wrongKind(index.span, `an index below ${list.dims.length}`, at));
+  } else report(frame.session, problems.wrongKind(span, "a list", list));
+  return POISON;
+}
+
+function evaluateUnary(frame: Frame, scope: Scope, operator: "-" | "!", operandExpression: Expression, span: Span): Value {
+  const operand = evaluate(frame, scope, operandExpression);
+  if (operand.kind === "poison") return POISON;
+  if (operator === "-") {
+    if (operand.kind === "dim") return dimValue(negate(operand.dim));
+    if (operand.kind === "real") return { kind: "real", value: -operand.value };
+    if (operand.kind === "tensor") return unaryTensor(frame, "negate", operand, span);
+  } else {
+    if (operand.kind === "bool")
+      return { kind: "bool", value: typeof operand.value === "boolean" ? !operand.value : { op: "not", part: operand.value } };
+    if (operand.kind === "tensor") return unaryTensor(frame, "not", operand, span);
+  }
+  report(frame.session, problems.wrongKind(operandExpression.span, operator === "-" ? "a number or tensor" : "a condition", operand));
+  return POISON;
+}
+
+function evaluateBinary(frame: Frame, scope: Scope, expression: Binary): Value {
+  const left = evaluate(frame, scope, expression.left);
+  if (left.kind === "bool" && left.value === false && expression.operator === "&&") return left;
+  if (left.kind === "bool" && left.value === true && expression.operator === "||") return left;
+  const right = evaluate(frame, scope, expression.right);
+  if (left.kind === "poison" || right.kind === "poison") return POISON;
+  const { operator, span } = expression;
+  if (left.kind === "tensor" || right.kind === "tensor") {
+    const result = binaryTensor(frame, operator, left, right, span);
+    if (result !== undefined) return result;
+  } else if (operator === "&&" || operator === "||") {
+    if (left.kind === "bool" && right.kind === "bool") return logical(operator, left.value, right.value);
+  } else if ("+-*/%".includes(operator)) {
+    const result = arithmetic(frame, operator as "+" | "-" | "*" | "/" | "%", left, right, span);
+    if (result !== undefined) return result;
+  } else {
+    const result = comparison(operator as Comparison, left, right);
+    if (result !== undefined) return result;
+  }
+  report(frame.session, problems.badOperands(span, operator, left, right));
+  return POISON;
+}
+
+function logical(operator: "&&" | "||", left: boolean | Relation, right: boolean | Relation): Value {
+  const neutral = operator === "&&";
+  if (typeof left === "boolean") return { kind: "bool", value: left === neutral ? right : left };
+  if (typeof right === "boolean") return { kind: "bool", value: right === neutral ? left : right };
+  return { kind: "bool", value: { op: operator === "&&" ? "and" : "or", parts: [left, right] } };
+}
+
+function arithmetic(frame: Frame, operator: "+" | "-" | "*" | "/" | "%", left: Value, right: Value, span: Span): Value | undefined {
+  if (left.kind === "real" || right.kind === "real") {
+    const a = asReal(left);
+    const b = asReal(right);
+    if (a?.kind !== "real" || b?.kind !== "real") return undefined;
+    return { kind: "real", value: realArithmetic(operator, a.value, b.value) };
+  }
+  if (left.kind === "list" && right.kind === "list" && operator === "+") return { kind: "list", elements: [...left.elements, ...right.elements] };
+  if (left.kind === "list" && right.kind === "dim" && operator === "*") {
+    const count = constantOf(right.dim);
+    return count === undefined ? POISON : { kind: "list", elements: Array.from({ length: count }, () => left.elements).flat() };
+  }
+  return mapDims(left, right, (a, b) => {
+    switch (operator) {
+      case "+":
+        return add(a, b);
+      case "-":
+        return sub(a, b);
+      case "*":
+        return mul(a, b);
+      case "%":
+        return modulo(a, b);
+      case "/":
+        demand(frame.session, { op: "divides", divisor: b, dividend: a }, span, "the division leaves no remainder", (witness) =>
+          problems.inexactDivision(a, b, witness, span),
+        );
+        return divExact(a, b);
+      default:
+        return operator satisfies never;
+    }
+  });
+}
+
+function realArithmetic(operator: "+" | "-" | "*" | "/" | "%", a: number, b: number): number {
+  switch (operator) {
+    case "+":
+      return a + b;
+    case "-":
+      return a - b;
+    case "*":
+      return a * b;
+    case "/":
+      return a / b;
+    case "%":
+      return a - b * Math.floor(a / b);
+    default:
+      return operator satisfies never;
+  }
+}
+
+type Comparison = "==" | "!=" | "<" | "<=" | ">" | ">=";
+
+function comparison(operator: Comparison, left: Value, right: Value): Value | undefined {
+  if (left.kind === "dim" && right.kind === "dim") return { kind: "bool", value: compareDims(operator, left.dim, right.dim) };
+  const a = asReal(left);
+  const b = asReal(right);
+  if (a?.kind === "real" && b?.kind === "real") {
+    if (Number.isNaN(a.value) || Number.isNaN(b.value)) return { kind: "bool", value: unknownCondition() };
+    return { kind: "bool", value: compareNumbers(operator, a.value, b.value) };
+  }
+  if ((left.kind === "string" && right.kind === "string") || (left.kind === "bool" && right.kind === "bool")) {
+    if (typeof left.value === "object" || typeof right.value === "object") return undefined;
+    if (operator === "==") return { kind: "bool", value: left.value === right.value };
+    if (operator === "!=") return { kind: "bool", value: left.value !== right.value };
+  }
+  return undefined;
+}
+
+function compareDims(operator: Comparison, left: Dim, right: Dim): boolean | Relation {
+  const a = constantOf(left);
+  const b = constantOf(right);
+  if (a !== undefined && b !== undefined) return compareNumbers(operator, a, b);
+  return { op: operator, left, right };
+}
+
+function compareNumbers(operator: Comparison, a: number, b: number): boolean {
+  switch (operator) {
+    case "==":
+      return a === b;
+    case "!=":
+      return a !== b;
+    case "<":
+      return a < b;
+    case "<=":
+      return a <= b;
+    case ">":
+      return a > b;
+    case ">=":
+      return a >= b;
+    default:
+      return operator satisfies never;
+  }
+}
+
+/** A condition over a real parameter that is unknown while a block is checked by itself. */
+function unknownCondition(): Relation {
+  return { op: "==", left: symbol("a condition", { id: "?condition", least: 0 }), right: 1 };
+}
+
+function evaluateConditional(frame: Frame, scope: Scope, expression: Conditional): Value {
+  const condition = evaluate(frame, scope, expression.condition);
+  if (condition.kind === "poison") return POISON;
+  if (condition.kind !== "bool") {
+    report(frame.session, problems.wrongKind(expression.condition.span, "a condition", condition));
+    return POISON;
+  }
+  const decided = decide(frame.session, condition.value);
+  if (decided !== undefined) return evaluate(frame, scope, decided ? expression.then : expression.else);
+  const then = evaluate(frame, scope, expression.then);
+  const otherwise = evaluate(frame, scope, expression.else);
+  if (then.kind === "poison" || otherwise.kind === "poison") return POISON;
+  if (then.kind === "dim" && otherwise.kind === "dim" && typeof condition.value === "object") {
+    const simple = dimCondition(condition.value);
+    if (simple !== undefined)
+      return dimValue(simple.negated ? select(simple.condition, otherwise.dim, then.dim) : select(simple.condition, then.dim, otherwise.dim));
+    return dimValue(symbol("a choice", { id: `?choice${frame.session.fresh++}`, least: 1 }));
+  }
+  if (then.kind === "real" || otherwise.kind === "real") return { kind: "real", value: Number.NaN };
+  return POISON;
+}
+
+function dimCondition(relation: Relation): { condition: DimCondition; negated: boolean } | undefined {
+  switch (relation.op) {
+    case "==":
+    case "!=":
+    case "<":
+    case "<=":
+      return { condition: { op: relation.op, left: relation.left, right: relation.right }, negated: false };
+    case ">":
+      return { condition: { op: "<", left: relation.right, right: relation.left }, negated: false };
+    case ">=":
+      return { condition: { op: "<=", left: relation.right, right: relation.left }, negated: false };
+    case "not": {
+      const inner = dimCondition(relation.part);
+      return inner === undefined ? undefined : { condition: inner.condition, negated: !inner.negated };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The dims of a written shape; undefined if one is poisoned. */
+export function evaluateShape(frame: Frame, scope: Scope, type: ShapeType): TensorType | undefined {
+  const shape = evaluateDims(frame, scope, type.dims);
+  return shape === undefined ? undefined : { dtype: type.dtype, shape };
+}
+
+export function evaluateDims(frame: Frame, scope: Scope, dims: readonly ShapeDim[]): Dim[] | undefined {
+  const shape: Dim[] = [];
+  let sound = true;
+  for (const dim of dims) {
+    const value = evaluate(frame, scope, dim.value);
+    if (value.kind === "dim" && dim.kind === "DimExpression") shape.push(value.dim);
+    else if (value.kind === "pack") shape.push(...value.dims);
+    else {
+      sound = false;
+      if (value.kind !== "poison") report(frame.session, problems.wrongKind(dim.span, dim.kind === "PackExpression" ? "a rank pack" : "a dim", value));
+    }
+  }
+  return sound ? shape : undefined;
+}

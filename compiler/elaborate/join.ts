@@ -1,0 +1,274 @@
+/**
+ * Joins and the skips that enter them: adaptation of each skip, proof that sizes agree, the merge, the recorded edges.
+ * Invariant: a merge never broadcasts; a size that differs is an error that says where both sizes came from.
+ */
+import type { JoinStage, Skip } from "../../grammar/ast.ts";
+import type { Fix } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
+import type { SkipEdge } from "../ir/program.ts";
+import type { TypeRelation } from "../operators/operator.ts";
+import { derivedName } from "./apply.ts";
+import { evaluateArguments } from "./arguments.ts";
+import type { Body } from "./body.ts";
+import { runChain, within } from "./chain.ts";
+import { demand, emitOp, type Frame, provedEqual, report } from "./context.ts";
+import { evaluate } from "./expressions.ts";
+import { readArguments } from "./argument-reader.ts";
+import * as problems from "./problems.ts";
+import { padSkip, projectSkip } from "./skip.ts";
+import type { Scope } from "./scope.ts";
+import { asTensor, elementwise, matchShapes } from "./tensor-expressions.ts";
+import { POISON, type TensorValue, type Value } from "./values.ts";
+
+export const MERGES: readonly string[] = ["add", "concat", "mul", "max", "gate"];
+
+interface Arrived {
+  readonly skip: Skip;
+  readonly from: TensorValue;
+  readonly value: TensorValue;
+  readonly adaptation: SkipEdge["adaptation"];
+}
+
+export function runJoin(frame: Frame, scope: Scope, body: Body, stage: JoinStage, main: Value): Value {
+  const result = merge(frame, scope, body, stage, main);
+  if (stage.label !== undefined) {
+    scope.later.delete(stage.label.text);
+    scope.names.set(stage.label.text, { value: result, span: stage.label.span, declared: "label" });
+  }
+  return result;
+}
+
+function merge(frame: Frame, scope: Scope, body: Body, stage: JoinStage, main: Value): Value {
+  const { session } = frame;
+  const name = stage.label?.text ?? stage.merge.text;
+  const { text: mergeName } = stage.merge;
+  if (!MERGES.includes(mergeName)) {
+    report(session, problems.unknownMerge(mergeName, stage.merge.span, MERGES));
+    return POISON;
+  }
+  const path = [...frame.path, ...frame.prefix, name];
+  const written = body.skips.filter((skip) => stage.label !== undefined && skip.join.text === stage.label.text);
+  const dropped = stage.arguments.some((argument) => argument.name?.text === "drop");
+  if (written.length === 0) {
+    report(session, problems.joinWithoutSkip(name, dropped, stage.span));
+    return main;
+  }
+  const kept = written.filter((skip) => !isCut(frame, path, skip));
+  if (main.kind === "poison") return POISON;
+  if (main.kind !== "tensor") {
+    report(session, problems.wrongKind(stage.span, "a tensor to merge into", main));
+    return POISON;
+  }
+  const arrived: Arrived[] = [];
+  let sound = true;
+  for (const skip of kept) {
+    const one = adapt(frame, scope, body, stage, skip, main, name);
+    if (one === undefined) sound = false;
+    else arrived.push(one);
+  }
+  if (!sound) return POISON;
+  const merged = arrived.length === 0 ? main : combine(frame, scope, stage, main, arrived);
+  if (merged.kind !== "tensor") return merged;
+  frame.entries.push({
+    kind: "join",
+    path: [...frame.prefix, name],
+    merge: mergeName,
+    main: main.id,
+    skips: arrived.map((one) => ({
+      name: one.skip.label?.text ?? edgeName(one.skip),
+      from: one.from.id,
+      adaptation: one.adaptation,
+      arrives: one.value.id,
+      span: one.skip.span,
+    })),
+    output: merged.id,
+    span: stage.span,
+  });
+  return merged;
+}
+
+function isCut(frame: Frame, path: readonly string[], skip: Skip): boolean {
+  const names = [path.join("."), ...(skip.label === undefined ? [] : [[...path.slice(0, -1), skip.label.text].join(".")])];
+  let cut = false;
+  for (const pattern of frame.session.edits.cuts)
+    if (names.some((name) => pattern.matches(name))) {
+      pattern.used = true;
+      cut = true;
+    }
+  return cut;
+}
+
+export function edgeName(skip: Skip): string {
+  const { source, start, end } = skip.from.span;
+  return `${source.text.slice(start, end)} -> ${skip.join.text}`;
+}
+
+/** Brings a skip to the join, and proves that it fits. */
+function adapt(frame: Frame, scope: Scope, body: Body, stage: JoinStage, skip: Skip, main: TensorValue, joinName: string): Arrived | undefined {
+  const { session } = frame;
+  const from = evaluate(frame, scope, skip.from);
+  if (from.kind === "poison") return undefined;
+  if (from.kind !== "tensor") {
+    report(session, problems.wrongKind(skip.from.span, "a tensor", from));
+    return undefined;
+  }
+  const sides = { skip: { edge: edgeName(skip), value: from }, join: { edge: joinName, value: main } };
+  const component = (): string[] => [skip.label?.text ?? (session.scheme === "torchvision" ? derivedName(frame, "downsample") : derivedName(frame, "project"))];
+  let value: Value = from;
+  let adaptation: SkipEdge["adaptation"] = "identity";
+  switch (skip.via?.kind) {
+    case undefined:
+    case "ViaIdentity":
+      break;
+    case "ViaProject":
+      if (skip.via.optional && sameType(frame, from, main)) break;
+      adaptation = "project";
+      value = projectSkip(frame, scope, skip.via, skip, sides, component());
+      break;
+    case "ViaPad":
+      adaptation = "pad";
+      value = padSkip(frame, sides, skip);
+      break;
+    case "ViaChain": {
+      adaptation = "chain";
+      const { chain } = skip.via;
+      const holder = { ...body, outermost: skip.label !== undefined };
+      value = within(frame, skip.label === undefined ? [] : [skip.label.text], () => runChain(frame, scope, holder, chain, from).value);
+      break;
+    }
+    default:
+      skip.via satisfies never;
+  }
+  if (value.kind !== "tensor") return undefined;
+  const concatAxis = stage.merge.text === "concat" ? joinAxis(frame, scope, stage, main) : undefined;
+  const fits = checkFit(frame, skip, value, main, joinName, adaptation, concatAxis, stage.span);
+  return fits ? { skip, from, value, adaptation } : undefined;
+}
+
+function sameType(frame: Frame, a: TensorValue, b: TensorValue): boolean {
+  if (a.type.shape.length !== b.type.shape.length) return false;
+  return a.type.shape.every((dim, axis) => provedEqual(frame.session, dim, b.type.shape[axis] ?? 0));
+}
+
+function checkFit(
+  frame: Frame,
+  skip: Skip,
+  value: TensorValue,
+  main: TensorValue,
+  joinName: string,
+  adaptation: SkipEdge["adaptation"],
+  concatAxis: number | undefined,
+  joinSpan: Span,
+): boolean {
+  const { session } = frame;
+  const arriving = { edge: edgeName(skip), value };
+  const join = { edge: joinName, value: main };
+  const rank = main.type.shape.length;
+  if (value.type.shape.length !== rank) {
+    report(session, problems.joinRanks(arriving, join, skip.span));
+    return false;
+  }
+  for (const [axis, wanted] of main.type.shape.entries()) {
+    if (axis === concatAxis) continue;
+    const carried = value.type.shape[axis] ?? wanted;
+    const relation: TypeRelation = { op: "==", left: carried, right: wanted };
+    const code = concatAxis !== undefined ? "RN204" : axis === 1 ? "RN201" : "RN202";
+    const fine = demand(session, relation, skip.span, `skip \`${arriving.edge}\` fits its join`, (witness) =>
+      problems.joinSizes(code, arriving, join, axis, witness, skip.span, joinSpan, adaptation === "identity" ? projectFix(skip, concatAxis) : []),
+    );
+    if (!fine) return false;
+  }
+  return true;
+}
+
+/** `via project` adds weights, so it is never a safe repair. */
+function projectFix(skip: Skip, concatAxis: number | undefined): Fix[] {
+  if (concatAxis !== undefined) return [];
+  const text = skip.span.source.text.slice(skip.span.start, skip.span.end);
+  const end = skip.via === undefined ? skip.join.span.end : skip.via.span.end;
+  const start = skip.join.span.end;
+  const edit = { span: { ...skip.span, start, end }, replacement: " via project" };
+  const shown = `${text.slice(0, start - skip.span.start)} via project`;
+  return [{ title: `adapt the skip with a 1×1 projection (adds weights): \`${shown}\``, applicability: "maybe-incorrect", edits: [edit] }];
+}
+
+function joinAxis(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue): number {
+  const given = evaluateArguments(frame, scope, stage.arguments);
+  let axis = 1;
+  readArguments(frame, "concat", given, stage.span, (read) => {
+    axis = read.axis("axis", main.type.shape.length, 1);
+    return main;
+  });
+  return axis;
+}
+
+function combine(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue, arrived: readonly Arrived[]): Value {
+  const values = arrived.map((one) => one.value);
+  switch (stage.merge.text) {
+    case "concat": {
+      const axis = joinAxis(frame, scope, stage, main);
+      return emitOp(frame, "concat", [...values, main], { axis }, stage.span, "concat")?.[0] ?? POISON;
+    }
+    case "mul":
+      return fold(frame, "multiply", main, values, stage.span);
+    case "max":
+      return fold(frame, "maximum", main, values, stage.span);
+    case "gate":
+      return gate(frame, scope, stage, main, values);
+    default:
+      return addMerge(frame, scope, stage, main, values);
+  }
+}
+
+function fold(frame: Frame, op: "add" | "multiply" | "maximum", main: Value, values: readonly TensorValue[], span: Span): Value {
+  return values.reduce<Value>((sofar, value) => (sofar.kind === "tensor" ? (elementwise(frame, op, sofar, value, span, "join") ?? POISON) : POISON), main);
+}
+
+/** `add(scale: s)` weighs the main path, `add(drop: p)` drops it per sample while training (Huang et al. 2016). */
+function addMerge(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue, values: readonly TensorValue[]): Value {
+  const given = evaluateArguments(frame, scope, stage.arguments);
+  const weighed = readArguments(frame, "add", given, stage.span, (read) => {
+    let value: Value = main;
+    if (read.has("scale")) {
+      const factor = asTensor(frame, read.any("scale"), "f32", stage.span);
+      value = factor === undefined ? POISON : (elementwise(frame, "multiply", main, factor, stage.span, "scale") ?? POISON);
+    }
+    if (!read.has("drop")) return value;
+    const drop = read.real("drop", 0);
+    return value.kind === "tensor" ? dropPath(frame, value, drop, stage.span) : value;
+  });
+  return fold(frame, "add", weighed, values, stage.span);
+}
+
+/** Kept with probability 1 - p and scaled by 1 / (1 - p), one draw a sample. */
+function dropPath(frame: Frame, value: TensorValue, p: number, span: Span): Value {
+  if (p === 0 || frame.session.settings.training !== true) return value;
+  const seed = emitOp(frame, "scalar", [], { name: "seed", dtype: "i32" }, span, "drop")?.[0];
+  const batch = value.type.shape[0];
+  if (seed === undefined || batch === undefined) return POISON;
+  const draw = emitOp(frame, "random", [seed], { shape: [batch], stream: 0 }, span, "drop")?.[0];
+  if (draw === undefined) return POISON;
+  const kept = elementwise(frame, "greater_equal", draw, { kind: "real", value: p }, span, "drop");
+  if (kept?.kind !== "tensor") return POISON;
+  const mask = emitOp(frame, "cast", [kept], { dtype: "f32" }, span, "drop")?.[0];
+  if (mask === undefined) return POISON;
+  const scaled = elementwise(frame, "multiply", mask, { kind: "real", value: 1 / (1 - p) }, span, "drop");
+  if (scaled?.kind !== "tensor") return POISON;
+  const wide = emitOp(frame, "broadcast", [scaled], { shape: value.type.shape, axes: [0] }, span, "drop")?.[0];
+  return wide === undefined ? POISON : (elementwise(frame, "multiply", value, wide, span, "drop") ?? POISON);
+}
+
+/** Highway (Srivastava et al. 2015): y = t * F(x) + (1 - t) * x, the gate t a tensor of the join's shape. */
+function gate(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue, values: readonly TensorValue[]): Value {
+  const given = evaluateArguments(frame, scope, stage.arguments);
+  return readArguments(frame, "gate", given, stage.span, (read) => {
+    const t = read.tensor("gate");
+    const matched = matchShapes(frame, main, t, stage.span, "gate");
+    const carried = fold(frame, "add", values[0] ?? POISON, values.slice(1), stage.span);
+    if (matched === undefined || carried.kind !== "tensor") return POISON;
+    const difference = elementwise(frame, "subtract", main, carried, stage.span, "gate");
+    if (difference?.kind !== "tensor") return POISON;
+    const moved = elementwise(frame, "multiply", matched[1], difference, stage.span, "gate");
+    return moved?.kind === "tensor" ? (elementwise(frame, "add", carried, moved, stage.span, "gate") ?? POISON) : POISON;
+  });
+}

@@ -1,0 +1,159 @@
+/**
+ * Skips that change sizes: the 1×1 projection (He et al. 2015, option B) and zero padding (option A).
+ * Invariant: strides come from the two size expressions, proved for all sizes, never guessed from measured ones.
+ */
+import type { Skip, Via } from "../../grammar/ast.ts";
+import { ceilDiv, constantOf, type Dim, type DimAtom, dimKey, sub } from "../ir/dim.ts";
+import { applyBlock } from "./apply.ts";
+import { evaluateArguments } from "./arguments.ts";
+import { emitOp, type Frame, provedEqual, report, type Session } from "./context.ts";
+import { declaredValue } from "./expressions.ts";
+import * as problems from "./problems.ts";
+import type { Scope } from "./scope.ts";
+import { dimValue, type GivenArgument, POISON, type TensorValue, type Value } from "./values.ts";
+
+export interface Sides {
+  readonly skip: problems.JoinSide;
+  readonly join: problems.JoinSide;
+}
+
+const MOST_STRIDE = 32;
+
+/** `via project`: the block `projection` of the standard library, or the one named by `project(block: ...)`. */
+export function projectSkip(
+  frame: Frame,
+  scope: Scope,
+  via: Extract<Via, { kind: "ViaProject" }>,
+  skip: Skip,
+  sides: Sides,
+  path: readonly string[],
+): Value {
+  const { session } = frame;
+  const from = sides.skip.value;
+  const to = sides.join.value;
+  if (!sameRank(frame, sides, skip)) return POISON;
+  const given = evaluateArguments(frame, scope, via.arguments);
+  if (given.some((argument) => argument.value.kind === "poison")) return POISON;
+  const written = given.find((argument) => argument.name === "stride");
+  const stride = written?.value.kind === "dim" ? checkStride(frame, sides, written, written.value.dim, skip) : findStrides(frame, sides, skip);
+  if (stride === undefined) return POISON;
+  const block = given.find((argument) => argument.name === "block")?.value ?? standardProjection(frame, scope, skip);
+  if (block.kind !== "block") return POISON;
+  const rest = given.filter((argument) => argument.name !== "stride" && argument.name !== "block");
+  const span = via.span;
+  const named = (name: string, value: Value): GivenArgument => ({ name, nameSpan: span, value, span });
+  const channels = to.type.shape[1] ?? 1;
+  const known = session.facts;
+  const result = applyBlock(
+    frame,
+    { ...block, given: [...block.given, ...rest, named("channels", dimValue(channels)), named("stride", dimValue(stride))] },
+    [from],
+    { path },
+    span,
+  );
+  session.facts = known;
+  return result;
+}
+
+function standardProjection(frame: Frame, scope: Scope, skip: Skip): Value {
+  const declaration = scope.file.visible.get("projection");
+  if (declaration !== undefined) return declaredValue(frame, scope, declaration, skip.span);
+  report(frame.session, problems.wrongKind(skip.span, "a block `projection` in scope", POISON));
+  return POISON;
+}
+
+function sameRank(frame: Frame, sides: Sides, skip: Skip): boolean {
+  const fits = sides.skip.value.type.shape.length === sides.join.value.type.shape.length;
+  if (!fits) report(frame.session, problems.joinRanks(sides.skip, sides.join, skip.span));
+  return fits;
+}
+
+/** The one stride that takes every spatial size of the skip to the join's. */
+function findStrides(frame: Frame, sides: Sides, skip: Skip): Dim | undefined {
+  const from = sides.skip.value.type.shape;
+  const to = sides.join.value.type.shape;
+  const candidates = strideCandidates(from, to);
+  const spatial = from.slice(2).map((size, i) => ({ size, wanted: to[i + 2] ?? size }));
+  for (const stride of candidates)
+    if (spatial.every(({ size, wanted }) => provedEqual(frame.session, ceilDiv(size, stride), wanted))) return stride;
+  const first = spatial.findIndex(({ size, wanted }) => !candidates.some((stride) => provedEqual(frame.session, ceilDiv(size, stride), wanted)));
+  report(frame.session, problems.projectImpossible(sides.skip, sides.join, 2 + Math.max(0, first), skip.span));
+  return undefined;
+}
+
+/** Whole numbers, after the symbolic strides that occur in the join's sizes. */
+function strideCandidates(from: readonly Dim[], to: readonly Dim[]): Dim[] {
+  const candidates = new Map<string, Dim>();
+  const add = (dim: Dim): void => {
+    candidates.set(dimKey(dim), dim);
+  };
+  const same = from.slice(2).every((size, i) => dimKey(size) === dimKey(to[i + 2] ?? size));
+  if (same) add(1);
+  for (const dim of [...to.slice(2), ...from.slice(2)]) for (const divisor of divisorsIn(dim)) add(divisor);
+  for (let stride = 1; stride <= MOST_STRIDE; stride++) add(stride);
+  return [...candidates.values()];
+}
+
+function divisorsIn(dim: Dim): Dim[] {
+  if (typeof dim === "number") return [];
+  return dim.terms.flatMap((term) => term.factors.flatMap(divisorsOfAtom));
+}
+
+function divisorsOfAtom(atom: DimAtom): Dim[] {
+  switch (atom.kind) {
+    case "floor":
+      return [atom.denominator, ...divisorsIn(atom.numerator)];
+    case "select":
+      return [...divisorsIn(atom.then), ...divisorsIn(atom.else)];
+    default:
+      return [];
+  }
+}
+
+/** A written stride must be right; the right one is a safe fix. */
+function checkStride(frame: Frame, sides: Sides, written: GivenArgument, stride: Dim, skip: Skip): Dim | undefined {
+  const from = sides.skip.value;
+  const to = sides.join.value;
+  for (const [axis, size] of from.type.shape.entries()) {
+    if (axis < 2) continue;
+    const wanted = to.type.shape[axis] ?? size;
+    const gives = ceilDiv(size, stride);
+    if (provedEqual(frame.session, gives, wanted)) continue;
+    const needed = soleStride(frame.session, from.type.shape, to.type.shape);
+    const edits = needed === undefined ? [] : [{ span: written.span, replacement: String(needed) }];
+    const origins = [from.origins[axis], to.origins[axis]];
+    report(frame.session, problems.projectStride(stride, needed ?? 1, gives, wanted, origins, needed === undefined ? skip.span : written.span, edits));
+    return undefined;
+  }
+  return stride;
+}
+
+function soleStride(session: Session, from: readonly Dim[], to: readonly Dim[]): number | undefined {
+  for (let stride = 1; stride <= MOST_STRIDE; stride++) {
+    const fits = from.slice(2).every((size, i) => provedEqual(session, ceilDiv(size, stride), to[i + 2] ?? size));
+    if (fits) return stride;
+  }
+  return undefined;
+}
+
+/** Option A: every stride-th pixel, zero channels appended; no parameters. */
+export function padSkip(frame: Frame, sides: Sides, skip: Skip): Value {
+  if (!sameRank(frame, sides, skip)) return POISON;
+  const from = sides.skip.value;
+  const to = sides.join.value;
+  const stride = findStrides(frame, sides, skip);
+  if (stride === undefined) return POISON;
+  const shape = from.type.shape;
+  let value: TensorValue | undefined = from;
+  if (constantOf(stride) !== 1) {
+    const size = shape.map((dim, axis) => (axis < 2 ? dim : ceilDiv(dim, stride)));
+    const attributes = { start: shape.map(() => 0), step: shape.map((_, axis) => (axis < 2 ? 1 : stride)), size };
+    value = emitOp(frame, "slice", [from], attributes, skip.span, "pad")?.[0];
+  }
+  if (value === undefined) return POISON;
+  const missing = sub(to.type.shape[1] ?? 0, shape[1] ?? 0);
+  if (constantOf(missing) === 0) return value;
+  const none = shape.map(() => 0);
+  const after = shape.map((_, axis) => (axis === 1 ? missing : 0));
+  return emitOp(frame, "pad", [value], { before: none, after, interior: none, value: 0 }, skip.span, "pad")?.[0] ?? POISON;
+}

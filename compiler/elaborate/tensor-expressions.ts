@@ -1,0 +1,105 @@
+/**
+ * Tensor arithmetic in expressions: equal shapes or scalars; nothing else broadcasts by itself.
+ * Invariant: results are appended to the frame as typed operators.
+ */
+import type { BinaryOperator } from "../../grammar/ast.ts";
+import type { Span } from "../../grammar/source.ts";
+import type { BinaryOp, UnaryOp } from "../ir/attributes.ts";
+import { constantOf, type Dim } from "../ir/dim.ts";
+import type { Dtype } from "../ir/type.ts";
+import type { TypeRelation } from "../operators/operator.ts";
+import { demand, emitOp, type Frame, report } from "./context.ts";
+import * as problems from "./problems.ts";
+import { formatShape, POISON, type TensorValue, type Value } from "./values.ts";
+
+const BINARY: Readonly<Record<BinaryOperator, BinaryOp | undefined>> = {
+  "+": "add",
+  "-": "subtract",
+  "*": "multiply",
+  "/": "divide",
+  "%": undefined,
+  "==": "equal",
+  "!=": "not_equal",
+  "<": "less",
+  "<=": "less_equal",
+  ">": "greater",
+  ">=": "greater_equal",
+  "&&": "and",
+  "||": "or",
+};
+
+/** undefined: the operands cannot be combined (not yet reported). */
+export function binaryTensor(frame: Frame, operator: BinaryOperator, left: Value, right: Value, span: Span): Value | undefined {
+  const op = BINARY[operator];
+  return op === undefined ? undefined : elementwise(frame, op, left, right, span, `\`${operator}\``);
+}
+
+export function elementwise(frame: Frame, op: BinaryOp, left: Value, right: Value, span: Span, what: string): Value | undefined {
+  const dtype: Dtype = left.kind === "tensor" ? left.type.dtype : right.kind === "tensor" ? right.type.dtype : "f32";
+  const a = asTensor(frame, left, dtype, span);
+  const b = asTensor(frame, right, dtype, span);
+  if (a === undefined || b === undefined) return undefined;
+  const pair = matchShapes(frame, a, b, span, what);
+  if (pair === undefined) return POISON;
+  return emitOp(frame, "binary", pair, { op }, span, what)?.[0] ?? POISON;
+}
+
+/** Brings a scalar to the other's shape; reports shapes that differ. */
+export function matchShapes(frame: Frame, a: TensorValue, b: TensorValue, span: Span, what: string): readonly [TensorValue, TensorValue] | undefined {
+  const rankA = a.type.shape.length;
+  const rankB = b.type.shape.length;
+  if (rankA === rankB) return sameSizes(frame, a, b, span, what) ? [a, b] : undefined;
+  if (rankA === 0) return [broadcastScalar(frame, a, b.type.shape, span), b];
+  if (rankB === 0) return [a, broadcastScalar(frame, b, a.type.shape, span)];
+  report(frame.session, {
+    code: "RN206",
+    severity: "error",
+    message: `${what} needs tensors of one shape, but they are ${formatShape(a.type)} and ${formatShape(b.type)}`,
+    span,
+    note: `rank ${rankA} ≠ rank ${rankB}`,
+    labels: problems.originLabels([...a.origins, ...b.origins], span),
+    help: ["nothing broadcasts by itself: write `broadcast(small, like: large, axes: [...])`"],
+    fixes: [],
+  });
+  return undefined;
+}
+
+function sameSizes(frame: Frame, a: TensorValue, b: TensorValue, span: Span, what: string): boolean {
+  return a.type.shape.every((left, axis) => {
+    const right = b.type.shape[axis] ?? left;
+    const relation: TypeRelation = { op: "==", left, right };
+    const name = problems.axisName(axis, a.type.shape.length);
+    return demand(frame.session, relation, span, `${what}: equal ${name} sizes`, (witness) =>
+      problems.relationFails(relation, `${name} sizes`, witness, span, what, [a, b]),
+    );
+  });
+}
+
+/** A number as a scalar tensor; a size of unknown value stays a size. */
+export function asTensor(frame: Frame, value: Value, dtype: Dtype, span: Span): TensorValue | undefined {
+  switch (value.kind) {
+    case "tensor":
+      return value;
+    case "real":
+      return emitOp(frame, "constant", [], { value: value.value, dtype: "f32", shape: [] }, span, "constant")?.[0];
+    case "dim": {
+      const constant = constantOf(value.dim);
+      if (constant === undefined) return emitOp(frame, "size", [], { value: value.dim, dtype }, span, "size")?.[0];
+      return emitOp(frame, "constant", [], { value: constant, dtype, shape: [] }, span, "constant")?.[0];
+    }
+    case "bool":
+      if (typeof value.value !== "boolean") return undefined;
+      return emitOp(frame, "constant", [], { value: value.value ? 1 : 0, dtype: "bool", shape: [] }, span, "constant")?.[0];
+    default:
+      return undefined;
+  }
+}
+
+export function broadcastScalar(frame: Frame, scalar: TensorValue, shape: readonly Dim[], span: Span): TensorValue {
+  const result = emitOp(frame, "broadcast", [scalar], { shape, axes: [] }, span, "broadcast")?.[0];
+  return result ?? scalar;
+}
+
+export function unaryTensor(frame: Frame, op: UnaryOp, operand: TensorValue, span: Span): Value {
+  return emitOp(frame, "unary", [operand], { op }, span, `\`${op}\``)?.[0] ?? POISON;
+}

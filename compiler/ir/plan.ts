@@ -1,0 +1,55 @@
+/**
+ * The plan: which kernels run in which order on which memory.
+ * Invariant: buffers that live at the same time do not overlap; sizes are bytes, `fixed` or per unit of batch.
+ */
+import type { Kernel, Size, ScalarType } from "./kernel.ts";
+
+/** Where a buffer lies. Offsets are bytes, multiples of 64. In the `batch` arena the address is base + batch * offset. */
+export interface Place {
+  /** persistent: parameters, states, optimizer slots, prepared weights. fixed / batch: temporaries of one program. */
+  readonly arena: "persistent" | "fixed" | "batch";
+  readonly offset: number;
+}
+
+export interface Buffer {
+  readonly id: number;
+  readonly name: string;
+  readonly type: ScalarType;
+  /** In elements. */
+  readonly size: Size;
+  readonly place: Place;
+}
+
+export interface PlanStep {
+  /** Buffers in `kernel.operands[].buffer` are ids of `Plan.buffers`. */
+  readonly kernel: Kernel;
+}
+
+/** A tensor that crosses the border, stored row-major in PyTorch's axis order. */
+export interface PortBuffer {
+  readonly name: string;
+  readonly buffer: number;
+}
+
+export interface Plan {
+  readonly buffers: readonly Buffer[];
+  readonly steps: readonly PlanStep[];
+  readonly inputs: readonly PortBuffer[];
+  readonly scalars: readonly PortBuffer[];
+  readonly outputs: readonly PortBuffer[];
+  /** Bytes; the batch arena's is per unit of batch. */
+  readonly fixedBytes: number;
+  readonly batchBytes: number;
+}
+
+/** All programs of a network share the persistent arena. */
+export interface NetworkPlan {
+  readonly persistentBytes: number;
+  /** Parameters, then states, in checkpoint order, then optimizer slots: persistent buffers by tensor name. */
+  readonly tensors: readonly { readonly name: string; readonly buffer: Buffer }[];
+  /** Run once after weights change, before `infer`: folded and packed weights. */
+  readonly prepare: Plan | undefined;
+  readonly infer: Plan | undefined;
+  readonly gradients: Plan | undefined;
+  readonly step: Plan | undefined;
+}

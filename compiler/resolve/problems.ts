@@ -1,0 +1,95 @@
+/** Diagnostics about names and imports, one constructor per code. */
+import type { Edition, Name } from "../../grammar/ast.ts";
+import type { Diagnostic, Fix } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
+import { closest } from "./closest.ts";
+
+const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
+
+export function unknownEdition(edition: Edition, known: readonly number[]): Diagnostic {
+  const latest = known.at(-1) ?? edition.year;
+  return {
+    ...plain,
+    code: "RN007",
+    message: `edition ${edition.year} is unknown to this compiler`,
+    span: edition.span,
+    note: `known: ${known.join(", ")}`,
+    fixes: [
+      { title: `write \`edition ${latest}\``, applicability: "maybe-incorrect", edits: [{ span: edition.span, replacement: `edition ${latest}` }] },
+    ],
+  };
+}
+
+/** "did you mean" as a fix. */
+export function renameFix(span: Span, candidate: string | undefined): Fix[] {
+  if (candidate === undefined) return [];
+  return [{ title: `did you mean \`${candidate}\`?`, applicability: "maybe-incorrect", edits: [{ span, replacement: candidate }] }];
+}
+
+export function unknownName(name: string, span: Span, candidates: readonly string[], what = "name"): Diagnostic {
+  return {
+    ...plain,
+    code: "RN101",
+    message: `there is no ${what} \`${name}\` here`,
+    span,
+    note: "not found",
+    fixes: renameFix(span, closest(name, candidates)),
+  };
+}
+
+export function duplicateName(name: string, span: Span, first: Span): Diagnostic {
+  return {
+    ...plain,
+    code: "RN102",
+    message: `\`${name}\` is declared twice in one scope`,
+    span,
+    note: "declared again",
+    labels: [{ span: first, text: "first declared here" }],
+    help: ["labels are paths of parameters, so each must be unique in its scope: rename one of the two"],
+  };
+}
+
+export function cannotImport(span: Span, written: string, path: string): Diagnostic {
+  return {
+    ...plain,
+    code: "RN103",
+    message: `cannot read the module "${written}"`,
+    span,
+    note: "no such file",
+    help: [path.startsWith("std/") ? "`resnet list` shows the standard library's files" : `looked for ${path}`],
+  };
+}
+
+export function recursiveBlock(name: string, span: Span, trail: readonly string[]): Diagnostic {
+  return {
+    ...plain,
+    code: "RN104",
+    message: `block \`${name}\` contains itself: ${trail.join(" -> ")}`,
+    span,
+    note: "a block cannot be a part of itself",
+    help: ["for a stack of equal blocks write `repeat n { ... }`"],
+  };
+}
+
+export function importCycle(span: Span, trail: readonly string[]): Diagnostic {
+  return {
+    ...plain,
+    code: "RN105",
+    message: `imports form a cycle: ${trail.join(" -> ")}`,
+    span,
+    note: "this import closes the cycle",
+    help: ["move what both files need into a third one"],
+  };
+}
+
+export function noSuchExport(name: Name, path: string, exported: readonly string[]): Diagnostic {
+  return {
+    ...plain,
+    code: "RN106",
+    message: `"${path}" declares no \`${name.text}\``,
+    span: name.span,
+    note: "not declared there",
+    help: exported.length > 0 && exported.length <= 12 ? [`it declares ${exported.join(", ")}`] : [],
+    fixes: renameFix(name.span, closest(name.text, exported)),
+  };
+}

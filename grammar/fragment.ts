@@ -1,0 +1,72 @@
+/**
+ * Runs lexer and parser over arranged tokens and words the syntax errors; also over a part of a text.
+ * Invariant: offsets are those of the whole source.
+ */
+import { type CstNode, EOF, type IToken } from "chevrotain";
+import type { Diagnostic } from "./diagnostic.ts";
+import { describe } from "./expected.ts";
+import { isInserted } from "./layout.ts";
+import { lex, spanOf } from "./lex.ts";
+import { parseTokens, type SyntaxError } from "./parser.ts";
+import { unexpected } from "./problems.ts";
+import type { Source, Span } from "./source.ts";
+import { Separator } from "./tokens.ts";
+
+export interface Fragment {
+  readonly cst: CstNode | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Parses `source.text.slice(start, end)` as one expression. */
+export function parseFragment(source: Source, start: number, end: number): Fragment {
+  const part = lex({ path: source.path, text: source.text.slice(start, end) });
+  const moved = part.diagnostics.map((each) => ({
+    ...each,
+    span: { source, start: each.span.start + start, end: each.span.end + start },
+    fixes: [],
+  }));
+  for (const token of part.tokens) {
+    token.startOffset += start;
+    token.endOffset = (token.endOffset ?? 0) + start;
+  }
+  const result = parseArranged(source, part.tokens, "expression", end);
+  return { cst: result.cst, diagnostics: [...moved, ...result.diagnostics] };
+}
+
+/** Parses arranged tokens; `end` is where their text ends. */
+export function parseArranged(
+  source: Source,
+  tokens: IToken[],
+  rule: "module" | "expression",
+  end: number = source.text.length,
+): Fragment {
+  const { cst, errors } = parseTokens(tokens, rule);
+  const diagnostics: Diagnostic[] = [];
+  const seen = new Set<number>();
+  for (const error of errors) {
+    const span = placeOf(source, error, tokens, end);
+    // At a bracket that was put in, the missing bracket is the cause and has been reported.
+    if (isInserted(error.token) || seen.has(span.start)) continue;
+    seen.add(span.start);
+    diagnostics.push(unexpected(describe(error.token), error.message, span, advice(error)));
+  }
+  return { cst, diagnostics };
+}
+
+function placeOf(source: Source, error: SyntaxError, tokens: readonly IToken[], end: number): Span {
+  const { token } = error;
+  if (token.tokenType === EOF || Number.isNaN(token.startOffset)) {
+    const last = tokens.at(-1);
+    const at = last === undefined ? end : spanOf(last, source).end;
+    return { source, start: at, end: at };
+  }
+  return spanOf(token, source);
+}
+
+function advice(error: SyntaxError): { readonly help: readonly string[] } {
+  const { token, rule } = error;
+  if (rule === "module" && token.tokenType !== Separator) {
+    return { help: ["statements belong inside a `block` or `model`; an earlier `}` may have closed it"] };
+  }
+  return { help: [] };
+}

@@ -1,0 +1,178 @@
+/**
+ * When a word is a keyword: every keyword is contextual, decided from its place and the two tokens after it.
+ * Invariant: a word followed by `->`, `=` or `:` in a statement is a name, save where the table says otherwise.
+ */
+import type { IToken, TokenType } from "chevrotain";
+import * as t from "./tokens.ts";
+
+/** What encloses a token: the file, a brace of one of four kinds, or parentheses and brackets. */
+export type FrameKind = "top" | "import" | "body" | "train" | "variant" | "paren";
+
+/** A token with what its classification depends on. */
+export interface Near {
+  readonly token: IToken | undefined;
+  readonly next: IToken | undefined;
+  readonly afterNext: IToken | undefined;
+  /** The token begins a line. */
+  readonly newLine: boolean;
+  /** The token before ended an operand. */
+  readonly afterOperand: boolean;
+}
+
+/** The parts of a bracket frame that classification reads. */
+export interface StatementState {
+  readonly kind: FrameKind;
+  readonly statement: string;
+  readonly pendingBody: boolean;
+}
+
+const NAME_FOLLOWS: ReadonlySet<TokenType> = new Set([t.Arrow, t.Equal, t.Colon]);
+const DECLARING: ReadonlySet<string> = new Set(["in", "out", "param", "state", "update", "names"]);
+const TYPED: ReadonlySet<string> = new Set(["in", "out", "param", "state"]);
+
+const isWord = (token: IToken | undefined): boolean => token?.tokenType === t.Identifier;
+
+function followedBy(near: Near, types: ReadonlySet<TokenType>): boolean {
+  return near.next !== undefined && types.has(near.next.tokenType);
+}
+
+function aloneOnLine({ token, next }: Near): boolean {
+  if (next === undefined || next.tokenType === t.RightBrace) return true;
+  return (next.startLine ?? 0) > (token?.endLine ?? 0);
+}
+
+/** At column 1: a word that begins a declaration whatever is still open before it. */
+export function isDeclarationHead(tokens: readonly IToken[], i: number): boolean {
+  const token = tokens[i];
+  const next = tokens[i + 1];
+  if (token?.startColumn !== 1 || token.tokenType !== t.Identifier) return false;
+  switch (token.image) {
+    case "block":
+    case "model":
+    case "variant":
+    case "train":
+    case "const":
+      return isWord(next);
+    case "import":
+      return next?.tokenType === t.LeftBrace || next?.tokenType === t.String;
+    default:
+      return false;
+  }
+}
+
+/** The keyword that begins a declaration at the top of a file, if this word does. */
+export function topKeyword(near: Near, needsOperand: boolean): t.Keyword | undefined {
+  if (!isWord(near.token) || followedBy(near, NAME_FOLLOWS) || (needsOperand && !near.newLine)) return undefined;
+  switch (near.token?.image) {
+    case "edition":
+    case "import":
+    case "const":
+    case "block":
+    case "model":
+    case "variant":
+    case "train":
+      return near.token.image;
+    default:
+      return undefined;
+  }
+}
+
+/** The keyword that begins a statement, setting or action in a brace of this kind, if this word does. */
+export function headOf(near: Near, kind: FrameKind): t.Keyword | undefined {
+  if (!isWord(near.token) || kind === "train" || kind === "import") return undefined;
+  const image = near.token?.image ?? "";
+  if (kind === "variant") {
+    if (image !== "cut" && image !== "set" && image !== "replace") return undefined;
+    return isWord(near.next) || aloneOnLine(near) ? image : undefined;
+  }
+  if (TYPED.has(image) && missesOnlyName(near)) return image as t.Keyword;
+  if (image === "let") return followedBy(near, new Set([t.Arrow, t.Colon])) ? undefined : "let";
+  if (followedBy(near, NAME_FOLLOWS)) return undefined;
+  if (DECLARING.has(image)) return isWord(near.next) || aloneOnLine(near) ? (image as t.Keyword) : undefined;
+  if (image === "where" || image === "skip") return near.next?.tokenType === t.Dot ? undefined : image;
+  return image === "if" ? "if" : undefined;
+}
+
+/** `in : [N, C]`, `state: f32[N]`: a declaration that lacks its name. */
+function missesOnlyName({ next, afterNext }: Near): boolean {
+  return next?.tokenType === t.Colon && afterNext?.tokenType === t.LeftBracket;
+}
+
+/** Inside parentheses: two words in a row on a line that begins so; only a statement can do that. */
+export function isSureHead(near: Near): boolean {
+  if (!near.newLine || !isWord(near.next) || aloneOnLine(near)) return false;
+  return headOf(near, "body") !== undefined;
+}
+
+/** Heads that end an unfinished statement before them; an `if` may be a stage of it. */
+export function isStatementHead(head: t.Keyword): boolean {
+  return head !== "if";
+}
+
+/** The keyword that begins a stage, if this word does. */
+export function stageKeyword(near: Near): t.Keyword | undefined {
+  const image = near.token?.image;
+  const next = near.next?.tokenType;
+  if (followedBy(near, NAME_FOLLOWS) && !(image === "join" && next === t.Arrow)) return undefined;
+  switch (image) {
+    case "join":
+      return next === t.Dot || next === t.LeftParen ? undefined : "join";
+    case "repeat":
+      return next === t.Dot ? undefined : "repeat";
+    case "stages":
+      return next === t.Identifier || next === t.String ? "stages" : undefined;
+    case "if":
+      return "if";
+    default:
+      return undefined;
+  }
+}
+
+/** The keyword between two parts of a statement, if this word is one. */
+export function infixKeyword(near: Near, state: StatementState, before: TokenType | undefined): t.Keyword | undefined {
+  const { token } = near;
+  if (token === undefined || !isWord(token) || followedBy(near, NAME_FOLLOWS)) return undefined;
+  const { kind, statement, pendingBody } = state;
+  const afterStages = before === t.keywords.stages && token.image === "of" && near.next?.image !== "of";
+  if (!near.afterOperand && !afterStages) return undefined;
+  const meant: Readonly<Record<string, boolean>> = {
+    else: before === t.RightBrace && (kind === "body" || kind === "top"),
+    as: (kind === "body" && pendingBody) || kind === "import" || (kind === "top" && /train|import/.test(statement)),
+    of: (kind === "body" && pendingBody) || (kind === "top" && statement === "variant"),
+    via: kind === "body" && statement === "skip",
+    with: kind === "variant" && statement === "replace",
+    from: kind === "top" && statement === "import",
+    where: kind === "body" && statement === "in" && !near.newLine,
+  };
+  return Object.hasOwn(meant, token.image) && meant[token.image] === true ? (token.image as t.Keyword) : undefined;
+}
+
+/** `true` and `false`, except as an argument's name. */
+export function literalKeyword({ token, next }: Near): t.Keyword | undefined {
+  if (token === undefined || !isWord(token) || next?.tokenType === t.Colon) return undefined;
+  return token.image === "true" || token.image === "false" ? token.image : undefined;
+}
+
+/** `identity`, `project` and `pad` right after `via`. */
+export function adaptationKeyword({ token, next }: Near): t.Keyword | undefined {
+  if (token === undefined || !isWord(token) || next?.tokenType === t.Colon) return undefined;
+  const { image } = token;
+  return image === "identity" || image === "project" || image === "pad" ? image : undefined;
+}
+
+const OPERAND_ENDS: ReadonlySet<TokenType> = new Set([
+  ...[t.Identifier, t.Number, t.String, t.UnterminatedString, t.CurlyString],
+  ...[t.RightParen, t.RightBracket, t.RightBrace],
+  ...[t.keywords.true, t.keywords.false, t.keywords.identity, t.keywords.project, t.keywords.pad],
+]);
+
+/** What may begin an expression. */
+export const OPERAND_STARTS: ReadonlySet<TokenType> = new Set([
+  ...[t.Identifier, t.Number, t.String, t.UnterminatedString, t.CurlyString],
+  ...[t.LeftParen, t.LeftBracket],
+]);
+
+/** True when an operand ends with a token of this type; `project?` is one too. */
+export function endsOperand(type: TokenType, before: TokenType | undefined): boolean {
+  return OPERAND_ENDS.has(type) || (type === t.Question && before === t.keywords.project);
+}

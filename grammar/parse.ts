@@ -1,0 +1,36 @@
+/**
+ * The front door of the grammar: text → syntax tree, comments and syntax errors.
+ * Invariant: never throws and always terminates, whatever the text; a tree without diagnostics has no holes.
+ */
+import type { Comment, Module } from "./ast.ts";
+import { buildModule } from "./build-ast.ts";
+import type { Context } from "./cst.ts";
+import type { Diagnostic } from "./diagnostic.ts";
+import { parseArranged } from "./fragment.ts";
+import { arrange } from "./layout.ts";
+import { lex } from "./lex.ts";
+import type { Source } from "./source.ts";
+
+export interface ParseResult {
+  readonly module: Module;
+  /** All comments in order, for the formatter. */
+  readonly comments: readonly Comment[];
+  /** RN001 to RN006 in order of their place. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Parses a `.resnet` file. */
+export function parse(source: Source): ParseResult {
+  const lexed = lex(source);
+  const layout = arrange(source, lexed.tokens);
+  const { cst, diagnostics: syntax } = parseArranged(source, layout.tokens, "module");
+  const found = [...lexed.diagnostics, ...layout.diagnostics, ...syntax];
+  const context: Context = { source, comments: lexed.comments, report: (diagnostic) => found.push(diagnostic) };
+  const first = lexed.tokens[0]?.startOffset ?? source.text.length;
+  const module = buildModule(context, cst, first);
+  const swallowed = found.some((each) => each.code === "RN006");
+  // A comment that swallows the rest of the file leaves brackets open; that is one mistake, not several.
+  const told = swallowed ? found.filter((each) => each.code !== "RN004" || each.labels[0]?.text !== "the file ends here") : found;
+  const diagnostics = told.toSorted((a, b) => a.span.start - b.span.start);
+  return { module, comments: lexed.comments, diagnostics };
+}

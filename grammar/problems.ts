@@ -1,0 +1,136 @@
+/**
+ * The wording of every lexing and parsing error (RN001 to RN006), one constructor per situation.
+ * Invariant: each message names what was found; a fix is given only where it is the one plausible repair.
+ */
+import type { Diagnostic, Fix, Label } from "./diagnostic.ts";
+import type { Span } from "./source.ts";
+
+interface Extra {
+  readonly note?: string;
+  readonly labels?: readonly Label[];
+  readonly help?: readonly string[];
+  readonly fixes?: readonly Fix[];
+}
+
+function error(code: string, message: string, span: Span, extra: Extra): Diagnostic {
+  const { labels = [], help = [], fixes = [], ...note } = extra;
+  return { code, severity: "error", message, span, ...note, labels, help, fixes };
+}
+
+/** One edit that a tool may apply without asking. */
+export function safeFix(title: string, span: Span, replacement: string): Fix {
+  return { title, applicability: "safe", edits: [{ span, replacement }] };
+}
+
+/** One edit that needs a person's eye. */
+export function likelyFix(title: string, span: Span, replacement: string): Fix {
+  return { title, applicability: "maybe-incorrect", edits: [{ span, replacement }] };
+}
+
+const LOOKALIKES: ReadonlyMap<string, string> = new Map([
+  ["'", "strings are written with double quotes"],
+  ["`", "strings are written with double quotes"],
+  ["#", "comments begin with `//`"],
+  ["&", "the logical operator is `&&`"],
+  ["|", "the logical operator is `||`"],
+  ["^", "there is no power operator; multiply instead"],
+  ["@", "a stage is labelled by `label: stage`"],
+]);
+
+/** RN001: characters that begin no token. */
+export function unexpectedCharacter(text: string, span: Span): Diagnostic {
+  const help = LOOKALIKES.get(text.charAt(0));
+  const shown = Array.from(text, showCharacter).slice(0, 8).join("");
+  const plural = Array.from(text).length > 1 ? "characters" : "character";
+  return error("RN001", `unexpected ${plural} \`${shown}\``, span, help === undefined ? {} : { help: [help] });
+}
+
+/** RN001: a typographic character where the language has one of its own. */
+export function typographicCharacter(found: string, meant: string, span: Span): Diagnostic {
+  return error("RN001", `unexpected character \`${found}\``, span, {
+    note: `the language writes \`${meant}\``,
+    fixes: [safeFix(`write \`${meant}\``, span, meant)],
+  });
+}
+
+/** RN001: a name with letters outside ASCII. */
+export function foreignName(text: string, span: Span): Diagnostic {
+  const odd = Array.from(text).filter((letter) => letter.charCodeAt(0) > 127);
+  return error("RN001", `unexpected character \`${odd[0] ?? ""}\` in the name \`${text}\``, span, {
+    help: ["names are made of ASCII letters, digits and `_`; they become checkpoint names"],
+  });
+}
+
+/** RN001: `\q` in a string. */
+export function unknownEscape(text: string, span: Span): Diagnostic {
+  return error("RN001", `unexpected escape \`${text}\` in a string`, span, {
+    help: ['the escapes are `\\n`, `\\t`, `\\"`, `\\\\`, `\\{` and `\\}`'],
+  });
+}
+
+/** RN002 */
+export function unterminatedString(span: Span): Diagnostic {
+  return error("RN002", 'a string that begins here has no closing `"` on its line', span, { note: "the line ends first" });
+}
+
+/** RN003 in its general form. */
+export function unexpected(found: string, expected: string, span: Span, extra: Extra = {}): Diagnostic {
+  return error("RN003", `expected ${expected}, found ${found}`, span, extra);
+}
+
+/** RN003 with a message of its own. */
+export function malformed(message: string, span: Span, extra: Extra = {}): Diagnostic {
+  return error("RN003", message, span, extra);
+}
+
+/** RN003: `x -> f g`. */
+export function missingArrow(found: string, span: Span): Diagnostic {
+  return error("RN003", `expected \`->\`, \`;\` or a new line before \`${found}\``, span, {
+    note: "a chain's stages are joined by `->`",
+    fixes: [likelyFix("join the stages", { ...span, end: span.start }, "-> ")],
+  });
+}
+
+/** RN003: a closer without an opener. */
+export function strayCloser(found: string, span: Span, opener: Span | undefined): Diagnostic {
+  const labels = opener === undefined ? [] : [{ span: opener, text: "this is what is open here" }];
+  return error("RN003", `unexpected \`${found}\`: it closes nothing`, span, {
+    labels,
+    fixes: [likelyFix(`delete the \`${found}\``, span, "")],
+  });
+}
+
+/** RN004; `before` is where the file ends or the next thing begins. */
+export function unclosed(opener: Span, closer: string, before: Label, outer: readonly Span[]): Diagnostic {
+  const text = opener.source.text.slice(opener.start, opener.end);
+  return error("RN004", `\`${text}\` is never closed`, opener, {
+    note: `needs a \`${closer}\``,
+    labels: [before, ...outer.map((span) => ({ span, text: "this one is open too" }))],
+  });
+}
+
+/** RN003: the bound that keeps every later pass within its stack. */
+export function tooDeep(span: Span, limit: number): Diagnostic {
+  return error("RN003", `expected at most ${limit} levels of nesting`, span, {
+    note: "the rest of this declaration is not read",
+    help: ["give parts of it names with `let`, or blocks of their own"],
+  });
+}
+
+/** RN005 */
+export function malformedNumber(text: string, why: string, span: Span): Diagnostic {
+  return error("RN005", `\`${text.length > 40 ? `${text.slice(0, 40)}…` : text}\` ${why}`, span, {});
+}
+
+/** RN006 */
+export function unterminatedComment(span: Span): Diagnostic {
+  return error("RN006", "a comment that begins here has no closing `*/`", span, {
+    note: "the rest of the file is read as this comment",
+  });
+}
+
+function showCharacter(character: string): string {
+  const code = character.codePointAt(0) ?? 0;
+  const control = code < 32 || (code >= 127 && code < 160) || (code >= 0xd800 && code < 0xe000) || code === 0x2028;
+  return control ? `U+${code.toString(16).toUpperCase().padStart(4, "0")}` : character;
+}

@@ -1,0 +1,72 @@
+/**
+ * The runtime's front door: a compiled network and options in, a network that runs out.
+ * Invariant: imports nothing from outside `runtime/`, evaluates no text, and needs of its host only WebAssembly and,
+ * for weights by name, fetch or a file system.
+ */
+import { createEngine } from "./engine.ts";
+import type { Manifest } from "./manifest.ts";
+import { createNetwork, type Network } from "./network.ts";
+import { badOption, deviceUnavailable } from "./problems.ts";
+import { seedKey } from "./random.ts";
+import { loadWeights, type WeightSource } from "./weight-source.ts";
+import { matchWeights } from "./weights.ts";
+
+export { decodeBase64 } from "./base64.ts";
+export { ResnetError } from "./error.ts";
+export type { Inputs, InputValue } from "./inputs.ts";
+export type { Manifest } from "./manifest.ts";
+export type {
+  GradientsResult,
+  Hyperparameters,
+  Network,
+  OptimizerState,
+  PortInfo,
+  StepResult,
+  Tensors,
+} from "./network.ts";
+export { readSafetensors, tensorsFromSafetensors, writeSafetensors } from "./safetensors.ts";
+export type { Dtype, Tensor, TensorData, TensorLike } from "./tensor.ts";
+export { createSchedule, type Phase, type Schedule, train, type TrainOptions } from "./train.ts";
+export type { WeightSource } from "./weight-source.ts";
+export type { Weights } from "./weights.ts";
+
+export interface LoadOptions {
+  /** `auto` takes the best device there is. */
+  readonly device?: "auto" | "wasm" | undefined;
+  /** Bytes of a safetensors file, its URL or path, or tensors by name; without it (or null) they are drawn from `seed`. */
+  readonly weights?: WeightSource | null | undefined;
+  /** Whole number, 0 by default: first weights, and what is random in training. */
+  readonly seed?: number | undefined;
+  /** Threads to run on, at least 1; results depend on it only by rounding. One is used at present. */
+  readonly threads?: number | undefined;
+  /** Takes the memory for this batch now, so that a lack of it shows at once. */
+  readonly batch?: number | undefined;
+}
+
+/** A network as the compiler hands it over. */
+export interface CompiledNetwork {
+  readonly manifest: Manifest;
+  readonly wasm: Uint8Array;
+}
+
+const FORMAT = 1;
+
+/** Throws RN601 to RN603, RN606, and what reading weights can throw (RN710 to RN732). */
+export async function loadNetwork(compiled: CompiledNetwork, options: LoadOptions = {}): Promise<Network> {
+  const { manifest, wasm } = compiled;
+  const { device = "auto", seed = 0, threads = 1, batch } = options;
+  if (manifest.format !== FORMAT) throw badOption("manifest.format", String(FORMAT), manifest.format);
+  if (device !== "auto" && device !== "wasm") throw deviceUnavailable(String(device));
+  if (!Number.isSafeInteger(threads) || threads < 1) throw badOption("threads", "a whole number from 1", threads);
+  if (batch !== undefined && (!Number.isSafeInteger(batch) || batch < 1))
+    throw badOption("batch", "a whole number from 1", batch);
+  seedKey(seed);
+  const weights =
+    options.weights === undefined || options.weights === null ? undefined : await loadWeights(options.weights);
+  const initial = weights === undefined ? new Map() : matchWeights(manifest, weights);
+  const engine = await createEngine(manifest, wasm, 1);
+  for (const name of ["infer", "gradients", "step"] as const) {
+    if (batch !== undefined && manifest[name] !== undefined) engine.reserve(name, batch);
+  }
+  return createNetwork(manifest, engine, seed, initial);
+}

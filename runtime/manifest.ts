@@ -1,0 +1,91 @@
+/**
+ * The contract between compiler and runtime: a compiled network as JSON beside its Wasm bytes.
+ * Invariant: addresses are resolved by the runtime as base(arena) + offset (* batch in the batch arena); every kernel is
+ * a Wasm export `(argumentsPointer, begin, end, scratch) -> ()`, whose arguments block is an i32 array in linear memory.
+ */
+
+export type TensorDtype = "f32" | "f16" | "i32" | "i64" | "bool";
+
+/** A count: constant, or times the batch. */
+export type SizeSpec = number | { readonly batch: number };
+
+/** How a tensor begins. `low` and `high` are values, not multiples of `std`; drawn as `runtime/random.ts` states. */
+export type InitializerSpec =
+  | { readonly kind: "constant"; readonly value: number }
+  | { readonly kind: "normal"; readonly mean: number; readonly std: number }
+  | {
+      readonly kind: "truncated_normal";
+      readonly mean: number;
+      readonly std: number;
+      readonly low: number;
+      readonly high: number;
+    }
+  | { readonly kind: "uniform"; readonly low: number; readonly high: number };
+
+/** Inside, tensors are f32 or i32; `dtype` is what crosses the border. Shapes are PyTorch's, row-major. */
+export interface PortSpec {
+  readonly name: string;
+  readonly dtype: TensorDtype;
+  readonly shape: readonly SizeSpec[];
+  /** [arena, byte offset]: 0 persistent, 1 fixed, 2 batch. */
+  readonly place: readonly [number, number];
+}
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly kind: "param" | "state" | "slot";
+  readonly dtype: TensorDtype;
+  readonly shape: readonly number[];
+  /** Byte offset in the persistent arena. */
+  readonly offset: number;
+  readonly initializer: InitializerSpec;
+}
+
+/** An argument of a kernel call: an address (arena, byte offset) or a count. */
+export type ArgumentSpec = number | { readonly batch: number } | readonly [number, number];
+
+export interface StepSpec {
+  /** Index into `Manifest.kernels`. */
+  readonly kernel: number;
+  readonly arguments: readonly ArgumentSpec[];
+  /** Independent units of work; the runtime calls kernel(arguments, 0, units, scratch) or splits the range over threads. */
+  readonly units: SizeSpec;
+  /** Source paths served, for profiles. */
+  readonly serves?: string;
+}
+
+/**
+ * In `gradients` and `step` the outputs are `loss` (shape []), then `gradient.NAME` per parameter and `input.NAME` per
+ * float input (`gradients` only), and the out ports under their own names, or as `output.NAME`.
+ */
+export interface ProgramSpec {
+  readonly inputs: readonly PortSpec[];
+  /** Scalars given at each call: `learning_rate`, ..; the runtime itself sets `step_number` (1-based) and `seed` (i32). */
+  readonly scalars: readonly PortSpec[];
+  readonly outputs: readonly PortSpec[];
+  readonly steps: readonly StepSpec[];
+  readonly fixedBytes: number;
+  /** Per unit of batch. */
+  readonly batchBytes: number;
+}
+
+export interface Manifest {
+  readonly format: 1;
+  readonly model: string;
+  /** Kernel exports of the Wasm module, which imports its one memory (under any name) and nothing else. */
+  readonly kernels: readonly string[];
+  readonly persistentBytes: number;
+  /** Bytes of scratch that each thread needs. */
+  readonly scratchBytes: number;
+  /** Fixed batch if the batch is not free. */
+  readonly batch: number | undefined;
+  readonly tensors: readonly TensorSpec[];
+  readonly prepare: ProgramSpec | undefined;
+  readonly infer: ProgramSpec | undefined;
+  readonly gradients: ProgramSpec | undefined;
+  readonly step: ProgramSpec | undefined;
+  /** Hyper-parameters of the optimizer that `step` may be given anew, with their defaults. */
+  readonly scalars: Readonly<Record<string, number>>;
+  /** Checked at load or on first use: guards the checker could not prove, as text and as sizes to compare. */
+  readonly guards: readonly string[];
+}

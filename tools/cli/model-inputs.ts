@@ -1,0 +1,71 @@
+/**
+ * Compiles a model whose free sizes follow from the files it is given.
+ * Invariant: sizes that the user sets with --dim win; a size that two inputs contradict fails before compiling.
+ */
+import { type InputTensor, normalizeTensor, readInput } from "../data/input.ts";
+import type { Tensor } from "../../runtime/tensor.ts";
+import type { Api, CompileOptions, PortSummary, Program } from "./api.ts";
+import { CommandFailure } from "./failure.ts";
+import { parseInputs } from "./options.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface PreparedCall {
+  readonly program: Program;
+  readonly inputs: Readonly<Record<string, Tensor>>;
+}
+
+/** Compiles, reads `--input NAME=FILE` for each input, and compiles again where the files decide free sizes. */
+export async function prepareCall(api: Api, options: CompileOptions, inputTexts: readonly string[], terminal: Terminal): Promise<PreparedCall> {
+  const paths = parseInputs(inputTexts);
+  const program = await api.compile(options);
+  const ports = inputPorts(program);
+  const unknown = Object.keys(paths).find((name) => !ports.some((port) => port.name === name));
+  const names = ports.map((port) => `${port.name}: ${port.dtype}[${port.shape.join(", ")}]`).join(", ");
+  if (unknown !== undefined) throw new CommandFailure(`--input ${unknown}: ${program.model} has no such input; it takes ${names}`);
+  const missing = ports.find((port) => !(port.name in paths));
+  if (missing !== undefined) throw new CommandFailure(`--input ${missing.name}=FILE is missing; ${program.model} takes ${names}`);
+  const inputs: Record<string, Tensor> = {};
+  for (const port of ports) {
+    const tensor = readInput(paths[port.name] ?? "", port);
+    inputs[port.name] = normalized(tensor, port.name, program, terminal);
+  }
+  const dims = freeSizes(ports, inputs);
+  if (Object.keys(dims).length === 0) return { program, inputs };
+  return { program: await api.compile({ ...options, dims: { ...dims, ...options.dims } }), inputs };
+}
+
+/** Inputs of the model, and in training those of the loss. */
+function inputPorts(program: Program): readonly PortSummary[] {
+  const ports = program.summary().inputs;
+  const training = program.manifest.gradients?.inputs ?? [];
+  const added = training.filter((port) => !ports.some((known) => known.name === port.name));
+  return [
+    ...ports,
+    ...added.map((port) => ({ name: port.name, dtype: port.dtype, shape: port.shape.map((size) => (typeof size === "number" ? size : "N")) })),
+  ];
+}
+
+function normalized(tensor: InputTensor, name: string, program: Program, terminal: Terminal): Tensor {
+  const normalize = program.recipe?.normalize;
+  if (!tensor.picture || normalize === undefined) return tensor;
+  terminal.say(`${name}: pixels normalised as recipe ${program.recipe?.name} does (mean ${normalize.mean.join(", ")}; std ${normalize.std.join(", ")})`);
+  return normalizeTensor(tensor, normalize);
+}
+
+/** Free sizes other than the batch, as the inputs have them. */
+function freeSizes(ports: readonly PortSummary[], inputs: Readonly<Record<string, Tensor>>): Record<string, number> {
+  const batch = ports[0]?.shape[0];
+  const sizes: Record<string, number> = {};
+  for (const port of ports) {
+    const actual = inputs[port.name]?.shape ?? [];
+    port.shape.forEach((size, axis) => {
+      const found = actual[axis];
+      if (typeof size !== "string" || size === batch || found === undefined || !/^[A-Za-z_]\w*$/.test(size)) return;
+      if (sizes[size] !== undefined && sizes[size] !== found) {
+        throw new CommandFailure(`--input ${port.name}: ${size} is ${found} here but ${sizes[size]} in another input`);
+      }
+      sizes[size] = found;
+    });
+  }
+  return sizes;
+}

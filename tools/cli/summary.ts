@@ -1,0 +1,53 @@
+/** `resnet summary`: what a model consists of, layer by layer. */
+import type { Command } from "commander";
+import type { Summary } from "./api.ts";
+import { collect, type ModelOptions, modelSelection } from "./options.ts";
+import type { Context } from "./program.ts";
+import { formatCount, formatShape, formatTable } from "./terminal.ts";
+
+const EXAMPLES = `
+Examples:
+  resnet summary resnet20.resnet
+  resnet summary std/models/resnet --model ResNet50 --dim N=1,H=224,W=224
+  resnet summary resnet20.resnet --set classes=100 --json`;
+
+/** Adds options and action. */
+export function summaryCommand(command: Command, context: Context): void {
+  command
+    .argument("<file>", "a .resnet file or a std/... path")
+    .option("--model <name>", "the model, if the file has several")
+    .option("--dim <sizes>", "sizes of free dims, e.g. N=1,H=224,W=224", collect)
+    .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
+    .option("--json", "one JSON document on standard output")
+    .addHelpText("after", EXAMPLES)
+    .action(async (file: string, options: ModelOptions & { readonly json?: boolean }) => {
+      const { compile } = await context.api();
+      const program = await compile({ file, mode: "inference", ...modelSelection(options) });
+      const summary = program.summary();
+      if (options.json === true) context.terminal.print(JSON.stringify(summary, undefined, 2));
+      else for (const line of describeSummary(summary)) context.terminal.print(line);
+    });
+}
+
+/** The summary as lines for people. */
+export function describeSummary(summary: Summary): string[] {
+  const ports = (list: Summary["inputs"]): string => list.map((port) => `${port.name}: ${port.dtype}${formatShape(port.shape)}`).join(", ");
+  const heading = ["layer", "operator", "output", "parameters", "MACs", "activation bytes"];
+  const rows = summary.layers.map((layer) => [
+    layer.path,
+    layer.operator,
+    formatShape(layer.output),
+    formatCount(layer.parameters),
+    formatCount(layer.macs),
+    formatCount(layer.activation_bytes),
+  ]);
+  return [
+    `${summary.model}(${ports(summary.inputs)}) -> ${ports(summary.outputs)}`,
+    "",
+    ...formatTable([heading, ...rows], ["left", "left", "left", "right", "right", "right"]),
+    "",
+    `parameters        ${formatCount(summary.parameters)}`,
+    `MACs              ${formatCount(summary.macs)} a sample`,
+    `activation bytes  ${formatCount(summary.activation_bytes)} a sample`,
+  ];
+}

@@ -1,0 +1,27 @@
+/**
+ * The only way this project writes files.
+ * Invariant: a reader sees the old file or the whole new one, never a part: written beside, flushed, renamed.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { ResnetError } from "../../runtime/error.ts";
+
+/** Writes text or bytes; makes the folder. Throws RN811 with the reason and leaves no file of its own behind. */
+export function writeFileAtomic(path: string, content: string | Uint8Array): void {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const file = openSync(temporary, "w");
+    try {
+      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw new ResnetError("RN811", `${path}: cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
