@@ -59,7 +59,7 @@ export function buildExpression(context: Context, cst: CstNode | undefined, fall
 function place(context: Context, cst: CstNode | undefined, fallback: number): Placed {
   if (cst === undefined) return { value: holeAt(context, fallback), start: fallback, end: fallback };
   const span = nodeSpan(context, cst, fallback);
-  const head = placeOperation(context, node(cst, "operation"), span.start);
+  const head = placeOperation(context, cst, span.start);
   const question = token(cst, "Question");
   if (question === undefined) return head;
   const [thenNode, elseNode] = nodes(cst, "expression");
@@ -77,26 +77,28 @@ function place(context: Context, cst: CstNode | undefined, fallback: number): Pl
   return { value, start: value.span.start, end: value.span.end };
 }
 
-/** Precedence climbing over the flat row of operands and operators. */
-function placeOperation(context: Context, cst: CstNode | undefined, fallback: number): Placed {
+/** The operands and operators of an `expression` node; operands that recovery left out become holes. */
+function placeOperation(context: Context, cst: CstNode, fallback: number): Placed {
+  const units = nodes(cst, "unary");
+  const signs = tokens(cst, "BinaryOperator");
+  const [only] = units;
+  if (only !== undefined && signs.length === 0) return placeUnary(context, only, fallback);
   const operands: Placed[] = [];
   const operators: IToken[] = [];
-  if (cst !== undefined) {
-    let at = fallback;
-    for (const element of inOrder(cst, ["unary", "BinaryOperator"])) {
-      if ("children" in element) {
-        if (operands.length > operators.length) continue;
-        const operand = placeUnary(context, element, at);
-        operands.push(operand);
-        at = operand.end;
-      } else {
-        while (operands.length <= operators.length) operands.push(emptyAt(context, at));
-        operators.push(element);
-        at = tokenSpan(context, element).end;
-      }
+  let at = fallback;
+  for (const element of inOrder(cst, ["unary", "BinaryOperator"])) {
+    if ("children" in element) {
+      if (operands.length > operators.length) continue;
+      const operand = placeUnary(context, element, at);
+      operands.push(operand);
+      at = operand.end;
+    } else {
+      while (operands.length <= operators.length) operands.push(emptyAt(context, at));
+      operators.push(element);
+      at = tokenSpan(context, element).end;
     }
-    while (operands.length <= operators.length) operands.push(emptyAt(context, at));
   }
+  while (operands.length <= operators.length) operands.push(emptyAt(context, at));
   return climb(context, operands, operators, fallback);
 }
 
@@ -134,17 +136,26 @@ function placeUnary(context: Context, cst: CstNode, fallback: number): Placed {
   const signs = tokens(cst, "UnaryOperator");
   const lastSign = signs.at(-1);
   const from = lastSign === undefined ? span.start : tokenSpan(context, lastSign).end;
-  let placed = placePrimary(context, node(cst, "primary"), from);
-  for (const suffix of inOrder(cst, ["arguments", "list", "member"])) {
-    if ("children" in suffix) placed = placeSuffix(context, placed, suffix);
+  let placed = placePrimary(context, cst, from);
+  if (hasSuffix(cst)) {
+    for (const suffix of inOrder(cst, ["arguments", "index", "member"])) {
+      if ("children" in suffix) placed = placeSuffix(context, placed, suffix);
+    }
   }
-  for (const sign of signs.toReversed()) {
+  for (let i = signs.length - 1; i >= 0; i--) {
+    const sign = signs[i];
+    if (sign === undefined) continue;
     const operator = plainSymbol(sign) === "!" ? "!" : "-";
     const start = tokenSpan(context, sign).start;
     const whole = { source: context.source, start, end: placed.end };
     placed = { value: { kind: "Unary", operator, operand: placed.value, span: whole }, start, end: placed.end };
   }
   return placed;
+}
+
+function hasSuffix(cst: CstNode): boolean {
+  const { arguments: call, index, member } = cst.children;
+  return call !== undefined || index !== undefined || member !== undefined;
 }
 
 function placeSuffix(context: Context, object: Placed, cst: CstNode): Placed {
@@ -169,29 +180,42 @@ function suffixed(context: Context, object: Expression, cst: CstNode, span: Span
   return { kind: "Index", object, index: index ?? holeAt(context, span.end), span };
 }
 
-function placePrimary(context: Context, cst: CstNode | undefined, fallback: number): Placed {
-  const span = nodeSpan(context, cst, fallback);
-  const value = cst === undefined ? holeAt(context, fallback) : primary(context, cst, span);
-  return { value, start: span.start, end: span.end };
+/** The operand of a `unary` node without its signs and suffixes. */
+function placePrimary(context: Context, cst: CstNode, fallback: number): Placed {
+  const leaf = token(cst, "Identifier") ?? token(cst, "Number") ?? token(cst, "String");
+  const literal = leaf ?? token(cst, "KeywordTrue") ?? token(cst, "KeywordFalse");
+  if (literal !== undefined) {
+    const value = primaryToken(context, literal);
+    return { value, start: value.span.start, end: value.span.end };
+  }
+  const bracketed = node(cst, "list") ?? node(cst, "group");
+  if (bracketed === undefined) return emptyAt(context, fallback);
+  const span = nodeSpan(context, bracketed, fallback);
+  const { start, end } = span;
+  if (bracketed.name !== "list") return { value: buildGroup(context, bracketed, span), start, end };
+  return { value: { kind: "ListExpression", elements: buildElements(context, bracketed), span }, start, end };
 }
 
-function primary(context: Context, cst: CstNode, span: Span): Expression {
-  const word = token(cst, "Identifier");
-  if (word !== undefined) return { kind: "Reference", name: nameOf(context, word, span.start), span };
-  const number = token(cst, "Number");
-  if (number !== undefined) return buildNumber(context, number);
-  const text = token(cst, "String");
-  if (text !== undefined) return buildString(context, text);
-  if (token(cst, "KeywordTrue") !== undefined) return { kind: "BooleanLiteral", value: true, span };
-  if (token(cst, "KeywordFalse") !== undefined) return { kind: "BooleanLiteral", value: false, span };
-  const list = node(cst, "list");
-  if (list !== undefined) return { kind: "ListExpression", elements: buildElements(context, list), span };
-  const group = node(cst, "group");
-  if (group === undefined) return holeAt(context, span.start);
-  checkCommas(context, group, "expression", "expression");
-  const elements = nodes(group, "expression").map((each) => buildExpression(context, each, span.start));
+function primaryToken(context: Context, leaf: IToken): Expression {
+  const span = tokenSpan(context, leaf);
+  switch (leaf.tokenType.name) {
+    case "Identifier":
+      return { kind: "Reference", name: { kind: "Name", text: leaf.image, span }, span };
+    case "Number":
+      return buildNumber(context, leaf);
+    case "KeywordTrue":
+    case "KeywordFalse":
+      return { kind: "BooleanLiteral", value: leaf.image === "true", span };
+    default:
+      return buildString(context, leaf);
+  }
+}
+
+function buildGroup(context: Context, cst: CstNode, span: Span): Expression {
+  checkCommas(context, cst, "expression", "expression");
+  const elements = nodes(cst, "expression").map((each) => buildExpression(context, each, span.start));
   const [only] = elements;
-  if (only !== undefined && elements.length === 1 && token(group, "Comma") === undefined) return only;
+  if (only !== undefined && elements.length === 1 && token(cst, "Comma") === undefined) return only;
   if (only === undefined) context.report(malformed("empty parentheses hold no value", span));
   return only === undefined ? { kind: "Hole", span } : { kind: "TupleExpression", elements, span };
 }

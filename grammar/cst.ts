@@ -17,11 +17,19 @@ export interface Context {
 
 const NONE: readonly never[] = [];
 
+function isNode(element: CstNode | IToken): element is CstNode {
+  return "children" in element;
+}
+
+function isWritten(element: CstNode | IToken): element is IToken {
+  return !("children" in element) && element.isInsertedInRecovery !== true;
+}
+
 /** The child nodes under a rule's name, in source order. */
 export function nodes(node: CstNode, name: string): readonly CstNode[] {
   const found = node.children[name];
   if (found === undefined) return NONE;
-  return found.filter((element) => "children" in element);
+  return found.every(isNode) ? found : found.filter(isNode);
 }
 
 /** The first child node under a rule's name. */
@@ -34,12 +42,13 @@ export function node(parent: CstNode | undefined, name: string): CstNode | undef
 export function tokens(node: CstNode, name: string): readonly IToken[] {
   const found = node.children[name];
   if (found === undefined) return NONE;
-  return found.filter((element) => !("children" in element) && element.isInsertedInRecovery !== true) as IToken[];
+  return found.every(isWritten) ? found : found.filter(isWritten);
 }
 
 /** The first child token under a token type's name. */
 export function token(parent: CstNode | undefined, name: string): IToken | undefined {
-  return parent === undefined ? undefined : tokens(parent, name)[0];
+  const found = parent?.children[name];
+  return found === undefined ? undefined : found.find(isWritten);
 }
 
 /** The text a node covers; empty at `fallback` where recovery left nothing. */

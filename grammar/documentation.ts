@@ -12,7 +12,7 @@ export function docBefore(context: Context, start: number): string | undefined {
   let next = start;
   for (let i = lastBefore(comments, start); i >= 0; i--) {
     const comment = comments[i];
-    if (comment === undefined || !/^\s*$/.test(source.text.slice(comment.span.end, next))) break;
+    if (comment === undefined || !onlySpace(source.text, comment.span.end, next)) break;
     if (!comment.doc || !beginsLine(source.text, comment.span.start)) break;
     lines.unshift(trimDoc(comment.text));
     next = comment.span.start;
@@ -45,8 +45,14 @@ function trimDoc(text: string): string {
 }
 
 function beginsLine(text: string, offset: number): boolean {
-  const lineStart = text.lastIndexOf("\n", offset - 1) + 1;
-  return /^\s*$/.test(text.slice(lineStart, offset));
+  return onlySpace(text, text.lastIndexOf("\n", offset - 1) + 1, offset);
+}
+
+/** Reads backwards: usually the first character tells. */
+function onlySpace(text: string, start: number, end: number): boolean {
+  let i = end - 1;
+  while (i >= start && " \t\r\n".includes(text.charAt(i))) i--;
+  return i < start;
 }
 
 function lastBefore(comments: readonly Comment[], offset: number): number {

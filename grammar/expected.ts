@@ -20,7 +20,7 @@ const WHOLE_RULE: Readonly<Record<string, string>> = {
   stage: "a stage",
   pattern: "a name or names in parentheses after `as`",
   if: "`{` or `if` after `else`",
-  primary: "an expression",
+  unary: "an expression",
   label: "a label",
 };
 

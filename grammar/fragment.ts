@@ -8,9 +8,9 @@ import { describe } from "./expected.ts";
 import { isInserted } from "./layout.ts";
 import { lex, spanOf } from "./lex.ts";
 import { parseTokens, type SyntaxError } from "./parser.ts";
-import { unexpected } from "./problems.ts";
+import { strayCloser, unexpected } from "./problems.ts";
 import type { Source, Span } from "./source.ts";
-import { Separator } from "./tokens.ts";
+import { RightBrace, Separator } from "./tokens.ts";
 
 export interface Fragment {
   readonly cst: CstNode | undefined;
@@ -33,22 +33,26 @@ export function parseFragment(source: Source, start: number, end: number): Fragm
   return { cst: result.cst, diagnostics: [...moved, ...result.diagnostics] };
 }
 
-/** Parses arranged tokens; `end` is where their text ends. */
+/** Parses arranged tokens; `end` is where their text ends, `reported` what is known to be wrong in it. */
 export function parseArranged(
   source: Source,
   tokens: IToken[],
   rule: "module" | "expression",
   end: number = source.text.length,
+  reported: readonly Diagnostic[] = [],
 ): Fragment {
   const { cst, errors } = parseTokens(tokens, rule);
   const diagnostics: Diagnostic[] = [];
-  const seen = new Set<number>();
+  const seen = new Set(reported.map((each) => each.span.start));
   for (const error of errors) {
     const span = placeOf(source, error, tokens, end);
     // At a bracket that was put in, the missing bracket is the cause and has been reported.
-    if (isInserted(error.token) || seen.has(span.start)) continue;
+    const follows = error.previous !== undefined && seen.has(error.previous.startOffset);
+    if (isInserted(error.token) || seen.has(span.start) || follows) continue;
     seen.add(span.start);
-    diagnostics.push(unexpected(describe(error.token), error.message, span, advice(error)));
+    const stray = error.rule === "module" && error.token.tokenType === RightBrace;
+    if (stray) diagnostics.push(strayCloser("}", span, undefined));
+    else diagnostics.push(unexpected(describe(error.token), error.message, span, advice(error)));
   }
   return { cst, diagnostics };
 }
@@ -63,9 +67,11 @@ function placeOf(source: Source, error: SyntaxError, tokens: readonly IToken[], 
   return spanOf(token, source);
 }
 
+const STATEMENT_LIKE = /^(in|out|where|param|state|update|let|skip|if|names|join|repeat|stages)$/;
+
 function advice(error: SyntaxError): { readonly help: readonly string[] } {
   const { token, rule } = error;
-  if (rule === "module" && token.tokenType !== Separator) {
+  if (rule === "module" && STATEMENT_LIKE.test(token.image) && token.tokenType !== Separator) {
     return { help: ["statements belong inside a `block` or `model`; an earlier `}` may have closed it"] };
   }
   return { help: [] };

@@ -28,6 +28,8 @@ export interface StatementState {
 
 const NAME_FOLLOWS: ReadonlySet<TokenType> = new Set([t.Arrow, t.Equal, t.Colon]);
 const DECLARING: ReadonlySet<string> = new Set(["in", "out", "param", "state", "update", "names"]);
+const HEADS: ReadonlySet<string> = new Set([...DECLARING, "where", "let", "skip", "if", "cut", "set", "replace"]);
+const ARROW_OR_COLON: ReadonlySet<TokenType> = new Set([t.Arrow, t.Colon]);
 const TYPED: ReadonlySet<string> = new Set(["in", "out", "param", "state"]);
 
 const isWord = (token: IToken | undefined): boolean => token?.tokenType === t.Identifier;
@@ -81,12 +83,13 @@ export function topKeyword(near: Near, needsOperand: boolean): t.Keyword | undef
 export function headOf(near: Near, kind: FrameKind): t.Keyword | undefined {
   if (!isWord(near.token) || kind === "train" || kind === "import") return undefined;
   const image = near.token?.image ?? "";
+  if (!HEADS.has(image)) return undefined;
   if (kind === "variant") {
     if (image !== "cut" && image !== "set" && image !== "replace") return undefined;
     return isWord(near.next) || aloneOnLine(near) ? image : undefined;
   }
   if (TYPED.has(image) && missesOnlyName(near)) return image as t.Keyword;
-  if (image === "let") return followedBy(near, new Set([t.Arrow, t.Colon])) ? undefined : "let";
+  if (image === "let") return followedBy(near, ARROW_OR_COLON) ? undefined : "let";
   if (followedBy(near, NAME_FOLLOWS)) return undefined;
   if (DECLARING.has(image)) return isWord(near.next) || aloneOnLine(near) ? (image as t.Keyword) : undefined;
   if (image === "where" || image === "skip") return near.next?.tokenType === t.Dot ? undefined : image;
@@ -96,6 +99,11 @@ export function headOf(near: Near, kind: FrameKind): t.Keyword | undefined {
 /** `in : [N, C]`, `state: f32[N]`: a declaration that lacks its name. */
 function missesOnlyName({ next, afterNext }: Near): boolean {
   return next?.tokenType === t.Colon && afterNext?.tokenType === t.LeftBracket;
+}
+
+/** `from "path"` while the braces of an `import` are open. */
+export function endsImport({ token, next, afterOperand }: Near): boolean {
+  return afterOperand && token?.image === "from" && next?.tokenType === t.String;
 }
 
 /** Inside parentheses: two words in a row on a line that begins so; only a statement can do that. */
@@ -133,18 +141,27 @@ export function infixKeyword(near: Near, state: StatementState, before: TokenTyp
   const { token } = near;
   if (token === undefined || !isWord(token) || followedBy(near, NAME_FOLLOWS)) return undefined;
   const { kind, statement, pendingBody } = state;
-  const afterStages = before === t.keywords.stages && token.image === "of" && near.next?.image !== "of";
-  if (!near.afterOperand && !afterStages) return undefined;
-  const meant: Readonly<Record<string, boolean>> = {
-    else: before === t.RightBrace && (kind === "body" || kind === "top"),
-    as: (kind === "body" && pendingBody) || kind === "import" || (kind === "top" && /train|import/.test(statement)),
-    of: (kind === "body" && pendingBody) || (kind === "top" && statement === "variant"),
-    via: kind === "body" && statement === "skip",
-    with: kind === "variant" && statement === "replace",
-    from: kind === "top" && statement === "import",
-    where: kind === "body" && statement === "in" && !near.newLine,
-  };
-  return Object.hasOwn(meant, token.image) && meant[token.image] === true ? (token.image as t.Keyword) : undefined;
+  const { image } = token;
+  if (!near.afterOperand) return image === "of" && before === t.keywords.stages && near.next?.image !== "of" ? image : undefined;
+  switch (image) {
+    case "else":
+      return before === t.RightBrace ? image : undefined;
+    case "as":
+      if (kind === "top") return statement === "train" || statement === "import" ? image : undefined;
+      return kind === "import" || (kind === "body" && pendingBody) ? image : undefined;
+    case "of":
+      return (kind === "body" && pendingBody) || (kind === "top" && statement === "variant") ? image : undefined;
+    case "via":
+      return kind === "body" && statement === "skip" ? image : undefined;
+    case "with":
+      return kind === "variant" && statement === "replace" ? image : undefined;
+    case "from":
+      return kind === "top" && statement === "import" ? image : undefined;
+    case "where":
+      return kind === "body" && statement === "in" && !near.newLine ? image : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** `true` and `false`, except as an argument's name. */
@@ -165,6 +182,18 @@ const OPERAND_ENDS: ReadonlySet<TokenType> = new Set([
   ...[t.RightParen, t.RightBracket, t.RightBrace],
   ...[t.keywords.true, t.keywords.false, t.keywords.identity, t.keywords.project, t.keywords.pad],
 ]);
+
+const OPERAND_FOLLOWS: ReadonlySet<TokenType | undefined> = new Set([
+  ...[t.LeftParen, t.LeftBracket, t.Comma, t.Colon, t.Equal, t.Arrow, t.Question, t.BinaryOperator, t.UnaryOperator],
+]);
+
+/** An infix operator right after something that an operand must follow. */
+export function lacksOperand(type: TokenType, before: TokenType | undefined): boolean {
+  const categories = type.CATEGORIES ?? [];
+  const infix = type === t.Question || (categories.includes(t.BinaryOperator) && !categories.includes(t.UnaryOperator));
+  if (!infix || before === undefined) return false;
+  return OPERAND_FOLLOWS.has(before) || (before.CATEGORIES ?? []).some((each) => OPERAND_FOLLOWS.has(each));
+}
 
 /** What may begin an expression. */
 export const OPERAND_STARTS: ReadonlySet<TokenType> = new Set([

@@ -1,19 +1,20 @@
 /**
  * Between lexer and parser: decides which words are keywords, puts zero-width separators where a new statement begins,
  * and balances brackets declaration by declaration, so that one slip stays inside one statement or declaration.
- * Invariant: the tokens handed on are balanced in `{}`, `()` and `[]`, and nested at most `NESTING_LIMIT` deep.
+ * Invariant: inside declarations the tokens handed on are balanced in `{}`, `()` and `[]`, and nested at most `NESTING_LIMIT` deep.
  */
 import { createTokenInstance, type IToken, type TokenType } from "chevrotain";
 import type { Diagnostic } from "./diagnostic.ts";
 import * as word from "./keywords.ts";
 import { spanOf } from "./lex.ts";
-import { missingArrow, strayCloser, tooDeep, unclosed } from "./problems.ts";
+import { missingArrow, strayCloser, tooDeep, unclosed, unexpected, wrongCloser } from "./problems.ts";
 import type { Source } from "./source.ts";
 import * as t from "./tokens.ts";
 
-const NESTING_LIMIT = 120;
-/** Operators in one expression and `else if`s in one statement; both become depth in the syntax tree. */
+const NESTING_LIMIT = 40;
+/** Operators along one path of the syntax tree; `?` and `else` are depth in the parser too and count as several. */
 const OPERATOR_LIMIT = 400;
+const BRANCH_COST = 8;
 
 export interface Layout {
   readonly tokens: IToken[];
@@ -123,9 +124,14 @@ class Arranger {
   private take(token: IToken, i: number): boolean {
     const newLine = this.previous === undefined || (token.startLine ?? 0) > (this.previous.endLine ?? 0);
     if (newLine) this.lineIndent = token.startColumn ?? 1;
+    if (this.frame.kind === "import" && word.endsImport(this.near(i, newLine))) this.closeUnclosed(i);
     if (newLine && this.trustIndent && token.tokenType === t.RightBrace) this.closeByIndent(token, i);
     if (this.frame.kind === "paren") this.watchParens(token, i, newLine);
     const type = this.frame.kind === "paren" ? this.literal(token, i) : this.separate(token, i, newLine);
+    if (this.role === "needs" && this.frame.kind !== "variant" && word.lacksOperand(type, this.previousType)) {
+      this.errors.push(unexpected(`\`${token.image}\``, "an expression", spanOf(token, this.source)));
+      this.insert(t.Missing, "", i, INSERTED);
+    }
     switch (type) {
       case t.LeftParen:
       case t.LeftBracket:
@@ -144,6 +150,7 @@ class Arranger {
   }
 
   private literal(token: IToken, i: number): TokenType {
+    if (token.tokenType !== t.Identifier) return token.tokenType;
     const keyword = word.literalKeyword(this.near(i, false));
     return keyword === undefined ? token.tokenType : t.keywords[keyword];
   }
@@ -188,7 +195,7 @@ class Arranger {
     if (type === t.Comma || type === t.Arrow || type === t.Equal) frame.operators = frame.base;
     const counts = type === t.Question || type === t.Dot || type === t.Not || type === t.keywords.else;
     if (!counts && !(type.CATEGORIES ?? []).includes(t.BinaryOperator)) return true;
-    frame.operators++;
+    frame.operators += type === t.Question || type === t.keywords.else ? BRANCH_COST : 1;
     return frame.operators <= OPERATOR_LIMIT || this.stop(token, OPERATOR_LIMIT);
   }
 
@@ -196,15 +203,20 @@ class Arranger {
     if (type === t.RightBrace) this.closeParens(i);
     else this.closeUpTo(type, i);
     const frame = this.frame;
-    if (frame.closer === type && frame.opener !== undefined) {
+    const span = spanOf(token, this.source);
+    const opener = frame.opener === undefined ? undefined : spanOf(frame.opener, this.source);
+    if (frame.closer === type && opener !== undefined) {
       this.frames.pop();
       this.keep(token, type, i);
       this.role = "operand";
-      return;
-    }
-    this.unbalanced ||= type === t.RightBrace;
-    const opener = frame.opener === undefined ? undefined : spanOf(frame.opener, this.source);
-    this.errors.push(strayCloser(token.image, spanOf(token, this.source), opener));
+    } else if (frame.kind === "paren" && opener !== undefined) {
+      this.errors.push(wrongCloser(token.image, symbolOf(frame.closer), span, opener));
+      this.closeSilently(i);
+    } else if (frame.kind === "top" && type === t.RightBrace) {
+      // Left to the parser, which sees whether stray statements come with it.
+      this.unbalanced = true;
+      this.keep(token, type, i);
+    } else this.errors.push(strayCloser(token.image, span, opener));
   }
 
   /** `( [ )`: the bracket inside is the unclosed one, provided its partner outside is there. */
@@ -270,9 +282,8 @@ class Arranger {
   /** Looks inside parentheses for signs that they were meant to be closed. */
   private watchParens(token: IToken, i: number, newLine: boolean): void {
     const type = token.tokenType;
-    const near = this.near(i, newLine);
     const clear = type === t.Arrow || type === t.LeftBrace || type === t.Separator;
-    if (clear || (this.bodyAround() && word.isSureHead(near))) {
+    if (clear || (newLine && this.bodyAround() && word.isSureHead(this.near(i, newLine)))) {
       this.closeParens(i);
       return;
     }
@@ -289,8 +300,8 @@ class Arranger {
   }
 
   private near(i: number, newLine: boolean): word.Near {
-    const near = { token: this.tokens[i], next: this.at(i + 1), afterNext: this.at(i + 2), newLine };
-    return { ...near, afterOperand: this.role === "operand" };
+    const afterOperand = this.role === "operand";
+    return { token: this.tokens[i], next: this.at(i + 1), afterNext: this.at(i + 2), newLine, afterOperand };
   }
 
   private at(i: number): IToken | undefined {

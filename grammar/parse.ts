@@ -23,8 +23,9 @@ export interface ParseResult {
 export function parse(source: Source): ParseResult {
   const lexed = lex(source);
   const layout = arrange(source, lexed.tokens);
-  const { cst, diagnostics: syntax } = parseArranged(source, layout.tokens, "module");
-  const found = [...lexed.diagnostics, ...layout.diagnostics, ...syntax];
+  const known = [...lexed.diagnostics, ...layout.diagnostics];
+  const { cst, diagnostics: syntax } = parseArranged(source, layout.tokens, "module", source.text.length, known);
+  const found = [...known, ...syntax];
   const context: Context = { source, comments: lexed.comments, report: (diagnostic) => found.push(diagnostic) };
   const first = lexed.tokens[0]?.startOffset ?? source.text.length;
   const module = buildModule(context, cst, first);

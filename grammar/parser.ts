@@ -1,37 +1,18 @@
 /**
- * The grammar, as a chevrotain parser that yields a concrete syntax tree and recovers from errors by itself.
+ * The grammar of files, statements and chains, as a chevrotain parser that yields a concrete syntax tree.
  * Invariant: its input is balanced and separated by `layout.ts`, so a statement's follow set is a separator or a `}`.
  */
-import { type CstNode, CstParser, type IToken, type TokenType } from "chevrotain";
-import { messageProvider } from "./expected.ts";
+import type { CstNode, IToken } from "chevrotain";
+import { ExpressionParser } from "./expression-parser.ts";
 import * as t from "./tokens.ts";
 
 const k = t.keywords;
-/** Openers never come out of thin air: they would need a closer too. */
-const NEVER_INSERTED: ReadonlySet<TokenType> = new Set([t.LeftBrace, t.LeftParen, t.LeftBracket, t.Separator]);
-const BRACKETS: ReadonlySet<TokenType> = new Set([
-  ...[t.LeftBrace, t.LeftParen, t.LeftBracket, t.RightBrace, t.RightParen, t.RightBracket, t.Separator],
-]);
 
-/** See LANGUAGE.md for the grammar in prose; rule names are the keys of `expected.ts`. */
-export class ResnetParser extends CstParser {
+/** The whole grammar; LANGUAGE.md gives it in prose. */
+export class ResnetParser extends ExpressionParser {
   constructor(skipValidations: boolean) {
-    super(t.vocabulary, {
-      recoveryEnabled: true,
-      nodeLocationTracking: "onlyOffset",
-      maxLookahead: 2,
-      errorMessageProvider: messageProvider,
-      skipValidations,
-    });
+    super(skipValidations);
     this.performSelfAnalysis();
-  }
-
-  protected override canTokenTypeBeInsertedInRecovery(type: TokenType): boolean {
-    return !NEVER_INSERTED.has(type);
-  }
-
-  protected override canTokenTypeBeDeletedInRecovery(): boolean {
-    return !BRACKETS.has(this.LA(1).tokenType);
   }
 
   // ── Declarations ───────────────────────────────────────────────────────────────────────────────────────────
@@ -247,17 +228,18 @@ export class ResnetParser extends CstParser {
     this.CONSUME(t.RightBrace);
   });
 
+  private readonly statements = [
+    { ALT: () => this.SUBRULE(this.port) },
+    { ALT: () => this.SUBRULE(this.where) },
+    { ALT: () => this.SUBRULE(this.tensor) },
+    { ALT: () => this.SUBRULE(this.update) },
+    { ALT: () => this.SUBRULE(this.let) },
+    { ALT: () => this.SUBRULE(this.skip) },
+    { ALT: () => this.SUBRULE(this.names) },
+    { ALT: () => this.SUBRULE(this.flow) },
+  ];
   private statement = this.RULE("statement", () => {
-    this.OR([
-      { ALT: () => this.SUBRULE(this.port) },
-      { ALT: () => this.SUBRULE(this.where) },
-      { ALT: () => this.SUBRULE(this.tensor) },
-      { ALT: () => this.SUBRULE(this.update) },
-      { ALT: () => this.SUBRULE(this.let) },
-      { ALT: () => this.SUBRULE(this.skip) },
-      { ALT: () => this.SUBRULE(this.names) },
-      { ALT: () => this.SUBRULE(this.flow) },
-    ]);
+    this.OR(this.statements);
   });
 
   private port = this.RULE("port", () => {
@@ -386,23 +368,25 @@ export class ResnetParser extends CstParser {
     });
   });
 
+  private readonly stageKinds = [
+    { ALT: () => this.SUBRULE(this.join) },
+    { ALT: () => this.SUBRULE(this.repeat) },
+    { ALT: () => this.SUBRULE(this.stages) },
+    { ALT: () => this.SUBRULE(this.if) },
+    { ALT: () => this.SUBRULE(this.body) },
+    { ALT: () => this.SUBRULE(this.expression) },
+  ];
   private stage = this.RULE("stage", () => {
     this.OPTION(() => {
       this.SUBRULE(this.label);
       this.CONSUME(t.Colon);
     });
-    this.OR([
-      { ALT: () => this.SUBRULE(this.join) },
-      { ALT: () => this.SUBRULE(this.repeat) },
-      { ALT: () => this.SUBRULE(this.stages) },
-      { ALT: () => this.SUBRULE(this.if) },
-      { ALT: () => this.SUBRULE(this.body) },
-      { ALT: () => this.SUBRULE(this.expression) },
-    ]);
+    this.OR(this.stageKinds);
   });
 
+  private readonly labels = [{ ALT: () => this.CONSUME(t.Identifier) }, { ALT: () => this.CONSUME(t.String) }];
   private label = this.RULE("label", () => {
-    this.OR([{ ALT: () => this.CONSUME(t.Identifier) }, { ALT: () => this.CONSUME(t.String) }]);
+    this.OR(this.labels);
   });
 
   private join = this.RULE("join", () => {
@@ -466,100 +450,6 @@ export class ResnetParser extends CstParser {
       this.CONSUME(k.else);
       this.OR([{ ALT: () => this.SUBRULE2(this.body) }, { ALT: () => this.SUBRULE(this.if) }]);
     });
-  });
-
-  // ── Expressions ────────────────────────────────────────────────────────────────────────────────────────────
-
-  expression = this.RULE("expression", () => {
-    this.SUBRULE(this.operation);
-    this.OPTION(() => {
-      this.CONSUME(t.Question);
-      this.SUBRULE(this.expression);
-      this.CONSUME(t.Colon);
-      this.SUBRULE2(this.expression);
-    });
-  });
-
-  /** Binary operators are a flat row here; the builder applies precedence. */
-  private operation = this.RULE("operation", () => {
-    this.SUBRULE(this.unary);
-    this.MANY(() => {
-      this.CONSUME(t.BinaryOperator);
-      this.SUBRULE2(this.unary);
-    });
-  });
-
-  private unary = this.RULE("unary", () => {
-    this.MANY(() => this.CONSUME(t.UnaryOperator));
-    this.SUBRULE(this.primary);
-    this.MANY2(() =>
-      this.OR([
-        { ALT: () => this.SUBRULE(this.arguments) },
-        { ALT: () => this.SUBRULE(this.list) },
-        { ALT: () => this.SUBRULE(this.member) },
-      ]),
-    );
-  });
-
-  private member = this.RULE("member", () => {
-    this.CONSUME(t.Dot);
-    this.CONSUME(t.Identifier);
-  });
-
-  private primary = this.RULE("primary", () => {
-    this.OR([
-      { ALT: () => this.CONSUME(t.Identifier) },
-      { ALT: () => this.CONSUME(t.Number) },
-      { ALT: () => this.CONSUME(t.String) },
-      { ALT: () => this.CONSUME(k.true) },
-      { ALT: () => this.CONSUME(k.false) },
-      { ALT: () => this.SUBRULE(this.group) },
-      { ALT: () => this.SUBRULE(this.list) },
-    ]);
-  });
-
-  private group = this.RULE("group", () => {
-    this.CONSUME(t.LeftParen);
-    this.OPTION(() => this.SUBRULE(this.expression));
-    this.MANY(() => {
-      this.CONSUME(t.Comma);
-      this.OPTION2(() => this.SUBRULE2(this.expression));
-    });
-    this.CONSUME(t.RightParen);
-  });
-
-  /** A list, an index, or a shape's dims. */
-  private list = this.RULE("list", () => {
-    this.CONSUME(t.LeftBracket);
-    this.OPTION(() => this.SUBRULE(this.element));
-    this.MANY(() => {
-      this.CONSUME(t.Comma);
-      this.OPTION2(() => this.SUBRULE2(this.element));
-    });
-    this.CONSUME(t.RightBracket);
-  });
-
-  private element = this.RULE("element", () => {
-    this.OPTION(() => this.CONSUME(t.DotDot));
-    this.SUBRULE(this.expression);
-  });
-
-  private arguments = this.RULE("arguments", () => {
-    this.CONSUME(t.LeftParen);
-    this.OPTION(() => this.SUBRULE(this.argument));
-    this.MANY(() => {
-      this.CONSUME(t.Comma);
-      this.OPTION2(() => this.SUBRULE2(this.argument));
-    });
-    this.CONSUME(t.RightParen);
-  });
-
-  private argument = this.RULE("argument", () => {
-    this.OPTION(() => {
-      this.CONSUME(t.Identifier);
-      this.CONSUME(t.Colon);
-    });
-    this.SUBRULE(this.expression);
   });
 }
 

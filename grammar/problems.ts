@@ -91,6 +91,14 @@ export function missingArrow(found: string, span: Span): Diagnostic {
   });
 }
 
+/** RN003: `( .. ]`. */
+export function wrongCloser(found: string, needed: string, span: Span, opener: Span): Diagnostic {
+  return error("RN003", `expected \`${needed}\`, found \`${found}\``, span, {
+    labels: [{ span: opener, text: "to close this" }],
+    fixes: [likelyFix(`write \`${needed}\``, span, needed)],
+  });
+}
+
 /** RN003: a closer without an opener. */
 export function strayCloser(found: string, span: Span, opener: Span | undefined): Diagnostic {
   const labels = opener === undefined ? [] : [{ span: opener, text: "this is what is open here" }];

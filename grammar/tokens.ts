@@ -94,6 +94,9 @@ export const Not = symbol("Not", /!/, "!", [UnaryOperator]);
 /** `;`, and the zero-width separators that `layout.ts` puts where a new statement begins. */
 export const Separator = createToken({ name: "Separator", pattern: /;/, label: "`;` or a new line" });
 
+/** Stands, with no width, where `layout.ts` saw that an operand is missing. */
+export const Missing = createToken({ name: "Missing", pattern: Lexer.NA, label: "an expression" });
+
 const word = (text: string): TokenType => {
   const name = `Keyword${text.charAt(0).toUpperCase()}${text.slice(1)}`;
   return createToken({ name, pattern: Lexer.NA, label: `\`${text}\`` });
@@ -150,7 +153,7 @@ export const lexedTokens: TokenType[] = [
 
 /** Everything the parser may meet. */
 export const vocabulary: TokenType[] = [
-  ...[BinaryOperator, UnaryOperator, PatternPart],
+  ...[BinaryOperator, UnaryOperator, PatternPart, Missing],
   ...lexedTokens,
   ...Object.values(keywords),
 ];

@@ -118,7 +118,7 @@ function residueCases(literals: readonly Literal[], cases: number): readonly (re
   const periods = new Map<string, { readonly atom: DimAtom; readonly period: number }>();
   const visit = (dim: Dim): void => {
     for (const factor of partsOf(dim).terms.flatMap((term) => term.factors)) {
-      if (factor.kind === "floor" && typeof factor.denominator === "number") {
+      if (factor.kind === "floor" && typeof factor.denominator === "number" && factor.denominator > 1) {
         for (const term of partsOf(factor.numerator).terms) {
           const [atom] = term.factors;
           if (term.factors.length !== 1 || atom?.kind !== "symbol") continue;
@@ -132,7 +132,8 @@ function residueCases(literals: readonly Literal[], cases: number): readonly (re
   };
   literals.flatMap(dimsOfLiteral).forEach(visit);
   const [least] = [...periods.values()].sort((a, b) => a.period - b.period);
-  if (least === undefined || least.period > Math.min(MAX_PERIOD, cases) || least.atom.kind !== "symbol") return undefined;
+  if (least === undefined || least.period > Math.min(MAX_PERIOD, cases) || least.atom.kind !== "symbol")
+    return undefined;
   const self = symbol(least.atom.name, least.atom);
   return Array.from({ length: least.period }, (_, residue) => [
     ...literals,

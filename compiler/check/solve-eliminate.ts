@@ -1,5 +1,5 @@
 /**
- * Turns facts into substitutions: equalities and divisibilities are solved for a symbol, lower bounds move into symbols.
+ * Turns facts into substitutions: equalities and divisibilities are solved for a symbol, lower bounds enter symbols.
  * Invariant: every assignment that satisfies the literals extends to the fresh symbols such that each binding holds;
  * a fresh symbol's meaning is a size over symbols known before it.
  */
@@ -246,7 +246,8 @@ function solveFloor(work: Work, literal: Literal, dim: Dim): boolean {
     const others = sub(dim, fromParts(0, [term]));
     const value = term.coefficient === 1 ? negate(others) : others;
     const offset = sub(numerator, mul(denominator, value));
-    if (!linearSymbols(offset).some((each) => Math.abs(coefficientOf(offset, each.id)?.coefficient ?? 0) === 1)) continue;
+    if (!linearSymbols(offset).some((each) => Math.abs(coefficientOf(offset, each.id)?.coefficient ?? 0) === 1))
+      continue;
     const rest = makeFresh(work, offset, 0);
     work.literals = work.literals.filter((each) => each !== literal);
     work.literals.push(
@@ -328,10 +329,11 @@ export function limitsOf(literals: readonly Literal[]): ReadonlyMap<string, Limi
   return found;
 }
 
-/** The size over the symbols that the literals had: each fresh symbol gives way to its meaning, whole multiples first. */
+/** The size over the symbols that the literals had: fresh symbols give way to their meanings, whole multiples first. */
 export function withoutFresh(dim: Dim, fresh: readonly Fresh[]): Dim {
   return fresh.reduceRight((size: Dim, each) => {
-    const whole = each.exact === undefined ? size : withoutMultiples(size, each.id, each.exact.divisor, each.exact.dividend);
+    const whole =
+      each.exact === undefined ? size : withoutMultiples(size, each.id, each.exact.divisor, each.exact.dividend);
     return substitute(whole, new Map([[each.id, each.meaning]]));
   }, dim);
 }

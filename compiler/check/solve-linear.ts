@@ -1,10 +1,18 @@
 /**
  * Integer linear arithmetic over products of atoms, by bounded Fourier–Motzkin elimination with gcd tightening.
- * Invariant: `true` only when no integer assignment satisfies the constraints; dropping a constraint only loses answers.
+ * Invariant: `true` only when no integer assignment satisfies the constraints; dropping one only loses answers.
  */
 import { childrenOf, type Dim, type DimAtom, mul, sub } from "../ir/dim.ts";
 import { boundsOf } from "../ir/dim-bounds.ts";
-import { atomKey, factorsKey, floorQuotient, fromAtom, fromParts, greatestCommonDivisor, partsOf } from "../ir/dim-polynomial.ts";
+import {
+  atomKey,
+  factorsKey,
+  floorQuotient,
+  fromAtom,
+  fromParts,
+  greatestCommonDivisor,
+  partsOf,
+} from "../ir/dim-polynomial.ts";
 
 const MAX_CONSTRAINTS = 240;
 const MAX_PAIRS = 400;
@@ -52,7 +60,8 @@ function derivedConstraints(dims: readonly Dim[], facts: readonly Dim[]): Dim[] 
     }
   }
   derived.push(...scaledFacts(facts, [...products.values()], new Set(products.keys())));
-  for (const factors of products.values()) derived.push(...boundConstraints(fromParts(0, [{ coefficient: 1, factors }])));
+  for (const factors of products.values())
+    derived.push(...boundConstraints(fromParts(0, [{ coefficient: 1, factors }])));
   return derived;
 }
 
@@ -93,7 +102,11 @@ function productConstraints(factors: readonly DimAtom[]): readonly Dim[] {
 }
 
 /** Facts times an atom known not to be negative, where that speaks of products that occur. */
-function scaledFacts(facts: readonly Dim[], products: readonly (readonly DimAtom[])[], known: ReadonlySet<string>): readonly Dim[] {
+function scaledFacts(
+  facts: readonly Dim[],
+  products: readonly (readonly DimAtom[])[],
+  known: ReadonlySet<string>,
+): readonly Dim[] {
   const scaled: Dim[] = [];
   const multipliers = new Map<string, Dim>();
   for (const factors of products) {
@@ -130,7 +143,9 @@ function eliminateEquations(rows: readonly Row[], equations: readonly Row[]): Ro
       continue;
     }
     if (first.constant % content !== 0) return undefined;
-    const [key, pivot] = [...first.coefficients].reduce((best, each) => (Math.abs(each[1]) < Math.abs(best[1]) ? each : best));
+    const [key, pivot] = [...first.coefficients].reduce((best, each) =>
+      Math.abs(each[1]) < Math.abs(best[1]) ? each : best,
+    );
     const cancel = (row: Row): Row | undefined => {
       const own = row.coefficients.get(key);
       return own === undefined ? row : combine(row, Math.abs(pivot), first, -own * Math.sign(pivot));
@@ -144,14 +159,18 @@ function eliminateEquations(rows: readonly Row[], equations: readonly Row[]): Ro
 /** `times*row + otherTimes*other`; undefined beyond safe integers. */
 function combine(row: Row, times: number, other: Row, otherTimes: number): Row | undefined {
   const coefficients = new Map<string, number>();
-  for (const [key, value] of row.coefficients) coefficients.set(key, value * times);
-  for (const [key, value] of other.coefficients) coefficients.set(key, (coefficients.get(key) ?? 0) + value * otherTimes);
-  const constant = row.constant * times + other.constant * otherTimes;
-  for (const [key, value] of coefficients) {
-    if (!Number.isSafeInteger(value)) return undefined;
-    if (value === 0) coefficients.delete(key);
+  let safe = true;
+  const note = (value: number): number => {
+    safe &&= Number.isSafeInteger(value);
+    return value;
+  };
+  for (const [key, value] of row.coefficients) coefficients.set(key, note(value * times));
+  for (const [key, value] of other.coefficients) {
+    coefficients.set(key, note((coefficients.get(key) ?? 0) + note(value * otherTimes)));
   }
-  return Number.isSafeInteger(constant) ? { coefficients, constant } : undefined;
+  const constant = note(note(row.constant * times) + note(other.constant * otherTimes));
+  for (const [key, value] of coefficients) if (value === 0) coefficients.delete(key);
+  return safe ? { coefficients, constant } : undefined;
 }
 
 function eliminateAll(rows: readonly Row[]): boolean {

@@ -229,4 +229,3 @@ function asOperand(dim: Dim): string {
   const text = formatDim(dim);
   return /^[\w.]+$/.test(text) || (isConstant(dim) && dim >= 0) ? text : `(${text})`;
 }
-

@@ -114,7 +114,10 @@ function candidateValues(low: number, high: number, numbers: ReadonlySet<number>
     offer(start + offset);
     if (!Number.isFinite(low)) offer(start - offset);
   }
-  const further = [...numbers].filter((each) => each > 1).sort((a, b) => a - b).slice(0, 12);
+  const further = [...numbers]
+    .filter((each) => each > 1)
+    .sort((a, b) => a - b)
+    .slice(0, 12);
   for (const each of further) for (const value of [each - 1, each, each + 1]) offer(value);
   for (const each of further) for (const value of [2 * each - 1, 2 * each, 2 * each + 1, start + each]) offer(value);
   if (!Number.isFinite(low)) for (const each of further) for (const value of [-each, 1 - each, -each - 1]) offer(value);
@@ -133,7 +136,8 @@ function* assignments(free: readonly Free[]): Generator<Assignment, undefined> {
   }
   if (free.length === 1) {
     const [only] = free;
-    for (let value = (only?.values[0] ?? 0) + FIRST_VALUES; value < MAX_GRID; value++) {
+    for (let offset = FIRST_VALUES; offset < MAX_GRID; offset++) {
+      const value = (only?.values[0] ?? 0) + offset;
       if (value <= (only?.high ?? 0)) yield at(() => value);
     }
     return undefined;

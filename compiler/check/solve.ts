@@ -9,7 +9,6 @@ import { eliminate, withoutFresh } from "./solve-eliminate.ts";
 import {
   comparedValues,
   dimsOf,
-  evaluateRelation,
   formatRelation,
   type Literal,
   literalsOf,
@@ -59,15 +58,16 @@ export function prove(relation: Relation, facts: Facts): Answer {
   const everything = [relation, ...facts.relations];
   if (everything.flatMap(dimsOf).some((dim) => Number.isNaN(dim))) return { kind: "unproved" };
   const negated = literalsOf(relation, false);
+  // Most questions are equal canonical forms, which need no fact.
   if (eliminate(negated, "$n.") === undefined) return { kind: "proved" };
   const { related, unrelated } = partition(relation, facts.relations);
-  const literals = related.flatMap((fact) => literalsOf(fact, true));
+  const literals = [...related.flatMap((fact) => literalsOf(fact, true)), ...negated];
   const solved = eliminate(literals, "$f.");
   if (solved === undefined) return { kind: "proved" };
   const search = searchFalsifying(relation, related, solved);
   const early = search.run(QUICK_TRIES);
   if (early !== undefined) return refute(relation, early, unrelated, facts);
-  if (contradictory([...literals, ...negated], { cases: CASES })) return { kind: "proved" };
+  if (contradictory(literals, { cases: CASES })) return { kind: "proved" };
   const late = search.exhaust() ?? search.run(MORE_TRIES);
   if (late === "none") return { kind: "proved" };
   return late === undefined ? { kind: "unproved" } : refute(relation, late, unrelated, facts);
@@ -114,6 +114,7 @@ function refute(
   const values = new Map(found);
   for (const group of unrelated) {
     const model = modelOf(group);
+    if (model === "none") return { kind: "proved" };
     if (model === undefined) return { kind: "unproved" };
     for (const [id, value] of model) values.set(id, value);
   }
@@ -129,10 +130,13 @@ function refute(
   return { kind: "refuted", witness: { bindings, ...comparedValues(relation, found), own } };
 }
 
-function modelOf(facts: readonly Relation[]): Assignment | undefined {
-  const solved = eliminate(facts.flatMap((fact) => literalsOf(fact, true)), "$m.");
+function modelOf(facts: readonly Relation[]): Assignment | "none" | undefined {
+  const literals = facts.flatMap((fact) => literalsOf(fact, true));
+  const solved = eliminate(literals, "$m.");
+  if (solved === undefined) return "none";
   const never: Relation = { op: "or", parts: [] };
-  return solved === undefined ? undefined : searchFalsifying(never, facts, solved).run(MORE_TRIES);
+  const model = searchFalsifying(never, facts, solved).run(MORE_TRIES);
+  return model ?? (contradictory(literals, { cases: CHOICE_CASES }) ? "none" : undefined);
 }
 
 /** The size with what the facts say applied: equalities substituted, exact divisions done, choices decided. */
@@ -169,7 +173,9 @@ function decideChoices(dim: Dim, literals: readonly Literal[]): Dim {
     const certain = (relation: Relation): boolean =>
       contradictory([...literals, ...literalsOf(relation, false)], { cases: CHOICE_CASES });
     const condition: Relation =
-      atom.kind === "select" ? atom.condition : { op: atom.kind === "min" ? "<=" : ">=", left: atom.left, right: atom.right };
+      atom.kind === "select"
+        ? atom.condition
+        : { op: atom.kind === "min" ? "<=" : ">=", left: atom.left, right: atom.right };
     const [first, second] = atom.kind === "select" ? [atom.then, atom.else] : [atom.left, atom.right];
     if (certain(condition)) return decideChoices(first, literals);
     if (certain({ op: "not", part: condition })) return decideChoices(second, literals);
@@ -184,9 +190,4 @@ export function formatWitness(witness: Witness): string {
   if (witness.left === undefined || witness.right === undefined) return sizes;
   const values = `${witness.left} vs ${witness.right}`;
   return sizes === "" ? values : `${sizes}: ${values}`;
-}
-
-/** Whether the relation holds under an assignment by symbol id; undefined where a side has no value. */
-export function holdsAt(relation: Relation, env: Assignment): boolean | undefined {
-  return evaluateRelation(relation, env);
 }

@@ -183,7 +183,7 @@ function runCall(frame: Frame, scope: Scope, body: Body, stage: CallStage, flow:
   }
   const callee = evaluate(frame, scope, expression, true);
   const path = stage.label === undefined ? undefined : [labelText(frame, scope, stage.label)];
-  const result = applyStage(frame, scope, callee, flow, path, stage, body);
+  const result = applyStage(frame, callee, flow, path, stage, body);
   bindLabel(frame, scope, stage, result, callee, path ?? []);
   if (callee.kind === "tensor") report(session, problems.notAStage(expression.span, callee));
   return result;
@@ -194,7 +194,7 @@ function inputsOf(flow: Value, extra: readonly Value[]): Value[] {
   return [...first, ...extra];
 }
 
-function applyStage(frame: Frame, scope: Scope, callee: Value, flow: Value, path: readonly string[] | undefined, stage: CallStage, body: Body): Value {
+function applyStage(frame: Frame, callee: Value, flow: Value, path: readonly string[] | undefined, stage: CallStage, body: Body): Value {
   switch (callee.kind) {
     case "block": {
       const tensors = callee.given.filter((given) => given.value.kind === "tensor" && given.name === undefined);
@@ -207,7 +207,7 @@ function applyStage(frame: Frame, scope: Scope, callee: Value, flow: Value, path
     }
     case "primitive": {
       const inputs = inputsOf(flow, []).map((value) => ({ name: undefined, nameSpan: undefined, value, span: stage.span }));
-      if (!isPrimitive(callee.name)) return applyValue(frame, scope, { ...callee, given: [] }, [...inputs, ...callee.given], stage.span, false);
+      if (!isPrimitive(callee.name)) return applyValue(frame, { ...callee, given: [] }, [...inputs, ...callee.given], stage.span, false);
       return applyPrimitive(frame, callee.name, [...inputs, ...callee.given], stage.span);
     }
     case "poison":

@@ -31,6 +31,8 @@ export interface Session {
   readonly diagnostics: Diagnostic[];
   readonly reported: Set<string>;
   readonly guards: Guard[];
+  /** What a block that is checked by itself needs of its sizes beyond its `where`: part of its signature. */
+  readonly inferred: Relation[];
   readonly memo: Map<string, Instance | "failed">;
   /** Blocks being elaborated, outermost first. */
   readonly trail: string[];
@@ -126,9 +128,9 @@ export function emitOp<K extends OpName>(
   let sound = true;
   const context = {
     require(relation: TypeRelation, demanded: string): void {
-      const asRelation: Relation = relation;
+      if (session.generic && relation.op !== "==" && infer(session, relation)) return;
       sound =
-        demand(session, asRelation, span, `${what}: ${demanded}`, (witness) => {
+        demand(session, relation, span, `${what}: ${demanded}`, (witness) => {
           return explain?.(relation, demanded, witness) ?? problems.relationFails(relation, demanded, witness, span, what, inputs);
         }) && sound;
     },
@@ -153,6 +155,19 @@ export function emitOp<K extends OpName>(
     span,
   } as Entry);
   return values;
+}
+
+/**
+ * In a generic check an operator's demand on free sizes ("the kernel fits") is the block's demand on its users: it is
+ * recorded and assumed. False if no size at all could meet it, which is the block's own mistake.
+ */
+function infer(session: Session, relation: Relation): boolean {
+  const answer = prove(relation, session.facts);
+  if (answer.kind === "proved") return true;
+  if (prove({ op: "not", part: relation }, session.facts).kind === "proved") return false;
+  session.inferred.push(relation);
+  session.facts = { relations: [...session.facts.relations, relation] };
+  return true;
 }
 
 /** Decides a condition under the facts; undefined if it holds for some sizes only. */

@@ -44,6 +44,7 @@ function newSession(options: { training: boolean | undefined; dims: ReadonlyMap<
     diagnostics: [],
     reported: options.reported ?? new Set(),
     guards: [],
+    inferred: [],
     memo: new Map(),
     trail: [],
     scheme: "torchvision",
@@ -66,11 +67,11 @@ export function elaborateModel(file: ModuleScope, name: string, options: ModelOp
     session.diagnostics.push(unknownName(name, file.module.span, models, "model"));
     return { value: undefined, diagnostics: session.diagnostics };
   }
-  if (declaration.kind === "variant") return elaborateVariant(file, declaration.variant, declaration.file, options);
+  if (declaration.kind === "variant") return elaborateVariant(declaration.variant, declaration.file, options);
   return buildModel(session, declaration, options, [], name);
 }
 
-function elaborateVariant(file: ModuleScope, variant: Variant, home: ModuleScope, options: ModelOptions): Result<Program> {
+function elaborateVariant(variant: Variant, home: ModuleScope, options: ModelOptions): Result<Program> {
   const base = home.visible.get(variant.of.text);
   const scratch = newSession({ training: options.training, dims: options.dims, generic: false, packRank: 2, edits: NO_EDITS });
   if (base === undefined || base.kind !== "block") {
@@ -156,6 +157,7 @@ export interface CheckedBlock {
   readonly declaration: BlockDeclaration;
   readonly instance: Instance | undefined;
   readonly guards: Session["guards"];
+  readonly inferred: Session["inferred"];
   readonly facts: Facts;
 }
 
@@ -171,7 +173,7 @@ export function checkFile(file: ModuleScope): { readonly blocks: readonly Checke
     }
     if (declaration.kind === "constant") {
       const session = newSession({ training: undefined, dims: new Map(), generic: true, packRank: 2, edits: NO_EDITS, reported });
-      declaredValue(newFrame(session, "const"), rootScope(file, new Map()), declaration, nameSpan(declaration));
+      declaredValue(newFrame(session, "const"), declaration, nameSpan(declaration));
       diagnostics.push(...session.diagnostics);
     }
   }
@@ -212,7 +214,7 @@ function checkGenerically(declaration: BlockDeclaration, reported: Set<string>, 
       ? undefined
       : elaborateBlock(frame, declaration, definite(parameters), undefined);
     const opaque = [...parameters.values()].some((value) => value === undefined);
-    const checked: CheckedBlock = { name: declaration.block.name.text, declaration, instance, guards: session.guards, facts: session.facts };
+    const checked: CheckedBlock = { name: declaration.block.name.text, declaration, instance, guards: session.guards, inferred: session.inferred, facts: session.facts };
     attempts.push({ session, checked: opaque ? undefined : checked });
     if (!session.diagnostics.some((diagnostic) => diagnostic.severity === "error")) break;
   }

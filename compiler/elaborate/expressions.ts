@@ -38,6 +38,8 @@ export function evaluate(frame: Frame, scope: Scope, expression: Expression, sta
       return { kind: "bool", value: expression.value };
     case "Hole":
       return POISON;
+    case "Spread":
+      return evaluate(frame, scope, expression.value);
     case "Reference":
       return evaluateReference(frame, scope, expression.name.text, expression.span, stage);
     case "Member":
@@ -53,7 +55,7 @@ export function evaluate(frame: Frame, scope: Scope, expression: Expression, sta
     case "Conditional":
       return evaluateConditional(frame, scope, expression);
     case "ListExpression":
-      return { kind: "list", elements: expression.elements.map((element) => evaluate(frame, scope, element)) };
+      return { kind: "list", elements: expression.elements.flatMap((element) => listElements(evaluate(frame, scope, element), element)) };
     case "TupleExpression":
       return { kind: "tuple", elements: expression.elements.map((element) => evaluate(frame, scope, element)) };
     case "ShapeType": {
@@ -63,6 +65,13 @@ export function evaluate(frame: Frame, scope: Scope, expression: Expression, sta
     default:
       return expression satisfies never;
   }
+}
+
+/** `[N, ..S]` splices the dims of a pack or the elements of a list. */
+function listElements(value: Value, element: Expression): readonly Value[] {
+  if (element.kind !== "Spread") return [value];
+  if (value.kind === "pack") return value.dims.map(dimValue);
+  return value.kind === "list" || value.kind === "tuple" ? value.elements : [value];
 }
 
 function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span, stage: boolean): Value {
@@ -75,10 +84,10 @@ function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span,
   }
   const declaration = lookupDeclaration(scope, name);
   const operatorFirst = !stage && (declaration === undefined || fromPrelude(scope, declaration));
-  if (!operatorFirst && declaration !== undefined) return declaredValue(frame, scope, declaration, span);
+  if (!operatorFirst && declaration !== undefined) return declaredValue(frame, declaration, span);
   const builtin = builtinValue(name);
   if (builtin !== undefined) return builtin;
-  if (declaration !== undefined) return declaredValue(frame, scope, declaration, span);
+  if (declaration !== undefined) return declaredValue(frame, declaration, span);
   report(frame.session, unknownName(name, span, [...namesInScope(scope), ...PRIMITIVE_NAMES, ...INITIALIZERS], stage ? "block" : "name"));
   return POISON;
 }
@@ -99,7 +108,7 @@ function builtinValue(name: string): Value | undefined {
 }
 
 /** A declaration as a value: blocks with the variant's replacement applied, constants evaluated in their own file. */
-export function declaredValue(frame: Frame, scope: Scope, declaration: Declaration, span: Span): Value {
+export function declaredValue(frame: Frame, declaration: Declaration, span: Span): Value {
   switch (declaration.kind) {
     case "block": {
       const replaced = frame.session.edits.replacements.get(declaration.block.name.text);
@@ -127,7 +136,7 @@ function evaluateMember(frame: Frame, scope: Scope, expression: Extract<Expressi
     return POISON;
   }
   const found = object.file.own.get(expression.name.text);
-  if (found !== undefined) return declaredValue(frame, scope, found, expression.name.span);
+  if (found !== undefined) return declaredValue(frame, found, expression.name.span);
   report(frame.session, unknownName(expression.name.text, expression.name.span, [...object.file.own.keys()], "declaration"));
   return POISON;
 }
@@ -147,11 +156,11 @@ function evaluateCall(frame: Frame, scope: Scope, call: Call, stage: boolean): V
     return POISON;
   }
   const given = evaluateArguments(frame, scope, call.arguments);
-  return applyValue(frame, scope, callee, given, call.span, stage);
+  return applyValue(frame, callee, given, call.span, stage);
 }
 
 /** Applies what can be applied; a block without tensors among its arguments stays a block. */
-export function applyValue(frame: Frame, scope: Scope, callee: Value, given: readonly GivenArgument[], span: Span, stage: boolean): Value {
+export function applyValue(frame: Frame, callee: Value, given: readonly GivenArgument[], span: Span, stage: boolean): Value {
   switch (callee.kind) {
     case "poison":
       return POISON;

@@ -57,7 +57,7 @@ export function projectSkip(
 
 function standardProjection(frame: Frame, scope: Scope, skip: Skip): Value {
   const declaration = scope.file.visible.get("projection");
-  if (declaration !== undefined) return declaredValue(frame, scope, declaration, skip.span);
+  if (declaration !== undefined) return declaredValue(frame, declaration, skip.span);
   report(frame.session, problems.wrongKind(skip.span, "a block `projection` in scope", POISON));
   return POISON;
 }

@@ -7,7 +7,7 @@
  */
 import type { Expression, Size } from "../ir/kernel.ts";
 import { isPlain, permutationOf } from "./affine.ts";
-import { costOf, type Load, loadsOf, readAt } from "./expression.ts";
+import { childrenOf, costOf, type Load, loadsOf, readAt } from "./expression.ts";
 import type { Target } from "./rules.ts";
 import { compareSizes, elementsOf } from "./size.ts";
 import type { Statement, Statements } from "./statements.ts";
@@ -135,8 +135,13 @@ function isFreeValue(e: Expression): boolean {
     case "cast":
       return isFreeValue(e.x);
     default:
-      return false;
+      return isInvariant(e);
   }
+}
+
+/** The same for every element and known before the loops: a back end computes it once. */
+function isInvariant(e: Expression): boolean {
+  return e.kind === "constant" || e.kind === "size" || ((e.kind === "unary" || e.kind === "binary") && childrenOf(e).every(isInvariant));
 }
 
 function isCheap(statement: Statement, { cost, fullReads }: Analysis): boolean {

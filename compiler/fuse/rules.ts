@@ -43,7 +43,7 @@ const everything: FusionRules = {
 };
 
 /** The CPU back end. */
-export const wasmTarget: Target = { name: "wasm", rules: everything, maximumOperands: 24, maximumCost: 400 };
+export const wasmTarget: Target = { name: "wasm", rules: everything, maximumOperands: 48, maximumCost: 400 };
 
 /** WebGPU guarantees 8 storage buffers to a shader stage (WebGPU specification, limits). */
 export const webgpuTarget: Target = { name: "webgpu", rules: everything, maximumOperands: 8, maximumCost: 400 };

@@ -12,7 +12,7 @@ export function scheduleGroups(program: Statements, partition: Partition, plan: 
   const needs = dependencies(partition, plan);
   const depth = depthsOf(partition, needs);
   const rank = rankByDepth(partition, needs, depth);
-  return settle(rank, needs, updateWaits(program, partition));
+  return settle(rank, needs, updateWaits(program, partition, plan));
 }
 
 function dependencies({ groups }: Partition, { producers, operands }: StoragePlan): readonly (readonly number[])[] {
@@ -72,13 +72,18 @@ function rankByDepth({ groups }: Partition, needs: readonly (readonly number[])[
 }
 
 /** For each group that updates a tensor, the other groups that read its old value. */
-function updateWaits({ updates }: Statements, { groups, groupOf }: Partition): ReadonlyMap<number, readonly number[]> {
+function updateWaits(
+  { updates }: Statements,
+  { groups, groupOf }: Partition,
+  { storage, operands }: StoragePlan,
+): ReadonlyMap<number, readonly number[]> {
   if (updates.length === 0) return new Map();
-  const writers = new Map(updates.map(({ target, tensor }) => [target, groupOf[tensor] ?? -1]));
+  const writers = new Map(updates.map(({ target, tensor }) => [storage[target]?.buffer ?? -1, groupOf[tensor] ?? -1]));
   const waits = new Map<number, number[]>();
   for (const group of groups) {
-    for (const tensor of group.reads) {
-      const writer = writers.get(tensor);
+    const buffers = new Set([...group.reads, ...(operands.get(group.id) ?? [])].map((tensor) => storage[tensor]?.buffer ?? -2));
+    for (const buffer of buffers) {
+      const writer = writers.get(buffer);
       if (writer === undefined || writer === group.id || writer < 0) continue;
       const list = waits.get(writer) ?? [];
       list.push(group.id);

@@ -98,7 +98,9 @@ function opposite(bounds: Bounds): Bounds {
 }
 
 function times(a: Bounds, b: Bounds): Bounds {
-  const ends = [a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high].map((end) => (Number.isNaN(end) ? 0 : end));
+  const ends = [a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high].map((end) =>
+    Number.isNaN(end) ? 0 : end,
+  );
   return widen({ low: Math.min(...ends), high: Math.max(...ends) });
 }
 

@@ -22,6 +22,9 @@ import {
   sub,
 } from "./dim-polynomial.ts";
 
+/** Alternatives double with each nested choice; deeper ones stay opaque. */
+const MAX_NESTING = 4;
+
 /** The lesser of two sizes. */
 export function min(a: Dim, b: Dim): Dim {
   return extreme("min", a, b);
@@ -40,7 +43,7 @@ function extreme(kind: "min" | "max", a: Dim, b: Dim): Dim {
     const rest = kept.filter((other) => !wins(kind, candidate, other));
     kept.splice(0, kept.length, ...rest, candidate);
   }
-  const shared = leastCommonPart(kept);
+  const shared = leastCommonPart(kind, kept);
   const own = kept.map((each) => sub(each, shared));
   const content = greatestCommonDivisor(own.flatMap(coefficients)) || 1;
   const parts = own.map((each) => divideCoefficients(each, content));
@@ -60,25 +63,30 @@ function wins(kind: "min" | "max", a: Dim, b: Dim): boolean {
   return difference.low >= 0;
 }
 
-/** The alternatives of nested choices: `min(a, b) + c` counts as `a + c` and `b + c`. */
-function operands(kind: "min" | "max", a: Dim): readonly Dim[] {
-  for (const term of partsOf(a).terms) {
-    const atom = term.factors[0];
-    if (term.coefficient !== 1 || term.factors.length !== 1 || atom?.kind !== kind) continue;
-    const rest = sub(a, fromParts(0, [term]));
-    return [...operands(kind, add(atom.left, rest)), ...operands(kind, add(atom.right, rest))];
-  }
-  return [a];
+/** The alternatives of nested choices: `c*min(a, b) + rest` with c > 0 counts as `c*a + rest` and `c*b + rest`. */
+function operands(kind: "min" | "max", a: Dim, depth = 0): readonly Dim[] {
+  const term =
+    depth < MAX_NESTING ? partsOf(a).terms.find((each) => isChoice(kind, each) && each.coefficient > 0) : undefined;
+  const atom = term?.factors[0];
+  if (term === undefined || (atom?.kind !== "min" && atom?.kind !== "max")) return [a];
+  const rest = sub(a, fromParts(0, [term]));
+  return [atom.left, atom.right].flatMap((side) => operands(kind, add(scale(side, term.coefficient), rest), depth + 1));
 }
 
-/** The least coefficient of each product among all alternatives. */
-function leastCommonPart(dims: readonly Dim[]): Dim {
+function isChoice(kind: "min" | "max", term: DimTerm): boolean {
+  return term.factors.length === 1 && term.factors[0]?.kind === kind;
+}
+
+/** The least coefficient of each product among all alternatives; choices of the same kind only where all have them. */
+function leastCommonPart(kind: "min" | "max", dims: readonly Dim[]): Dim {
   const all = dims.map(partsOf);
   const least = new Map<string, DimTerm>();
   for (const part of all) {
     for (const term of part.terms) {
       const key = factorsKey(term.factors);
-      const coefficient = Math.min(...all.map((other) => coefficientAt(other.terms, key)));
+      const each = all.map((other) => coefficientAt(other.terms, key));
+      const coefficient = Math.min(...each);
+      if (isChoice(kind, term) && coefficient !== Math.max(...each)) continue;
       least.set(key, { coefficient, factors: term.factors });
     }
   }
@@ -131,6 +139,9 @@ export function normalCondition({ op, left, right }: DimCondition): DimCondition
 
 function split(op: DimCondition["op"], difference: Dim): DimCondition {
   const { constant, terms } = partsOf(difference);
-  const left = fromParts(Math.max(constant, 0), terms.filter((term) => term.coefficient > 0));
+  const left = fromParts(
+    Math.max(constant, 0),
+    terms.filter((term) => term.coefficient > 0),
+  );
   return { op, left, right: sub(left, difference) };
 }

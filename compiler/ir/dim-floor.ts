@@ -32,7 +32,9 @@ export function floorDiv(a: Dim, b: Dim): Dim {
   if (leadingTerm(b).coefficient < 0) return floorDiv(negate(a), negate(b));
   const { quotient, remainder } = divideWithRemainder(a, b);
   if (quotient !== 0) return add(quotient, floorDiv(remainder, b));
-  return a === 0 ? 0 : (cancelContent(a, b) ?? cancelFactors(a, b) ?? nearZero(a, b) ?? mergeNested(a, b) ?? opaque(a, b));
+  return a === 0
+    ? 0
+    : (cancelContent(a, b) ?? cancelFactors(a, b) ?? nearZero(a, b) ?? mergeNested(a, b) ?? opaque(a, b));
 }
 
 /** `floor((g*x + r) / (g*y)) = floor(x / y)` for 0 <= r < g, since `floor(floor(z) / y) = floor(z / y)` for y >= 1. */
@@ -87,7 +89,7 @@ function nearZero(a: Dim, b: Dim): Dim | undefined {
   return undefined;
 }
 
-/** `floor((floor(n/m) + c) / b) = floor((n + c*m) / (m*b))` for b >= 1; and the same through `-floor(n/m) = floor((m-1-n)/m)`. */
+/** `floor((floor(n/m) + c) / b) = floor((n + c*m) / (m*b))` for b >= 1; a negated floor is `floor((m - 1 - n)/m)`. */
 function mergeNested(a: Dim, b: Dim): Dim | undefined {
   if (!isPositive(b)) return undefined;
   const floors = partsOf(a).terms.filter((term) => term.factors.some((factor) => factor.kind === "floor"));

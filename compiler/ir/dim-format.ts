@@ -2,13 +2,14 @@
  * Sizes as a person would write them: `ceil(H/2)`, `H % 32`, `(H - 2)*(W - 2)`.
  * Invariant: the text, read as the language's arithmetic, has the value of the size; work is linear in its terms.
  */
+import { boundsOf } from "./dim-bounds.ts";
 import {
   add,
+  atomKey,
   type Dim,
   type DimAtom,
   type DimCondition,
   type DimTerm,
-  atomKey,
   dimKey,
   divideFactors,
   divideWithRemainder,
@@ -48,9 +49,9 @@ export function formatDim(a: Dim): string {
     rest = writing.rest;
   }
   const plain = partsOf(rest);
-  for (const term of plain.terms) addends.push({ negative: term.coefficient < 0, text: product(term) });
+  const names = plain.terms.map((term) => ({ negative: term.coefficient < 0, text: product(term) }));
   const constant = { negative: plain.constant < 0, text: String(Math.abs(plain.constant)) };
-  return joinAddends(addends, plain.constant === 0 ? undefined : constant);
+  return joinAddends([...names, ...addends], plain.constant === 0 ? undefined : constant);
 }
 
 /** A condition as text; `1 <= i` turns to `i >= 1`. */
@@ -69,7 +70,9 @@ function joinAddends(addends: readonly Addend[], constant: Addend | undefined): 
   if (constant !== undefined && !constant.negative && positive.length === 0) ordered.push(constant, ...negative);
   else ordered.push(...negative, ...(constant === undefined ? [] : [constant]));
   return ordered
-    .map(({ negative: minus, text }, index) => (index === 0 ? (minus ? `-${text}` : text) : minus ? ` - ${text}` : ` + ${text}`))
+    .map(({ negative: minus, text }, index) =>
+      index === 0 ? (minus ? `-${text}` : text) : minus ? ` - ${text}` : ` + ${text}`,
+    )
     .join("");
 }
 
@@ -135,15 +138,17 @@ function moduloWritings(term: DimTerm, sum: Dim, rest: Dim): readonly Writing[] 
   for (const atom of term.factors) {
     if (atom.kind !== "floor") continue;
     const others = divideFactors(term.factors, [atom]) ?? [];
-    const own = others.length === 0 ? term.coefficient : fromParts(0, [{ coefficient: term.coefficient, factors: others }]);
+    const own =
+      others.length === 0 ? term.coefficient : fromParts(0, [{ coefficient: term.coefficient, factors: others }]);
     const { quotient, remainder } = divideWithRemainder(negate(own), atom.denominator);
     if (remainder !== 0 || quotient === 0) continue;
     const left = sub(rest, mul(quotient, atom.numerator));
     const negative = typeof quotient === "number" && quotient < 0;
     const times = negative ? negate(quotient) : quotient;
     const write = (): string => {
-      const text = `${asFactor(atom.numerator)} % ${asFactor(atom.denominator)}`;
-      return sameDim(times, 1) ? text : `${asFactor(times)}*(${text})`;
+      const text = `${asFactor(atom.numerator)} % ${asDivisor(atom.denominator)}`;
+      if (sameDim(times, 1)) return negative ? `(${text})` : text;
+      return `${asFactor(times)}*(${text})`;
     };
     const ownCost = nestedCost(atom.numerator) + nestedCost(atom.denominator) + 3;
     writings.push({ text: () => ({ negative, text: write() }), rest: left, cost: ownCost + cost(left) });
@@ -180,7 +185,8 @@ function quotientWritings(
 ): Writing[] {
   const lower = add(numerator, mul(shift, denominator));
   const upper = add(sub(lower, denominator), 1);
-  return (["floor", "ceil"] as const).map((name) => {
+  const names = boundsOf(denominator).low >= 1 ? (["floor", "ceil"] as const) : (["floor"] as const);
+  return names.map((name) => {
     const top = name === "floor" ? lower : upper;
     const own = name.length + 3 + nestedCost(top) + nestedCost(denominator);
     return writing(() => `${name}(${asFactor(top)}/${asDivisor(denominator)})`, own);
@@ -201,7 +207,7 @@ function formatAtom(atom: DimAtom): string {
       return atom.name;
     case "floor": {
       const upper = add(sub(atom.numerator, atom.denominator), 1);
-      const ceil = nestedCost(upper) < nestedCost(atom.numerator);
+      const ceil = boundsOf(atom.denominator).low >= 1 && nestedCost(upper) < nestedCost(atom.numerator);
       return `${ceil ? "ceil" : "floor"}(${asFactor(ceil ? upper : atom.numerator)}/${asDivisor(atom.denominator)})`;
     }
     case "min":
@@ -220,6 +226,7 @@ function asFactor(a: Dim): string {
   return isAtomic(a) || isClosed(text) ? text : `(${text})`;
 }
 
+/** Text that may stand right of `/` and `%`. */
 function asDivisor(a: Dim): string {
   const text = formatDim(a);
   return (typeof a === "number" && a >= 0) || isClosed(text) ? text : `(${text})`;

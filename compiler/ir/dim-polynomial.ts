@@ -113,7 +113,7 @@ export function fromParts(constant: number, terms: readonly DimTerm[]): Dim {
   for (const term of terms) {
     const key = factorsKey(term.factors);
     const coefficient = (merged.get(key)?.coefficient ?? 0) + term.coefficient;
-    if (!Number.isSafeInteger(coefficient)) return Number.NaN;
+    if (!Number.isSafeInteger(term.coefficient) || !Number.isSafeInteger(coefficient)) return Number.NaN;
     merged.set(key, { coefficient, factors: term.factors });
   }
   const kept = [...merged].filter(([, term]) => term.coefficient !== 0);
@@ -167,13 +167,19 @@ export function mul(a: Dim, b: Dim): Dim {
     }
   }
   const constants = terms.filter((term) => term.factors.length === 0).map((term) => term.coefficient);
-  return fromParts(constants[0] ?? 0, terms.filter((term) => term.factors.length > 0));
+  return fromParts(
+    constants[0] ?? 0,
+    terms.filter((term) => term.factors.length > 0),
+  );
 }
 
 /** The sum of any number of sizes; 0 for none. */
 export function sum(dims: readonly Dim[]): Dim {
   const parts = dims.map(partsOf);
-  return fromParts(parts.reduce((total, part) => total + part.constant, 0), parts.flatMap((part) => part.terms));
+  return fromParts(
+    parts.reduce((total, part) => total + part.constant, 0),
+    parts.flatMap((part) => part.terms),
+  );
 }
 
 /** The product of any number of sizes; 1 for none. */
@@ -186,7 +192,7 @@ export function greatestCommonDivisor(values: readonly number[]): number {
   let result = 0;
   for (const value of values) {
     let rest = Math.abs(value);
-    while (rest !== 0) [result, rest] = [rest, result % rest];
+    while (rest > 0) [result, rest] = [rest, result % rest];
   }
   return result;
 }

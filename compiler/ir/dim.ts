@@ -20,14 +20,14 @@ import {
   negate,
   partsOf,
   product,
-  sameDim,
   type SymbolAtom,
+  sameDim,
   sub,
   sum,
 } from "./dim-polynomial.ts";
 
-export type { Dim, DimAtom, DimCondition, DimTerm, SymbolAtom, SymbolicDim } from "./dim-polynomial.ts";
 export { formatCondition, formatDim } from "./dim-format.ts";
+export type { Dim, DimAtom, DimCondition, DimTerm, SymbolAtom, SymbolicDim } from "./dim-polynomial.ts";
 export { add, dimKey, floorDiv, max, min, mul, negate, product, sameDim, select, sub, sum };
 
 /** A named unknown. The id defaults to the name, the least possible value to 1. */
@@ -45,8 +45,9 @@ function ceilByShift(a: Dim, b: Dim): Dim | undefined {
   return boundsOf(b).low >= 1 ? floorDiv(sub(add(a, b), 1), b) : undefined;
 }
 
-/** The floored remainder `a - b*floor(a/b)`; it has the sign of b. */
+/** The floored remainder `a - b*floor(a/b)`; it has the sign of b, and no value where b is 0. */
 export function modulo(a: Dim, b: Dim): Dim {
+  if (b === 0) return floorDiv(a, b);
   return sub(a, mul(b, floorDiv(a, b)));
 }
 
@@ -199,14 +200,20 @@ export function evaluateCondition(condition: DimCondition, env: ReadonlyMap<stri
   }
 }
 
-/** Splits `a = coefficient*symbol + rest`, `rest` free of the symbol; undefined when it is not linear (0 when absent). */
-export function coefficientOf(a: Dim, symbolId: string): { readonly coefficient: number; readonly rest: Dim } | undefined {
+/** Splits `a = coefficient*symbol + rest`, `rest` free of the symbol (0 when absent); undefined when not linear. */
+export function coefficientOf(
+  a: Dim,
+  symbolId: string,
+): { readonly coefficient: number; readonly rest: Dim } | undefined {
   const { constant, terms } = partsOf(a);
   const own = terms.find((term) => {
     const [factor, more] = term.factors;
     return factor?.kind === "symbol" && factor.id === symbolId && more === undefined;
   });
   const ownKey = own === undefined ? undefined : factorsKey(own.factors);
-  const rest = fromParts(constant, terms.filter((term) => factorsKey(term.factors) !== ownKey));
+  const rest = fromParts(
+    constant,
+    terms.filter((term) => factorsKey(term.factors) !== ownKey),
+  );
   return symbolsOf(rest).has(symbolId) ? undefined : { coefficient: own?.coefficient ?? 0, rest };
 }

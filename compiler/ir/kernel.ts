@@ -47,7 +47,7 @@ export type Expression =
   | { readonly kind: "binary"; readonly op: BinaryOp; readonly left: Expression; readonly right: Expression }
   | { readonly kind: "select"; readonly condition: Expression; readonly then: Expression; readonly else: Expression }
   | { readonly kind: "cast"; readonly to: ScalarType; readonly x: Expression }
-  /** Uniform [0,1) from a counter, by `uniformAt` of compiler/operators/random-numbers.ts; seed and index are i32. */
+  /** Uniform [0,1) from a counter, by `randomUniform` of ir/random.ts; seed and index are i32. */
   | { readonly kind: "random"; readonly seed: Expression; readonly stream: number; readonly index: Expression }
   /** Result of an accumulator, in the epilogue of a reduction or contraction. */
   | { readonly kind: "accumulator"; readonly index: number }

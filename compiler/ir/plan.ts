@@ -3,6 +3,7 @@
  * Invariant: buffers that live at the same time do not overlap; sizes are bytes, `fixed` or per unit of batch.
  */
 import type { Kernel, Size, ScalarType } from "./kernel.ts";
+import type { Dtype } from "./type.ts";
 
 /** Where a buffer lies. Offsets are bytes, multiples of 64. In the `batch` arena the address is base + batch * offset. */
 export interface Place {
@@ -23,12 +24,28 @@ export interface Buffer {
 export interface PlanStep {
   /** Buffers in `kernel.operands[].buffer` are ids of `Plan.buffers`. */
   readonly kernel: Kernel;
+  /** Ids of buffers whose memory nothing uses after this step. */
+  readonly frees: readonly number[];
 }
 
 /** A tensor that crosses the border, stored row-major in PyTorch's axis order. */
 export interface PortBuffer {
   readonly name: string;
   readonly buffer: number;
+  /** What crosses the border; inside, a tensor is held as its buffer's type. */
+  readonly dtype: Dtype;
+  readonly shape: readonly Size[];
+}
+
+/** What a tensor is kept for: trained, carried along, or an optimizer's slot. */
+export type TensorKind = "param" | "state" | "slot";
+
+/** A tensor kept between calls. */
+export interface PersistentTensor {
+  readonly name: string;
+  readonly kind: TensorKind;
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
 }
 
 export interface Plan {
@@ -46,7 +63,7 @@ export interface Plan {
 export interface NetworkPlan {
   readonly persistentBytes: number;
   /** Parameters, then states, in checkpoint order, then optimizer slots: persistent buffers by tensor name. */
-  readonly tensors: readonly { readonly name: string; readonly buffer: Buffer }[];
+  readonly tensors: readonly (PersistentTensor & { readonly buffer: Buffer })[];
   /** Run once after weights change, before `infer`: folded and packed weights. */
   readonly prepare: Plan | undefined;
   readonly infer: Plan | undefined;

@@ -89,6 +89,46 @@ function extremeGradient(e: Emitter, dy: Value, a: Value, b: Value, wins: "great
   return [where(e, tie, half, first), where(e, tie, half, second)];
 }
 
+/** Those left out are exported as what they are made of. */
+const unaryOnnx: { readonly [K in UnaryOp]?: string } = {
+  negate: "Neg",
+  exp: "Exp",
+  log: "Log",
+  sqrt: "Sqrt",
+  reciprocal: "Reciprocal",
+  abs: "Abs",
+  sign: "Sign",
+  floor: "Floor",
+  ceil: "Ceil",
+  round: "Round",
+  sin: "Sin",
+  cos: "Cos",
+  tanh: "Tanh",
+  erf: "Erf",
+  sigmoid: "Sigmoid",
+  relu: "Relu",
+  softplus: "Softplus",
+  gelu: "Gelu",
+  not: "Not",
+};
+
+const binaryOnnx: { readonly [K in BinaryOp]?: string } = {
+  add: "Add",
+  subtract: "Sub",
+  multiply: "Mul",
+  divide: "Div",
+  maximum: "Max",
+  minimum: "Min",
+  power: "Pow",
+  equal: "Equal",
+  less: "Less",
+  less_equal: "LessOrEqual",
+  greater: "Greater",
+  greater_equal: "GreaterOrEqual",
+  and: "And",
+  or: "Or",
+};
+
 const forIntegers: ReadonlySet<UnaryOp> = new Set<UnaryOp>(["negate", "abs", "sign", "square", "relu"]);
 
 /** Functions of one number. */
@@ -117,7 +157,7 @@ export const unary: Operator<"unary"> = {
     const x = inputAt(inputs, 0);
     return [{ shape: x.shape, data: x.data.map(unaryFunctions[op]) }];
   },
-  onnx: "Unary",
+  onnx: ({ op }) => unaryOnnx[op],
 };
 
 const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>([
@@ -159,7 +199,7 @@ export const binary: Operator<"binary"> = {
     const compute = op === "divide" && !isFloat(types[0]?.dtype ?? "f32") ? integerDivide : binaryFunctions[op];
     return [{ shape: a.shape, data: a.data.map((value, flat) => compute(value, at(b, flat))) }];
   },
-  onnx: "Binary",
+  onnx: ({ op }) => binaryOnnx[op],
 };
 
 /** A choice by a condition. */

@@ -114,6 +114,6 @@ export interface Operator<K extends OpName> {
     shapes: readonly (readonly number[])[],
     types: readonly TensorType[],
   ): readonly ReferenceTensor[];
-  /** ONNX operator it maps to, for the exporter; undefined: exported as its decomposition. */
-  readonly onnx: string | undefined;
+  /** ONNX operator it maps to, perhaps by attributes, for the exporter; undefined: exported as its decomposition. */
+  readonly onnx: string | undefined | ((attributes: Attributes[K]) => string | undefined);
 }

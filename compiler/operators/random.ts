@@ -2,9 +2,9 @@
  * Random numbers: a pure function of seed, stream and element, so that runs repeat bit for bit on every device.
  * Invariant: element i of two tensors with one stream and seed is the same number, whatever their shapes.
  */
+import { randomUniform } from "../ir/random.ts";
 import { axesOf, rowMajor } from "./kernel-expressions.ts";
 import type { Operator } from "./operator.ts";
-import { uniformAt } from "./random-numbers.ts";
 import { at, inputAt, shapeAt, tensorOf } from "./row-major.ts";
 import { expectInputs, expectInteger, expectRank } from "./type-rules.ts";
 
@@ -26,7 +26,7 @@ export const random: Operator<"random"> = {
   },
   reference(inputs, { stream }, shapes) {
     const seed = at(inputAt(inputs, 0), 0);
-    return [tensorOf(shapeAt(shapes, 0), (_, flat) => uniformAt(seed, stream, flat))];
+    return [tensorOf(shapeAt(shapes, 0), (_, flat) => randomUniform(seed, stream, flat))];
   },
   onnx: "RandomUniform",
 };

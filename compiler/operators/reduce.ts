@@ -97,7 +97,7 @@ export const reduce: Operator<"reduce"> = {
     const count = elementCount(axes.map((axis) => x.shape[axis] ?? 1));
     return [{ shape, data: op === "mean" ? data.map((total) => total / count) : data }];
   },
-  onnx: "Reduce",
+  onnx: ({ op }) => `Reduce${op.charAt(0).toUpperCase()}${op.slice(1)}`,
 };
 
 /** Elements that reach the extreme share the gradient equally, as in PyTorch's amax and amin. */

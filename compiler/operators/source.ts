@@ -69,7 +69,7 @@ export const size: Operator<"size"> = {
   gradient: () => [],
   lower: (_context, { value, dtype }) => ({ form: "pointwise", axes: [], values: [dimValue(value, scalarTypeOf(dtype))] }),
   reference: (_inputs, { value }, shapes) => [tensorOf(shapeAt(shapes, 0), () => countOf(value))],
-  onnx: "Size",
+  onnx: undefined,
 };
 
 /** 0, 1, 2, ... */

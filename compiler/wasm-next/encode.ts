@@ -70,8 +70,9 @@ function signedTo(bytes: number[], value: number): void {
 /** Instructions of one function. Methods return the builder, so that short sequences read as one line. */
 export class FunctionBuilder {
   readonly parameters: readonly Local[];
-  private readonly bytes: number[] = [];
-  private readonly lines: string[] = [];
+  private bytes: number[] = [];
+  private lines: string[] = [];
+  private readonly start: { readonly bytes: number[]; readonly lines: string[] } = { bytes: [], lines: [] };
   private readonly locals: Local[];
   private level = 1;
 
@@ -92,6 +93,19 @@ export class FunctionBuilder {
     const local: Local = { index: this.locals.length, type };
     this.locals.push(local);
     return local;
+  }
+
+  /** Puts what `build` pushes at the start of the function, behind what earlier calls put there. */
+  atStart(build: () => void): this {
+    const { bytes, lines, level } = this;
+    this.bytes = this.start.bytes;
+    this.lines = this.start.lines;
+    this.level = 1;
+    build();
+    this.bytes = bytes;
+    this.lines = lines;
+    this.level = level;
+    return this;
   }
 
   private note(text: string): void {
@@ -180,6 +194,10 @@ export class FunctionBuilder {
   v128i(...values: readonly number[]): this {
     const lanes = values.length === 1 ? new Int32Array(4).fill(values[0] ?? 0) : new Int32Array(values);
     return this.vector(new Uint8Array(lanes.buffer), `i32x4 ${lanes.join(" ")}`);
+  }
+  /** Two equal f64 lanes. */
+  v128d(value: number): this {
+    return this.vector(new Uint8Array(new Float64Array(2).fill(value).buffer), `f64x2 ${value}`);
   }
   private vector(bytes: Uint8Array, text: string): this {
     invariant(bytes.length === 16, "a vector has four lanes");
@@ -278,6 +296,7 @@ export class FunctionBuilder {
       unsignedTo(out, count);
       out.push(valueTypes[type]);
     }
+    for (const byte of this.start.bytes) out.push(byte);
     for (const byte of this.bytes) out.push(byte);
     out.push(0x0b);
     return out;
@@ -286,7 +305,7 @@ export class FunctionBuilder {
   /** The instructions as text, and the types of the locals. */
   listing(): string {
     const declared = this.locals.slice(this.parameters.length).map(({ type, index }) => `${index}:${type}`);
-    return [...(declared.length === 0 ? [] : [`  (local ${declared.join(" ")})`]), ...this.lines].join("\n");
+    return [...(declared.length === 0 ? [] : [`  (local ${declared.join(" ")})`]), ...this.start.lines, ...this.lines].join("\n");
   }
 }
 

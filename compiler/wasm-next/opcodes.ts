@@ -39,6 +39,8 @@ const simd = {
   "f32x4.abs": 224, "f32x4.neg": 225, "f32x4.sqrt": 227, "f32x4.add": 228, "f32x4.sub": 229, "f32x4.mul": 230,
   "f32x4.div": 231, "f32x4.min": 232, "f32x4.max": 233, "f32x4.pmin": 234, "f32x4.pmax": 235,
   "f64x2.add": 240, "f64x2.sub": 241, "f64x2.mul": 242, "f64x2.div": 243,
+  "f64x2.nearest": 148, "f64x2.min": 244, "f64x2.max": 245, "i32x4.trunc_sat_f64x2_s_zero": 252,
+  "f64x2.convert_low_i32x4_s": 254,
   "i32x4.trunc_sat_f32x4_s": 248, "i32x4.trunc_sat_f32x4_u": 249, "f32x4.convert_i32x4_s": 250,
   "f32x4.convert_i32x4_u": 251, "f32x4.relaxed_madd": 261,
 } as const;

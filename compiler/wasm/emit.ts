@@ -3,6 +3,12 @@
  * Invariant: code is generic in sizes; kernels that differ only in sizes, strides and addresses share one export.
  */
 import type { Kernel, Size } from "../ir/kernel.ts";
+import { emitContraction } from "./contraction.ts";
+import { disassemble } from "./disassemble.ts";
+import { Code, ModuleBuilder } from "./encode.ts";
+import { KERNEL_PARAMETERS, newFrame, type Frame } from "./frame.ts";
+import { emitPointwise, emitSequential } from "./pointwise.ts";
+import { emitReduction } from "./reduction.ts";
 
 /** One i32 of a kernel's arguments block. `offset` in bytes. */
 export type KernelArgument =
@@ -18,7 +24,7 @@ export interface WasmEntry {
 }
 
 export interface WasmModule {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** A readable dump, close to the text format. */
   text(): string;
   readonly entries: readonly WasmEntry[];
@@ -26,7 +32,42 @@ export interface WasmModule {
   readonly scratchBytes: number;
 }
 
-/** Emits a module that imports `env.memory`; `entries[i]` calls `kernels[i]`. */
-export function emitWasm(_kernels: readonly Kernel[]): WasmModule {
-  throw new Error("not yet");
+export interface WasmOptions {
+  /** Imports a shared memory (of at most 65536 pages), for threads. */
+  readonly sharedMemory?: boolean;
+}
+
+/** Emits a module that imports `env.memory`; `entries[i]` calls `kernels[i]`. Scratch must be 64-byte aligned. */
+export function emitWasm(kernels: readonly Kernel[], options: WasmOptions = {}): WasmModule {
+  const module = new ModuleBuilder();
+  const entries = kernels.map((kernel) => emitKernel(module, kernel));
+  const bytes = module.finish(options.sharedMemory ?? false);
+  const scratchBytes = entries.reduce((most, entry) => Math.max(most, entry.scratchBytes), 0);
+  return { bytes, text: () => disassemble(bytes, module.functionNames()), entries, scratchBytes };
+}
+
+function emitKernel(module: ModuleBuilder, kernel: Kernel): WasmEntry {
+  const frame = newFrame(module, kernel);
+  const units = emitForm(frame, kernel);
+  const code = new Code(frame.code.locals).append(frame.prologue).append(frame.code);
+  const name = module.exported(exportName(kernel.name), KERNEL_PARAMETERS, code);
+  return { export: name, arguments: frame.arguments, units, scratchBytes: Math.ceil(frame.scratchBytes / 64) * 64 };
+}
+
+function exportName(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_]+/g, "_") || "kernel";
+}
+
+function emitForm(frame: Frame, kernel: Kernel): Size {
+  switch (kernel.form) {
+    case "pointwise":
+      return emitPointwise(frame, kernel);
+    case "sequential":
+      return emitSequential(frame, kernel);
+    case "reduction":
+      return emitReduction(frame, kernel);
+    case "contraction":
+      return emitContraction(frame, kernel);
+  }
+  kernel satisfies never;
 }

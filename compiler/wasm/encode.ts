@@ -247,7 +247,7 @@ export class ModuleBuilder {
   }
 
   /** The module; it imports `env.memory`, shared when `sharedMemory` holds (the maximum is then required). */
-  finish(sharedMemory = false): Uint8Array {
+  finish(sharedMemory = false): Uint8Array<ArrayBuffer> {
     const out: number[] = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
     const limits = sharedMemory ? [0x03, 0x01, ...leb(65536)] : [0x00, 0x01];
     section(out, 1, vector(this.#typeBytes));

@@ -71,8 +71,26 @@ suite("dim: ring", (test) => {
     const huge = mul(2 ** 40, 2 ** 40);
     assert.is(constantOf(huge), undefined);
     assert.not(sameDim(huge, huge));
-    assert.is(evaluate(mul(H, W), new Map([["H", 2 ** 30], ["W", 2 ** 30]])), undefined);
-    assert.is(evaluate(mul(H, W), new Map([["H", 2 ** 30], ["W", 4]])), 2 ** 32);
+    assert.is(
+      evaluate(
+        mul(H, W),
+        new Map([
+          ["H", 2 ** 30],
+          ["W", 2 ** 30],
+        ]),
+      ),
+      undefined,
+    );
+    assert.is(
+      evaluate(
+        mul(H, W),
+        new Map([
+          ["H", 2 ** 30],
+          ["W", 4],
+        ]),
+      ),
+      2 ** 32,
+    );
   });
 });
 
@@ -152,10 +170,37 @@ suite("dim: windows", (test) => {
     assert.is(evaluate(mul(2, ceilDiv(W, 32)), env), 34);
   });
   test("substitution brings the canonical form", () => {
-    equal(substitute(windowed(H, k, s, 1), new Map([["k", 3], ["s", 2]])), ceilDiv(H, 2));
-    assert.is(substitute(ceilDiv(H, s), new Map([["H", 7], ["s", 2]])), 4);
+    equal(
+      substitute(
+        windowed(H, k, s, 1),
+        new Map([
+          ["k", 3],
+          ["s", 2],
+        ]),
+      ),
+      ceilDiv(H, 2),
+    );
+    assert.is(
+      substitute(
+        ceilDiv(H, s),
+        new Map([
+          ["H", 7],
+          ["s", 2],
+        ]),
+      ),
+      4,
+    );
     equal(substitute(floorDiv(H, 4), new Map([["H", mul(4, W)]])), W);
-    equal(substitute(add(H, W), new Map([["H", W], ["W", H]])), add(H, W));
+    equal(
+      substitute(
+        add(H, W),
+        new Map([
+          ["H", W],
+          ["W", H],
+        ]),
+      ),
+      add(H, W),
+    );
   });
 });
 

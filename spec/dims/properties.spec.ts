@@ -47,7 +47,11 @@ function pick<T>(draw: (count: number) => number, choices: readonly T[]): T {
   return choices[draw(choices.length)] as T;
 }
 
-function both(a: number | undefined, b: number | undefined, join: (a: number, b: number) => number): number | undefined {
+function both(
+  a: number | undefined,
+  b: number | undefined,
+  join: (a: number, b: number) => number,
+): number | undefined {
   return a === undefined || b === undefined ? undefined : join(a, b);
 }
 
@@ -199,7 +203,11 @@ suite("sizes: random expressions", (test) => {
         assert.is(Size.evaluate(written.dim, env), expected + 0, `${written.text} at ${JSON.stringify([...env])}`);
         const partial = new Map([...env].filter(() => draw(2) === 0));
         const substituted = Size.substitute(written.dim, partial);
-        assert.is(Size.evaluate(substituted, env), expected + 0, `${written.text} after ${JSON.stringify([...partial])}`);
+        assert.is(
+          Size.evaluate(substituted, env),
+          expected + 0,
+          `${written.text} after ${JSON.stringify([...partial])}`,
+        );
       }
     }
     assert.ok(defined > 8000, `${defined} values`);
@@ -230,7 +238,11 @@ suite("sizes: random expressions", (test) => {
 function readText(text: string, env: Env): number {
   const tokens = text.match(/\d+|[A-Za-z_]\w*|[<>=!]=|[-+*/%()?:,<>]/g) ?? [];
   let at = 0;
-  const take = (token: string): boolean => (tokens[at] === token ? (at++, true) : false);
+  const take = (token: string): boolean => {
+    const found = tokens[at] === token;
+    if (found) at++;
+    return found;
+  };
   const conditional = (): number => {
     const left = sum();
     const op = tokens[at] ?? "";
@@ -245,8 +257,11 @@ function readText(text: string, env: Env): number {
   };
   const sum = (): number => {
     let value = product();
-    while (tokens[at] === "+" || tokens[at] === "-") value = take("+") ? value + product() : (at++, value - product());
-    return value;
+    while (true) {
+      if (take("+")) value += product();
+      else if (take("-")) value -= product();
+      else return value;
+    }
   };
   const product = (): number => {
     let value = unary();
@@ -291,7 +306,9 @@ suite("answers: random relations", (test) => {
     const draw = generator(seed);
     const tally: Record<string, number> = { proved: 0, refuted: 0, unproved: 0 };
     for (let turn = 0; turn < turns; turn++) {
-      const pool = [pick(draw, unknowns), pick(draw, unknowns.slice(0, 3))].filter((each, at, all) => all.indexOf(each) === at);
+      const pool = [pick(draw, unknowns), pick(draw, unknowns.slice(0, 3))].filter(
+        (each, at, all) => all.indexOf(each) === at,
+      );
       const claims = Array.from({ length: draw(3) }, () => claim(draw, 1, pool));
       const facts: Facts = { relations: claims.map((each) => each.relation) };
       const { relation, holds } = claim(draw, depth, pool);
@@ -304,12 +321,15 @@ suite("answers: random relations", (test) => {
           if (!env.has(name)) env.set(name, Number.isFinite(least) ? least : 0);
           assert.ok((env.get(name) ?? 0) >= least, `${about}: ${name} below its least value`);
         }
-        assert.is(holds(env), false, `${about}: the witness ${JSON.stringify([...env])} does not falsify`);
-        for (const fact of claims) assert.is(fact.holds(env), true, `${about}: the witness breaks a fact`);
+        assert.is.not(holds(env), true, `${about}: the witness ${JSON.stringify([...env])} does not falsify`);
+        for (const fact of claims) assert.is.not(fact.holds(env), false, `${about}: the witness breaks a fact`);
       } else if (answer.kind === "proved") {
         for (const env of grid(pool, 45)) {
           if (holds(env) !== false) continue;
-          assert.not(claims.every((fact) => fact.holds(env) === true), `${about}: false at ${JSON.stringify([...env])}`);
+          assert.not(
+            claims.every((fact) => fact.holds(env) === true),
+            `${about}: false at ${JSON.stringify([...env])}`,
+          );
         }
       }
     }
@@ -356,7 +376,11 @@ suite("answers: random relations", (test) => {
         const expected = written.value(env);
         if (expected === undefined || !claims.every((fact) => fact.holds(env) === true)) continue;
         checked++;
-        assert.is(Size.evaluate(simple, env), expected + 0, `turn ${turn}: ${written.text} to ${Size.formatDim(simple)}`);
+        assert.is(
+          Size.evaluate(simple, env),
+          expected + 0,
+          `turn ${turn}: ${written.text} to ${Size.formatDim(simple)}`,
+        );
       }
     }
     assert.ok(checked > 5000, `${checked} values`);

@@ -59,7 +59,11 @@ suite("solve: proved", (test) => {
     ["3x3/2 branch against 1x1/2 shortcut", eq(windowed(H, 3, 2, 1), windowed(H, 1, 2, 0)), noFacts],
     ["symbolic stride", eq(windowed(H, 3, s, 1), windowed(H, 1, s, 0)), noFacts],
     ["symbolic odd kernel, k = 2p + 1", eq(windowed(H, k, s, p), ceilDiv(H, s)), given(eq(k, add(mul(2, p), 1)))],
-    ["symbolic odd kernel, k % 2 == 1", eq(windowed(H, k, s, floorDiv(sub(k, 1), 2)), ceilDiv(H, s)), given(eq(modulo(k, 2), 1))],
+    [
+      "symbolic odd kernel, k % 2 == 1",
+      eq(windowed(H, k, s, floorDiv(sub(k, 1), 2)), ceilDiv(H, s)),
+      given(eq(modulo(k, 2), 1)),
+    ],
     ["N*(X/N) == X under N | X", eq(mul(N, divExact(X, N)), X), given(divides(N, X))],
     ["groups times width per group", eq(mul(q, floorDiv(w, q)), w), given(eq(modulo(w, q), 0))],
     ["two halvings are a quarter under H % 4 == 0", eq(half(half(H)), divExact(H, 4)), given(divides(4, H))],
@@ -126,6 +130,7 @@ suite("solve: refuted", (test) => {
     ["two symbols", eq(H, W), noFacts, "H = 2, W = 1: 2 vs 1"],
     ["an int may be negative", ge(z, 0), noFacts, "z = -1: -1 vs 0"],
     ["equality facts are solved", eq(C, 256), given(eq(C, mul(4, w)), ge(w, 64)), "C = 260: 260 vs 256"],
+    ["a far value is solved for", { op: "!=", left: floorDiv(W, 64), right: 8 }, noFacts, "W = 512: 8 vs 8"],
     ["and names the failing part", { op: "and", parts: [ge(H, 1), ge(H, 2)] }, noFacts, "H = 1: 1 vs 2"],
   ];
   for (const [name, relation, facts, text] of cases) {
@@ -150,6 +155,11 @@ suite("solve: unproved", (test) => {
   test("a value beyond 2^53 decides nothing", () => {
     const huge = mul(2 ** 40, 2 ** 40);
     assert.is(prove(eq(huge, huge), noFacts).kind, "unproved");
+  });
+  test("a division by zero has no value, so nothing follows", () => {
+    const facts = given({ op: "or", parts: [le(floorDiv(z, 2), floorDiv(W, z)), le(z, -7)] });
+    assert.is(prove(le(W, modulo(add(W, modulo(z, 8)), floorDiv(z, 0))), facts).kind, "unproved");
+    assert.is(prove(eq(modulo(H, sub(s, s)), 1), noFacts).kind, "unproved");
   });
   test("bounded work on many choices", () => {
     const many = Array.from({ length: 14 }, (_, index) => min(symbol(`a${index}`), symbol(`b${index}`)));

@@ -14,35 +14,45 @@ export interface PreparedCall {
   readonly inputs: Readonly<Record<string, Tensor>>;
 }
 
-/** Compiles, reads `--input NAME=FILE` for each input, and compiles again where the files decide free sizes. */
+/**
+ * Compiles, reads the model's inputs, compiles again where they decide free sizes, then reads the inputs that the loss
+ * adds (which only a program with fixed sizes can name).
+ */
 export async function prepareCall(api: Api, options: CompileOptions, inputTexts: readonly string[], terminal: Terminal): Promise<PreparedCall> {
   const paths = parseInputs(inputTexts);
-  const program = await api.compile(options);
-  const ports = inputPorts(program);
-  const unknown = Object.keys(paths).find((name) => !ports.some((port) => port.name === name));
-  const names = ports.map((port) => `${port.name}: ${port.dtype}[${port.shape.join(", ")}]`).join(", ");
-  if (unknown !== undefined) throw new CommandFailure(`--input ${unknown}: ${program.model} has no such input; it takes ${names}`);
-  const missing = ports.find((port) => !(port.name in paths));
-  if (missing !== undefined) throw new CommandFailure(`--input ${missing.name}=FILE is missing; ${program.model} takes ${names}`);
+  const first = await api.compile(options);
+  const ports = first.summary().inputs;
+  requireGiven(first.model, ports, paths);
   const inputs: Record<string, Tensor> = {};
   for (const port of ports) {
     const tensor = readInput(paths[port.name] ?? "", port);
-    inputs[port.name] = normalized(tensor, port.name, program, terminal);
+    inputs[port.name] = normalized(tensor, port.name, first, terminal);
   }
   const dims = freeSizes(ports, inputs);
-  if (Object.keys(dims).length === 0) return { program, inputs };
-  return { program: await api.compile({ ...options, dims: { ...dims, ...options.dims } }), inputs };
+  const fixed = Object.keys(dims).length === 0;
+  const program = fixed ? first : await api.compile({ ...options, dims: { ...dims, ...options.dims } });
+  const all = [...ports, ...lossInputs(program, ports)];
+  requireGiven(program.model, all, paths);
+  const unknown = Object.keys(paths).find((name) => !all.some((port) => port.name === name));
+  if (unknown !== undefined) throw new CommandFailure(`--input ${unknown}: ${program.model} has no such input; it takes ${listed(all)}`);
+  for (const port of all.slice(ports.length)) inputs[port.name] = readInput(paths[port.name] ?? "", port);
+  return { program, inputs };
 }
 
-/** Inputs of the model, and in training those of the loss. */
-function inputPorts(program: Program): readonly PortSummary[] {
-  const ports = program.summary().inputs;
-  const training = program.manifest.gradients?.inputs ?? [];
-  const added = training.filter((port) => !ports.some((known) => known.name === port.name));
-  return [
-    ...ports,
-    ...added.map((port) => ({ name: port.name, dtype: port.dtype, shape: port.shape.map((size) => (typeof size === "number" ? size : "N")) })),
-  ];
+function requireGiven(model: string, ports: readonly PortSummary[], paths: Readonly<Record<string, string>>): void {
+  const missing = ports.find((port) => !Object.hasOwn(paths, port.name));
+  if (missing !== undefined) throw new CommandFailure(`--input ${missing.name}=FILE is missing; ${model} takes ${listed(ports)}`);
+}
+
+function listed(ports: readonly PortSummary[]): string {
+  return ports.map((port) => `${port.name}: ${port.dtype}[${port.shape.join(", ")}]`).join(", ");
+}
+
+/** In training: what the loss takes beside the model's inputs, e.g. `label`. */
+function lossInputs(program: Program, ports: readonly PortSummary[]): readonly PortSummary[] {
+  return (program.manifest.gradients?.inputs ?? [])
+    .filter((port) => !ports.some((known) => known.name === port.name))
+    .map((port) => ({ name: port.name, dtype: port.dtype, shape: port.shape.map((size) => (typeof size === "number" ? size : "N")) }));
 }
 
 function normalized(tensor: InputTensor, name: string, program: Program, terminal: Terminal): Tensor {

@@ -1,0 +1,95 @@
+/**
+ * Losses over a built program: the mean over the batch, as PyTorch's reductions.
+ * Invariant: prediction and target shapes must agree exactly; nothing broadcasts (a [N,1] against [N] is an error).
+ */
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import { formatDim, sameDim } from "../ir/dim.ts";
+import type { NamedValue, Value } from "../ir/graph.ts";
+import type { TensorType } from "../ir/type.ts";
+import * as problems from "../recipe/problems.ts";
+import type { LossSpec } from "../recipe/recipe.ts";
+import type { Built } from "./build.ts";
+import type { GraphBuilder } from "./builder.ts";
+
+export interface BuiltLoss {
+  readonly value: Value;
+  /** The target, unless it is an input of the model already. */
+  readonly target: NamedValue;
+}
+
+/** Adds the loss to the graph, with the target as an input of its own. */
+export function buildLoss(built: Built, spec: LossSpec, report: (diagnostic: Diagnostic) => void): BuiltLoss | undefined {
+  const { builder } = built;
+  const output = built.outputs.find((port) => port.name === spec.output);
+  if (output === undefined) {
+    report(problems.noSuchOutput(spec.output, spec.span, built.outputs.map((port) => port.name)));
+    return undefined;
+  }
+  const type = builder.typeOf(output.value);
+  const wanted = targetType(spec, type);
+  if (wanted === undefined) {
+    const shape = `[${type.shape.map(formatDim).join(", ")}]`;
+    report(
+      problems.lossShapes(`cross_entropy needs logits [N, classes], but \`${spec.output}\` is ${shape}`, spec.span, [
+        "give one row of logits a sample, for example with `global_avgpool` and `linear(classes)`",
+      ]),
+    );
+    return undefined;
+  }
+  const known = built.inputs.find((port) => port.name === spec.target);
+  if (known !== undefined && !sameType(builder.typeOf(known.value), wanted)) {
+    report(problems.lossShapes(`the target \`${spec.target}\` must have the shape of \`${spec.output}\``, spec.span, ["reshape one of the two"]));
+    return undefined;
+  }
+  const target = known ?? { name: spec.target, value: builder.emit("input", [], { name: spec.target, dtype: wanted.dtype, shape: wanted.shape }) };
+  const value = builder.withPath("loss", () => meanLoss(builder, spec, output.value, target.value));
+  return { value, target };
+}
+
+function sameType(a: TensorType, b: TensorType): boolean {
+  return a.shape.length === b.shape.length && a.shape.every((dim, axis) => sameDim(dim, b.shape[axis] ?? 0));
+}
+
+function targetType(spec: LossSpec, output: TensorType): TensorType | undefined {
+  if (spec.kind !== "cross_entropy") return { dtype: "f32", shape: output.shape };
+  const [samples] = output.shape;
+  return output.shape.length === 2 && samples !== undefined ? { dtype: "i64", shape: [samples] } : undefined;
+}
+
+function meanLoss(builder: GraphBuilder, spec: LossSpec, output: Value, target: Value): Value {
+  const each = elementLoss(builder, spec, output, target);
+  const axes = builder.typeOf(each).shape.map((_, axis) => axis);
+  return builder.emit("reduce", [each], { op: "mean", axes });
+}
+
+function elementLoss(builder: GraphBuilder, spec: LossSpec, output: Value, target: Value): Value {
+  const constant = (value: number): Value => builder.emit("constant", [], { value, dtype: "f32", shape: [] });
+  const difference = (): Value => builder.emitBinary("subtract", output, target);
+  switch (spec.kind) {
+    case "cross_entropy":
+      return builder.emit("softmax_cross_entropy", [output, target], { smoothing: spec.smoothing });
+    case "mse":
+      return builder.emit("unary", [difference()], { op: "square" });
+    case "l1":
+      return builder.emit("unary", [difference()], { op: "abs" });
+    case "binary_cross_entropy": {
+      // With logits: max(x, 0) - x t + log(1 + exp(-|x|)), which does not overflow.
+      const positive = builder.emit("unary", [output], { op: "relu" });
+      const product = builder.emitBinary("multiply", output, target);
+      const magnitude = builder.emit("unary", [builder.emit("unary", [output], { op: "abs" })], { op: "negate" });
+      const rest = builder.emit("unary", [builder.emit("unary", [magnitude], { op: "exp" })], { op: "log1p" });
+      return builder.emitBinary("add", builder.emitBinary("subtract", positive, product), rest);
+    }
+    case "huber": {
+      // Huber 1964: d²/2 within delta, delta (|d| - delta/2) outside.
+      const d = difference();
+      const magnitude = builder.emit("unary", [d], { op: "abs" });
+      const square = builder.emitBinary("multiply", builder.emit("unary", [d], { op: "square" }), constant(0.5));
+      const line = builder.emitBinary("multiply", builder.emitBinary("subtract", magnitude, constant(spec.delta / 2)), constant(spec.delta));
+      const near = builder.emitBinary("less_equal", magnitude, constant(spec.delta));
+      return builder.emit("select", [near, square, line], {});
+    }
+    default:
+      return spec.kind satisfies never;
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * One program's memory: slots by lifetime, two arenas, ports.
+ * Invariant: buffers that live at the same time do not overlap; ids of the plan's buffers are their positions.
+ */
+import type { LoweredProgram } from "../fuse/lower-graph.ts";
+import type { Target } from "../fuse/rules.ts";
+import { invariant } from "../ir/invariant.ts";
+import type { Buffer, Place, Plan, PlanStep, PortBuffer } from "../ir/plan.ts";
+import { align, type Interval, packIntervals } from "./arena.ts";
+import { findSlots, type Slot } from "./lifetime.ts";
+import type { PersistentArena } from "./persistent.ts";
+
+/** Gives every buffer of a lowered program a place. */
+export function planProgram(program: LoweredProgram, persistent: PersistentArena, target: Target): Plan {
+  const slots = findSlots(program, target.rules.inPlace);
+  const places = new Map<number, Place>();
+  const fixed = placeSlots(slots.filter((slot) => typeof slot.size === "number"), "fixed", places);
+  const batch = placeSlots(slots.filter((slot) => typeof slot.size !== "number"), "batch", places);
+  const buffers: Buffer[] = [];
+  const ids = new Map<number, number>();
+  const idOf = (logical: number): number => {
+    const known = ids.get(logical);
+    if (known !== undefined) return known;
+    const { name, type, size, kind } = program.buffers[logical] ?? {};
+    invariant(name !== undefined && type !== undefined && size !== undefined, `buffer ${logical} is missing`);
+    const place = kind === "persistent" ? persistent.place(name, type, size).place : places.get(logical);
+    invariant(place !== undefined, `buffer ${logical} (${name}) has no place`);
+    const id = buffers.length;
+    buffers.push({ id, name, type, size, place });
+    ids.set(logical, id);
+    return id;
+  };
+  const port = (each: PortBuffer): PortBuffer => ({ ...each, buffer: idOf(each.buffer) });
+  const [inputs, scalars] = [program.inputs.map(port), program.scalars.map(port)];
+  const frees = freedBy(slots, program.kernels.length);
+  const steps: PlanStep[] = program.kernels.map((kernel, step) => {
+    const operands = kernel.operands.map((operand) => ({ ...operand, buffer: idOf(operand.buffer) }));
+    return { kernel: { ...kernel, operands }, frees: (frees[step] ?? []).map(idOf) };
+  });
+  return { buffers, steps, inputs, scalars, outputs: program.outputs.map(port), fixedBytes: fixed, batchBytes: batch };
+}
+
+function placeSlots(slots: readonly Slot[], arena: "fixed" | "batch", places: Map<number, Place>): number {
+  const intervals: Interval[] = slots.map(({ size, start, end }) => ({
+    size: align(4 * (typeof size === "number" ? size : size.batch)),
+    start,
+    end,
+  }));
+  const { offsets, bytes } = packIntervals(intervals);
+  for (const [k, slot] of slots.entries()) {
+    for (const buffer of slot.buffers) places.set(buffer, { arena, offset: offsets[k] ?? 0 });
+  }
+  return bytes;
+}
+
+/** The last buffer of each slot, by the step after which the slot is free. */
+function freedBy(slots: readonly Slot[], steps: number): readonly (readonly number[])[] {
+  const freed: number[][] = Array.from({ length: steps }, () => []);
+  for (const { end, buffers } of slots) {
+    const [last] = buffers.slice(-1);
+    if (last !== undefined) freed[end]?.push(last);
+  }
+  return freed;
+}

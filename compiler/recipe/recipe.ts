@@ -1,0 +1,262 @@
+/**
+ * `train` declarations: loss, optimizer, schedule, batch, as data.
+ * Invariant: pure; every mistake is a diagnostic RN5xx at the setting's place.
+ */
+import type { Argument, Call, Expression, Train, TrainSetting } from "../../grammar/ast.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
+import type { OptimizerSpec } from "../differentiate/optimizer.ts";
+import * as problems from "./problems.ts";
+
+export type LossKind = "cross_entropy" | "binary_cross_entropy" | "mse" | "l1" | "huber";
+
+export interface LossSpec {
+  readonly kind: LossKind;
+  /** The out port it reads, and the name of the input it compares with. */
+  readonly output: string;
+  readonly target: string;
+  readonly smoothing: number;
+  readonly delta: number;
+  /** As written, for reports. */
+  readonly text: string;
+  readonly span: Span;
+}
+
+/** A phase of the learning rate; `epochs` is where it ends, counted from the start of training. */
+export type PhaseSpec =
+  | { readonly kind: "constant"; readonly epochs?: number }
+  | { readonly kind: "warmup"; readonly epochs: number }
+  | { readonly kind: "cosine"; readonly epochs: number; readonly final?: number }
+  | { readonly kind: "step"; readonly milestones: readonly number[]; readonly gamma: number };
+
+export interface RecipeSpec {
+  readonly name: string;
+  readonly model: string;
+  readonly loss: LossSpec | undefined;
+  readonly optimizer: OptimizerSpec | undefined;
+  readonly learningRate: number;
+  readonly schedule: readonly PhaseSpec[];
+  readonly batch: number;
+  readonly epochs: number | undefined;
+  readonly normalize: { readonly mean: readonly number[]; readonly std: readonly number[] } | undefined;
+  readonly augment: readonly { readonly kind: string; readonly [hyper: string]: number | string }[];
+}
+
+export const LOSSES: readonly LossKind[] = ["cross_entropy", "binary_cross_entropy", "mse", "l1", "huber"];
+const SETTINGS = ["loss", "optimizer", "schedule", "batch", "epochs", "normalize", "augment"];
+const OPTIMIZERS = ["sgd", "adam", "adamw"];
+const SCHEDULES = ["constant", "warmup", "cosine", "step"];
+
+type Report = (diagnostic: Diagnostic) => void;
+
+/** Reads a `train` declaration. */
+export function readRecipe(train: Train, report: Report): RecipeSpec {
+  const found = new Map<string, TrainSetting>();
+  for (const setting of train.settings) {
+    const { text, span } = setting.keyword;
+    if (!SETTINGS.includes(text)) report(problems.unknownSetting(text, span, SETTINGS));
+    else if (found.has(text)) report(problems.repeatedSetting(text, span));
+    else found.set(text, setting);
+  }
+  const value = (name: string): Expression | undefined => found.get(name)?.values[0];
+  const loss = value("loss");
+  const optimizer = value("optimizer");
+  const chosen = optimizer === undefined ? undefined : readOptimizer(optimizer, report);
+  const normalize = value("normalize");
+  return {
+    name: train.name?.text ?? train.model.text,
+    model: train.model.text,
+    loss: loss === undefined ? undefined : readLoss(loss, report),
+    optimizer: chosen?.spec,
+    learningRate: chosen?.learningRate ?? 0.1,
+    schedule: (found.get("schedule")?.values ?? []).flatMap((phase) => readPhase(phase, report)),
+    batch: integer(value("batch"), 64, "batch", report),
+    epochs: value("epochs") === undefined ? undefined : integer(value("epochs"), 1, "epochs", report),
+    normalize: normalize === undefined ? undefined : readNormalize(normalize, report),
+    augment: (found.get("augment")?.values ?? []).flatMap((each) => readAugment(each, report)),
+  };
+}
+
+function integer(expression: Expression | undefined, fallback: number, name: string, report: Report): number {
+  if (expression === undefined) return fallback;
+  const value = numberOf(expression);
+  if (value !== undefined && Number.isInteger(value) && value > 0) return value;
+  report(problems.badSetting(name, "a positive integer", expression.span));
+  return fallback;
+}
+
+/** Constants and arithmetic on them; recipes have no symbols. */
+export function numberOf(expression: Expression): number | undefined {
+  switch (expression.kind) {
+    case "NumberLiteral":
+      return expression.value;
+    case "Unary": {
+      const value = numberOf(expression.operand);
+      return value === undefined || expression.operator !== "-" ? undefined : -value;
+    }
+    case "Binary": {
+      const left = numberOf(expression.left);
+      const right = numberOf(expression.right);
+      if (left === undefined || right === undefined) return undefined;
+      switch (expression.operator) {
+        case "+":
+          return left + right;
+        case "-":
+          return left - right;
+        case "*":
+          return left * right;
+        case "/":
+          return left / right;
+        default:
+          return undefined;
+      }
+    }
+    default:
+      return undefined;
+  }
+}
+
+function asCall(expression: Expression): { name: string; arguments: readonly Argument[] } | undefined {
+  if (expression.kind === "Reference") return { name: expression.name.text, arguments: [] };
+  if (expression.kind !== "Call" || expression.callee.kind !== "Reference") return undefined;
+  return { name: expression.callee.name.text, arguments: (expression as Call).arguments };
+}
+
+/** `cross_entropy(logits, label: i64[N], smoothing: 0.1)` */
+export function readLoss(expression: Expression, report: Report): LossSpec | undefined {
+  const call = asCall(expression);
+  const kind = LOSSES.find((name) => name === call?.name);
+  if (call === undefined || kind === undefined) {
+    report(problems.unknownChoice("loss", call?.name ?? "", expression.span, LOSSES));
+    return undefined;
+  }
+  const tensors: string[] = [];
+  let smoothing = 0;
+  let delta = 1;
+  for (const argument of call.arguments) {
+    const number = numberOf(argument.value);
+    if (argument.name === undefined && argument.value.kind === "Reference") tensors.push(argument.value.name.text);
+    else if (argument.name !== undefined && argument.value.kind === "ShapeType") tensors.push(argument.name.text);
+    else if (argument.name?.text === "smoothing" && number !== undefined && kind === "cross_entropy") smoothing = number;
+    else if (argument.name?.text === "delta" && number !== undefined && kind === "huber") delta = number;
+    else report(problems.badSetting(`${kind}`, "an output, a target and options", argument.span));
+  }
+  const [output, target] = tensors;
+  if (output === undefined || target === undefined || tensors.length > 2) {
+    report(problems.badSetting(kind, "the output and the target, as in `cross_entropy(logits, label)`", expression.span));
+    return undefined;
+  }
+  const { source, start, end } = expression.span;
+  return { kind, output, target, smoothing, delta, text: source.text.slice(start, end), span: expression.span };
+}
+
+/** `sgd(lr: 0.1, momentum: 0.9, weight_decay: 1e-4, nesterov: true)`, `adam(...)`, `adamw(...)`; PyTorch's defaults. */
+export function readOptimizer(expression: Expression, report: Report): { spec: OptimizerSpec; learningRate: number } | undefined {
+  const call = asCall(expression);
+  if (call === undefined || !OPTIMIZERS.includes(call.name)) {
+    report(problems.unknownChoice("optimizer", call?.name ?? "", expression.span, OPTIMIZERS));
+    return undefined;
+  }
+  const known =
+    call.name === "sgd"
+      ? ["lr", "momentum", "weight_decay", "nesterov", "dampening"]
+      : ["lr", "betas", "eps", "weight_decay", "beta1", "beta2"];
+  const hyper = new Map<string, number>();
+  for (const [position, argument] of call.arguments.entries()) {
+    const name = argument.name?.text ?? known[position] ?? "";
+    const { value } = argument;
+    if (!known.includes(name)) {
+      report(problems.unknownChoice(`${call.name} option`, name, argument.span, known));
+      continue;
+    }
+    const list = value.kind === "TupleExpression" || value.kind === "ListExpression" ? value.elements.map(numberOf) : undefined;
+    const number = value.kind === "BooleanLiteral" ? Number(value.value) : numberOf(value);
+    if (name === "betas" && list?.length === 2 && list[0] !== undefined && list[1] !== undefined) {
+      hyper.set("beta1", list[0]);
+      hyper.set("beta2", list[1]);
+    } else if (number !== undefined && number >= 0) hyper.set(name, number);
+    else report(problems.badSetting(`${call.name}: ${name}`, "a number of at least 0", value.span));
+  }
+  const get = (name: string, fallback: number): number => hyper.get(name) ?? fallback;
+  if (call.name === "sgd") {
+    const spec: OptimizerSpec = {
+      kind: "sgd",
+      momentum: get("momentum", 0),
+      weightDecay: get("weight_decay", 0),
+      nesterov: get("nesterov", 0) !== 0,
+      dampening: get("dampening", 0),
+    };
+    return { spec, learningRate: get("lr", 0.1) };
+  }
+  const kind = call.name === "adam" ? "adam" : "adamw";
+  const weightDecay = get("weight_decay", kind === "adamw" ? 0.01 : 0);
+  const spec: OptimizerSpec = { kind, beta1: get("beta1", 0.9), beta2: get("beta2", 0.999), eps: get("eps", 1e-8), weightDecay };
+  return { spec, learningRate: get("lr", 1e-3) };
+}
+
+/** `warmup(5) -> cosine(90)`, `step([30, 60], gamma: 0.1)`, `constant`. */
+export function readPhase(expression: Expression, report: Report): PhaseSpec[] {
+  const call = asCall(expression);
+  if (call === undefined || !SCHEDULES.includes(call.name)) {
+    report(problems.unknownChoice("schedule", call?.name ?? "", expression.span, SCHEDULES));
+    return [];
+  }
+  const number = (name: string, position: number): number | undefined => {
+    const argument = call.arguments.find((each) => each.name?.text === name) ?? call.arguments.filter((each) => each.name === undefined)[position];
+    return argument === undefined ? undefined : numberOf(argument.value);
+  };
+  const epochs = number("epochs", 0);
+  switch (call.name) {
+    case "constant":
+      return [epochs === undefined ? { kind: "constant" } : { kind: "constant", epochs }];
+    case "step": {
+      const list = call.arguments.find((each) => each.value.kind === "ListExpression")?.value;
+      const milestones = list?.kind === "ListExpression" ? list.elements.map(numberOf) : [];
+      if (milestones.length === 0 || milestones.some((each) => each === undefined)) {
+        report(problems.badSetting("step", "a list of epochs, as in `step([30, 60], gamma: 0.1)`", expression.span));
+        return [];
+      }
+      return [{ kind: "step", milestones: milestones.flatMap((each) => (each === undefined ? [] : [each])), gamma: number("gamma", 0) ?? 0.1 }];
+    }
+    default: {
+      if (epochs === undefined || epochs <= 0) {
+        report(problems.badSetting(call.name, `a number of epochs, as in \`${call.name}(5)\``, expression.span));
+        return [];
+      }
+      if (call.name === "warmup") return [{ kind: "warmup", epochs }];
+      const final = number("final", 1);
+      return [final === undefined ? { kind: "cosine", epochs } : { kind: "cosine", epochs, final }];
+    }
+  }
+}
+
+function readNormalize(expression: Expression, report: Report): RecipeSpec["normalize"] {
+  const call = asCall(expression);
+  const list = (name: string): number[] | undefined => {
+    const value = call?.arguments.find((argument) => argument.name?.text === name)?.value;
+    const numbers = value?.kind === "ListExpression" ? value.elements.map(numberOf) : value === undefined ? [] : [numberOf(value)];
+    const known = numbers.flatMap((number) => (number === undefined ? [] : [number]));
+    return known.length > 0 && known.length === numbers.length ? known : undefined;
+  };
+  const mean = list("mean");
+  const std = list("std");
+  if (mean !== undefined && std !== undefined && mean.length === std.length && std.every((each) => each > 0)) return { mean, std };
+  report(problems.badSetting("normalize", "`mean` and `std` (positive), a number per channel", expression.span));
+  return undefined;
+}
+
+function readAugment(expression: Expression, report: Report): RecipeSpec["augment"] {
+  const call = asCall(expression);
+  const kinds = ["crop", "flip"];
+  if (call === undefined || !kinds.includes(call.name)) {
+    report(problems.unknownChoice("augment", call?.name ?? "", expression.span, kinds));
+    return [];
+  }
+  const hyper: Record<string, number> = {};
+  for (const argument of call.arguments) {
+    const number = numberOf(argument.value);
+    if (number === undefined) report(problems.badSetting(call.name, "numbers", argument.span));
+    else hyper[argument.name?.text ?? (call.name === "crop" ? "padding" : "p")] = number;
+  }
+  return [{ ...hyper, kind: call.name }];
+}
