@@ -16,6 +16,7 @@ import type {
   StringLiteral,
 } from "./ast.ts";
 import { type Context, inOrder, nameOf, node, nodeSpan, nodes, token, tokenSpan, tokens } from "./cst.ts";
+import { isInserted } from "./layout.ts";
 import { numberProblem, plainSymbol } from "./lex.ts";
 import { malformed, unknownEscape } from "./problems.ts";
 import type { Span } from "./source.ts";
@@ -216,7 +217,8 @@ function buildGroup(context: Context, cst: CstNode, span: Span): Expression {
   const elements = nodes(cst, "expression").map((each) => buildExpression(context, each, span.start));
   const [only] = elements;
   if (only !== undefined && elements.length === 1 && token(cst, "Comma") === undefined) return only;
-  if (only === undefined) context.report(malformed("empty parentheses hold no value", span));
+  const closed = tokens(cst, "RightParen").every((each) => !isInserted(each));
+  if (only === undefined && closed) context.report(malformed("empty parentheses hold no value", span));
   return only === undefined ? { kind: "Hole", span } : { kind: "TupleExpression", elements, span };
 }
 
@@ -309,7 +311,7 @@ function buildDims(context: Context, cst: CstNode | undefined): readonly ShapeDi
 /** `f32[N, C]` or `[N, C]` of a port or tensor; undefined when the shape itself is missing. */
 export function buildShapeType(context: Context, cst: CstNode | undefined): ShapeType | undefined {
   const list = node(cst, "list");
-  if (cst === undefined || list === undefined) return undefined;
+  if (cst === undefined || list === undefined || token(list, "LeftBracket") === undefined) return undefined;
   const span = nodeSpan(context, cst, 0);
   const written = token(cst, "Identifier");
   const dtype = written === undefined ? "f32" : DTYPES.get(written.image);

@@ -50,9 +50,10 @@ export function parseArranged(
     const follows = error.previous !== undefined && seen.has(error.previous.startOffset);
     if (isInserted(error.token) || seen.has(span.start) || follows) continue;
     seen.add(span.start);
+    const found = endsStatement(error) ? "the end of the statement" : describe(error.token);
     const stray = error.rule === "module" && error.token.tokenType === RightBrace;
     if (stray) diagnostics.push(strayCloser("}", span, undefined));
-    else diagnostics.push(unexpected(describe(error.token), error.message, span, advice(error)));
+    else diagnostics.push(unexpected(found, error.message, span, advice(error)));
   }
   return { cst, diagnostics };
 }
@@ -64,7 +65,17 @@ function placeOf(source: Source, error: SyntaxError, tokens: readonly IToken[], 
     const at = last === undefined ? end : spanOf(last, source).end;
     return { source, start: at, end: at };
   }
+  if (error.previous !== undefined && endsStatement(error)) {
+    const { end: at } = spanOf(error.previous, source);
+    return { source, start: at, end: at };
+  }
   return spanOf(token, source);
+}
+
+/** A brace on a later line says nothing; what is missing belongs where the text before it stops. */
+function endsStatement({ token, previous }: SyntaxError): boolean {
+  const later = (token.startLine ?? 0) > (previous?.endLine ?? Number.POSITIVE_INFINITY);
+  return later && (token.tokenType === RightBrace || (token.tokenType === Separator && token.image === ";"));
 }
 
 const STATEMENT_LIKE = /^(in|out|where|param|state|update|let|skip|if|names|join|repeat|stages)$/;

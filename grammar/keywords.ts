@@ -112,6 +112,21 @@ export function isSureHead(near: Near): boolean {
   return headOf(near, "body") !== undefined;
 }
 
+/** In a recipe: a word with a value beside it that is not an argument list, so no part of a chain before it. */
+export function isSureSetting(near: Near): boolean {
+  const type = near.next?.tokenType;
+  return !aloneOnLine(near) && (type === t.Identifier || type === t.Number || type === t.String || type === t.LeftBracket);
+}
+
+const WITH_NAME: ReadonlySet<TokenType | undefined> = new Set(
+  (["in", "out", "param", "state", "update", "names", "let", "skip"] as const).map((each) => t.keywords[each]),
+);
+
+/** Keywords whose name stands on their line, so that one just typed does not take a name from the next. */
+export function staysOnLine(type: TokenType | undefined): boolean {
+  return WITH_NAME.has(type);
+}
+
 /** Heads that end an unfinished statement before them; an `if` may be a stage of it. */
 export function isStatementHead(head: t.Keyword): boolean {
   return head !== "if";

@@ -15,6 +15,8 @@ const NESTING_LIMIT = 40;
 /** Operators along one path of the syntax tree; `?` and `else` are depth in the parser too and count as several. */
 const OPERATOR_LIMIT = 400;
 const BRANCH_COST = 8;
+/** Tokens that are searched for a closer. */
+const LOOK_AHEAD = 100;
 
 export interface Layout {
   readonly tokens: IToken[];
@@ -219,11 +221,25 @@ class Arranger {
     } else this.errors.push(strayCloser(token.image, span, opener));
   }
 
-  /** `( [ )`: the bracket inside is the unclosed one, provided its partner outside is there. */
+  /** `( [ )`: the bracket inside is the unclosed one, provided its partner outside has no other closer. */
   private closeUpTo(type: TokenType, at: number): void {
+    if (this.frame.closer === type) return;
     const partner = this.frames.findLastIndex((frame) => frame.kind !== "paren" || frame.closer === type);
-    if (this.frames[partner]?.kind !== "paren") return;
+    if (this.frames[partner]?.kind !== "paren" || this.closesLater(type, at + 1)) return;
     while (this.frames.length - 1 > partner) this.closeUnclosed(at);
+  }
+
+  /** Whether a bracket that is open here has its closer further on in the same stretch of brackets. */
+  private closesLater(type: TokenType, from: number): boolean {
+    const opener = type === t.RightParen ? t.LeftParen : t.LeftBracket;
+    let depth = 0;
+    for (let i = from; i < Math.min(this.end, from + LOOK_AHEAD); i++) {
+      const next = this.tokens[i]?.tokenType;
+      if (next === t.Arrow || next === t.LeftBrace || next === t.RightBrace || next === t.Separator) return false;
+      if (next === opener) depth++;
+      else if (next === type && depth-- === 0) return true;
+    }
+    return false;
   }
 
   private closeParens(at: number): void {
@@ -352,11 +368,18 @@ class Arranger {
     const { frame } = this;
     const type = near.token?.tokenType;
     if (head !== undefined && word.isStatementHead(head) && (near.newLine || this.role === "operand")) return true;
-    if (frame.kind === "train" && near.newLine && type === t.Identifier && this.previousType === t.Identifier) return true;
+    if (near.newLine && type === t.Identifier && this.endsWithLine(near)) return true;
     if (this.role !== "operand") return false;
     if (type === t.LeftBrace) return near.newLine && !frame.pendingBody;
     if (near.newLine) return type !== undefined && word.OPERAND_STARTS.has(type);
     return type === t.Identifier && (frame.kind === "train" || ENDS_ITSELF.has(frame.statement));
+  }
+
+  /** A word whose value or name should have come on its own line, which is over. */
+  private endsWithLine(near: word.Near): boolean {
+    const { previousType: before } = this;
+    if (this.frame.kind !== "train") return this.frame.kind === "body" && word.staysOnLine(before);
+    return before === t.Identifier || word.isSureSetting(near);
   }
 
   private lacksArrow(near: word.Near): boolean {

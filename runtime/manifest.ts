@@ -41,8 +41,11 @@ export interface TensorSpec {
   readonly initializer: InitializerSpec;
 }
 
-/** An argument of a kernel call: an address (arena, byte offset) or a count. */
-export type ArgumentSpec = number | { readonly batch: number } | readonly [number, number];
+/**
+ * An argument of a kernel call: a count, or an address [arena, offset, extra?]: base + offset (times the batch in the
+ * batch arena) + extra, all in bytes.
+ */
+export type ArgumentSpec = number | { readonly batch: number } | readonly [number, number] | readonly [number, number, number];
 
 export interface StepSpec {
   /** Index into `Manifest.kernels`. */

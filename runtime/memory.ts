@@ -59,12 +59,12 @@ export function layOut(manifest: Manifest, threads: number): Layout {
   return { arguments: blocks, persistent, scratch, scratchStride, fixed, batch: next };
 }
 
-/** The address of [arena, offset] for a given batch. */
-export function resolvePlace(layout: Layout, place: readonly [number, number], batch: number): number {
-  const [arena, offset] = place;
-  if (arena === 0) return layout.persistent + offset;
-  if (arena === 1) return layout.fixed + offset;
-  return layout.batch + offset * batch;
+/** The address of [arena, offset, extra] for a given batch. */
+export function resolvePlace(layout: Layout, place: readonly [number, number, number?], batch: number): number {
+  const [arena, offset, extra = 0] = place;
+  if (arena === 0) return layout.persistent + offset + extra;
+  if (arena === 1) return layout.fixed + offset + extra;
+  return layout.batch + offset * batch + extra;
 }
 
 /** All argument blocks of a program one after another, as they are to lie from `layout.arguments[..]` on. */

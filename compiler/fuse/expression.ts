@@ -184,8 +184,11 @@ export function readAt(e: Expression, at: readonly Coordinate[], fill: number): 
 
 /** Interns expressions: equal structure becomes one object; constants are folded on the way. */
 export interface Interner {
+  /** An expression whose parts are interned already. */
+  make(e: Expression): Expression;
+  /** Any expression. */
   intern(e: Expression): Expression;
-  /** Text of an interned expression's structure, by number. */
+  /** The number of an interned expression. */
   idOf(e: Expression): number;
 }
 
@@ -193,27 +196,29 @@ export interface Interner {
 export function createInterner(): Interner {
   const byKey = new Map<string, Expression>();
   const ids = new Map<Expression, number>();
-  const memo = new Map<Expression, Expression>();
   const idOf = (e: Expression): number => ids.get(e) ?? -1;
-  const intern = (e: Expression): Expression => {
-    const known = memo.get(e);
+  const make = (e: Expression): Expression => {
+    const folded = fold(e);
+    if (ids.has(folded)) return folded;
+    const key = structureKey(folded, idOf);
+    const known = byKey.get(key);
     if (known !== undefined) return known;
-    const folded = fold(mapChildren(e, intern));
-    let result = memo.get(folded);
-    if (result === undefined) {
-      const key = structureKey(folded, idOf);
-      result = byKey.get(key);
-      if (result === undefined) {
-        result = folded;
-        byKey.set(key, result);
-        ids.set(result, ids.size);
-      }
-      memo.set(folded, result);
-    }
-    memo.set(e, result);
-    return result;
+    byKey.set(key, folded);
+    ids.set(folded, ids.size);
+    return folded;
   };
-  return { intern, idOf };
+  const intern = (e: Expression): Expression => {
+    const memo = new Map<Expression, Expression>();
+    const walk = (part: Expression): Expression => {
+      const known = memo.get(part);
+      if (known !== undefined) return known;
+      const result = make(mapChildren(part, walk));
+      memo.set(part, result);
+      return result;
+    };
+    return walk(e);
+  };
+  return { make, intern, idOf };
 }
 
 function structureKey(e: Expression, idOf: (e: Expression) => number): string {

@@ -1,15 +1,30 @@
 /**
  * Costly parts of an expression that do not vary along all axes are computed once, in a statement of their own:
  * the square root over channels in a batch norm, a power of the step number in an optimizer.
- * Invariant: the value is unchanged; equal parts of different nodes share one statement.
+ * Invariant: the value is unchanged; equal parts of different nodes have equal keys.
  */
-import { invariant } from "../ir/invariant.ts";
 import type { Affine, Axis, Expression, ScalarType } from "../ir/kernel.ts";
+import type { Computation } from "../operators/operator.ts";
 import { axisIndex, zero } from "./affine.ts";
-import { childrenOf, isCostly, rewriteExpression, substituteAxes, typeOf, visitExpression } from "./expression.ts";
-import type { Body, StatementBuilder } from "./statements.ts";
+import { childrenOf, createInterner, isCostly, loadsOf, rewriteExpression, substituteAxes, typeOf, visitExpression } from "./expression.ts";
 
-type Loops = Extract<Body, { form: "pointwise" | "reduction" }>;
+type Loops = Extract<Computation, { form: "pointwise" | "reduction" }>;
+type Pointwise = Extract<Computation, { form: "pointwise" }>;
+
+/** A body; its inputs are the node's, then one for each part. */
+export interface LoweredBody {
+  readonly body: Exclude<Computation, { form: "source" }>;
+  readonly parts: readonly HoistedPart[];
+}
+
+/** A statement to be computed before; f32. */
+export interface HoistedPart {
+  readonly body: Pointwise;
+  /** Inputs of the node that are the part's inputs. */
+  readonly operands: readonly number[];
+  /** Equal for equal loops over inputs by position. */
+  readonly key: string;
+}
 
 /** What an expression varies with, and whether it is worth a statement. */
 interface Facts {
@@ -20,42 +35,34 @@ interface Facts {
   readonly movable: boolean;
 }
 
-/** Moves invariant costly parts out of the loops of one node; new inputs are appended. */
-export function hoistInvariants(
-  body: Loops,
-  inputs: readonly number[],
-  builder: StatementBuilder,
-  hoisted: Map<string, number>,
-  origin: { readonly path: string; readonly label: string },
-): { readonly body: Loops; readonly inputs: readonly number[] } {
+/** Moves invariant costly parts out of the loops of one node. */
+export function hoistInvariants(body: Loops, inputs: readonly ScalarType[]): LoweredBody {
   const domain: readonly Axis[] = body.form === "reduction" ? [...body.axes, ...body.reduced] : body.axes;
   const roots = body.form === "reduction" ? body.accumulators.map((each) => each.value) : body.values;
-  if (domain.every((axis) => axis.extent === 1) || !roots.some(hasCostlyPart)) return { body, inputs };
-  const all = [...inputs];
+  if (domain.every((axis) => axis.extent === 1) || !roots.some(hasCostlyPart)) return { body, parts: [] };
   const facts = createFacts(domain);
   const leaves = {
-    operand: (operand: number): ScalarType => builder.tensors[all[operand] ?? -1]?.type ?? "f32",
+    operand: (operand: number): ScalarType => inputs[operand] ?? "f32",
     accumulator: (): ScalarType => "f32",
     let: (): ScalarType => "f32",
   };
+  const parts: HoistedPart[] = [];
   const take = (e: Expression): Expression | undefined => {
     const { axes, costly, loads, movable } = facts(e);
-    if (!costly || !loads || !movable || !isSmaller(domain, axes)) return undefined;
-    if (typeOf(e, leaves) !== "f32") return undefined;
+    if (!costly || !loads || !movable || !isSmaller(domain, axes) || typeOf(e, leaves) !== "f32") return undefined;
     const kept = domain.flatMap((axis, position) => ((axes >> position) & 1 ? [{ axis, position }] : []));
     const renumbered: Affine[] = domain.map(() => zero);
     for (const [position, each] of kept.entries()) renumbered[each.position] = axisIndex(position);
-    const value = substituteAxes(e, renumbered);
-    const tensor = hoistedTensor(value, kept.map((each) => each.axis), inputs, builder, hoisted, origin);
-    let position = all.indexOf(tensor, inputs.length);
-    if (position < 0) position = all.push(tensor) - 1;
+    const part = partOf(substituteAxes(e, renumbered), kept.map((each) => each.axis));
+    const known = parts.findIndex((each) => each.key === part.key && each.operands.join() === part.operands.join());
+    const position = inputs.length + (known >= 0 ? known : parts.push(part) - 1);
     return { kind: "load", operand: position, at: kept.map((each) => ({ index: axisIndex(each.position) })), fill: 0 };
   };
   const memo = new Map<Expression, Expression>();
   const rewrite = (e: Expression): Expression => rewriteExpression(e, take, memo);
-  if (body.form === "pointwise") return { body: { ...body, values: body.values.map(rewrite) }, inputs: all };
+  if (body.form === "pointwise") return { body: { ...body, values: body.values.map(rewrite) }, parts };
   const accumulators = body.accumulators.map((each) => ({ ...each, value: rewrite(each.value) }));
-  return { body: { ...body, accumulators }, inputs: all };
+  return { body: { ...body, accumulators }, parts };
 }
 
 function hasCostlyPart(e: Expression): boolean {
@@ -97,36 +104,10 @@ function createFacts(domain: readonly Axis[]): (e: Expression) => Facts {
   return facts;
 }
 
-function hoistedTensor(
-  value: Expression,
-  axes: readonly Axis[],
-  inputs: readonly number[],
-  builder: StatementBuilder,
-  hoisted: Map<string, number>,
-  origin: { readonly path: string; readonly label: string },
-): number {
-  const used = [...new Set(operandsOf(value))].sort((a, b) => a - b);
-  const tensors = used.map((operand) => inputs[operand] ?? -1);
-  const renumbered = rewriteExpression(value, (e) =>
-    e.kind === "load" ? { ...e, operand: used.indexOf(e.operand) } : undefined,
-  );
-  const shape = axes.map((axis) => axis.extent);
-  const key = JSON.stringify([tensors, shape, renumbered]);
-  const known = hoisted.get(key);
-  if (known !== undefined) return known;
-  const [tensor] = builder.add(
-    { form: "pointwise", axes, values: [renumbered] },
-    tensors,
-    [{ shape, type: "f32" }],
-    { path: origin.path, label: origin.label },
-  );
-  invariant(tensor !== undefined, "a hoisted part has one output");
-  hoisted.set(key, tensor);
-  return tensor;
-}
-
-function operandsOf(e: Expression): readonly number[] {
-  const found: number[] = [];
-  visitExpression(e, (part) => void (part.kind === "load" && found.push(part.operand)));
-  return found;
+function partOf(value: Expression, axes: readonly Axis[]): HoistedPart {
+  const operands = [...new Set(loadsOf([value]).map((load) => load.operand))].sort((a, b) => a - b);
+  const renumbered = rewriteExpression(value, (e) => (e.kind === "load" ? { ...e, operand: operands.indexOf(e.operand) } : undefined));
+  const { intern } = createInterner();
+  const body: Pointwise = { form: "pointwise", axes, values: [intern(renumbered)] };
+  return { body, operands, key: JSON.stringify([axes.map((axis) => axis.extent), body.values]) };
 }

@@ -4,13 +4,14 @@
  * one element are gone from pointwise and reduction kernels.
  */
 import { invariant } from "../ir/invariant.ts";
-import type { Accumulator, Affine, Axis, Coordinate, Expression, Kernel, Operand, Size, Store } from "../ir/kernel.ts";
+import type { Accumulator, Affine, Axis, Contraction, Coordinate, Expression, Kernel, Operand, Size, Store } from "../ir/kernel.ts";
 import type { LogicalContraction, LogicalRole, RoleAxis } from "../operators/operator.ts";
-import { axisIndex, composeAffine, zero } from "./affine.ts";
-import { createInterner, type Interner, rewriteExpression, substituteAxes } from "./expression.ts";
+import { affineKey, axisIndex, composeAffine, identityIndices, zero } from "./affine.ts";
+import { collapseAxes } from "./collapse.ts";
+import { createInterner, type Interner, type Load, mapChildren, rewriteExpression } from "./expression.ts";
 import { shareParts } from "./lets.ts";
 import type { Group, Member } from "./partition.ts";
-import { compareSizes, multiplySizes } from "./size.ts";
+import { compareSizes, multiplySizes, sizeKey } from "./size.ts";
 import type { Statement, Tensor } from "./statements.ts";
 import type { Storage } from "./storage.ts";
 
@@ -23,22 +24,41 @@ export interface KernelContext {
   readonly operands: ReadonlyMap<number, readonly number[]>;
   /** Tensors that are read outside the group that computes them. */
   readonly stored: ReadonlySet<number>;
+  /** Loops that address memory as one become one. */
+  readonly collapsing: boolean;
 }
 
-/** The kernels of a group, in order: one, or a fill and a sequential kernel for a scatter. */
-export function buildKernels(group: Group, context: KernelContext): readonly Kernel[] {
-  switch (group.form) {
-    case "pointwise":
-      return [buildLoops(group, context)];
-    case "reduction":
-      return [buildLoops(group, context)];
-    case "contraction":
-      return [buildContraction(group, context)];
-    case "scatter":
-      return [buildLoops({ ...group, form: "pointwise" }, context), buildScatter(group, context)];
-    default:
-      return group satisfies never;
-  }
+/** Builds the kernels of groups; equal ones share their loops, expressions and stores, object by object. */
+export interface KernelBuilder {
+  /** The kernels of a group, in order: one, or a fill and a sequential kernel for a scatter. */
+  build(group: Group): readonly Kernel[];
+}
+
+/** A builder for the groups of one program. */
+export function createKernelBuilder(context: KernelContext): KernelBuilder {
+  const shared: Shared = { context, interner: createInterner(), templates: new Map() };
+  return {
+    build(group) {
+      switch (group.form) {
+        case "pointwise":
+        case "reduction":
+          return [buildLoops(group, shared)];
+        case "contraction":
+          return [buildContraction(group, shared)];
+        case "scatter":
+          return [buildLoops({ ...group, form: "pointwise" }, shared), buildScatter(group, shared)];
+        default:
+          return group satisfies never;
+      }
+    },
+  };
+}
+
+interface Shared {
+  readonly context: KernelContext;
+  readonly interner: Interner;
+  /** Finished kernels by the text of their raw form; their operands' buffers are positions among the raw operands. */
+  readonly templates: Map<string, Kernel>;
 }
 
 /** Operands by tensor and role, in order of first use. */
@@ -50,18 +70,18 @@ interface OperandTable {
 
 function createOperands(context: KernelContext): OperandTable {
   const operands: Operand[] = [];
-  const known = new Map<string, number>();
-  const add = (tensor: number, use: string): number => {
-    const key = `${use}${tensor}`;
-    const found = known.get(key);
+  const reads = new Map<number, number>();
+  const writes = new Map<number, number>();
+  const add = (tensor: number, known: Map<number, number>): number => {
+    const found = known.get(tensor);
     if (found !== undefined) return found;
     const { type } = tensorAt(context, tensor);
     const storage = context.storage[tensor];
     invariant(storage !== undefined, `tensor ${tensor} is used by a kernel and has no memory`);
-    known.set(key, operands.length);
+    known.set(tensor, operands.length);
     return operands.push({ buffer: storage.buffer, type, offset: storage.offset, strides: storage.strides }) - 1;
   };
-  return { operands, read: (tensor) => add(tensor, "r"), write: (tensor) => add(tensor, "w") };
+  return { operands, read: (tensor) => add(tensor, reads), write: (tensor) => add(tensor, writes) };
 }
 
 function tensorAt(context: KernelContext, id: number): Tensor {
@@ -80,94 +100,138 @@ function storedMembers(group: Group, { stored }: KernelContext): readonly Member
   return group.members.filter((member) => stored.has(member.tensor));
 }
 
-/** Values of members over the group's axes; loads still name tensors. */
-function memberValues(group: Group): (member: Member) => Expression {
+/** Interns values over the kernel's axes; loads by tensor become loads by operand. */
+type Resolve = (e: Expression, axes: readonly Affine[]) => Expression;
+
+/** `inner` gives the value of tensors that the group itself computes. */
+function createResolver(table: OperandTable, { make }: Interner, inner: (tensor: number) => Expression | undefined): Resolve {
+  return (root, axes) => {
+    const memo = new Map<Expression, Expression>();
+    const walk = (e: Expression): Expression => {
+      if (e.kind === "index") return make({ kind: "index", value: composeAffine(e.value, axes) });
+      const known = memo.get(e);
+      if (known !== undefined) return known;
+      const result = e.kind === "load" ? (inner(e.operand) ?? make(moved(e))) : make(mapChildren(e, walk));
+      memo.set(e, result);
+      return result;
+    };
+    const moved = (e: Load): Load => ({
+      kind: "load",
+      operand: table.read(e.operand),
+      at: e.at.map(({ index, bound, dynamic }) => ({
+        index: composeAffine(index, axes),
+        ...(bound === undefined ? {} : { bound }),
+        ...(dynamic === undefined ? {} : { dynamic: walk(dynamic) }),
+      })),
+      fill: e.fill,
+    });
+    return walk(root);
+  };
+}
+
+/** A kernel before shared parts are found: values of stores are whole expressions. */
+interface Raw {
+  readonly form: "pointwise" | "reduction" | "contraction";
+  readonly axes: readonly Axis[];
+  readonly reduced: readonly Axis[];
+  readonly accumulators: readonly Accumulator[];
+  readonly contraction: Contraction | undefined;
+  readonly stores: readonly Store[];
+  readonly operands: readonly Operand[];
+}
+
+/** The stores of a group; `axes` are the group's axes over the kernel's. */
+function buildStores(group: Group, shared: Shared, axes: readonly Affine[], table: OperandTable): readonly Store[] {
   const byTensor = new Map(group.members.map((member) => [member.tensor, member]));
   const values = new Map<Member, Expression>();
   const valueOf = (member: Member): Expression => {
     const known = values.get(member);
     if (known !== undefined) return known;
-    const axes: Affine[] = member.axes.map((axis) => (axis < 0 ? zero : axisIndex(axis)));
-    const identity = member.axes.every((axis, position) => axis === position);
-    const moved = identity ? member.value : substituteAxes(member.value, axes);
-    const value = rewriteExpression(moved, (e) => {
-      const inner = e.kind === "load" ? byTensor.get(e.operand) : undefined;
-      return inner === undefined ? undefined : valueOf(inner);
-    });
+    const value = resolve(member.value, member.axes.map((axis) => (axis < 0 ? zero : (axes[axis] ?? zero))));
     values.set(member, value);
     return value;
   };
-  return valueOf;
-}
-
-/** Stores and lets of a group, after its axes were replaced by affine indices over the kernel's. */
-function buildEpilogue(
-  group: Group,
-  context: KernelContext,
-  axes: readonly Affine[],
-  table: OperandTable,
-  interner: Interner,
-): { readonly lets: readonly Expression[]; readonly stores: readonly Store[] } {
-  const members = storedMembers(group, context);
-  const valueOf = memberValues(group);
-  const values = members.map((member) => interner.intern(resolveLoads(substituteAxes(valueOf(member), axes), table)));
-  const shared = shareParts(values, members.length > 1);
-  const stores = members.map((member, k) => ({
+  const resolve = createResolver(table, shared.interner, (tensor) => {
+    const member = byTensor.get(tensor);
+    return member && valueOf(member);
+  });
+  const members = storedMembers(group, shared.context);
+  const stored = members.map(valueOf);
+  return members.map((member, k) => ({
     operand: table.write(member.tensor),
     at: member.axes.map((axis) => ({ index: axis < 0 ? zero : (axes[axis] ?? zero) })),
-    value: shared.values[k] ?? { kind: "constant", value: 0, type: "f32" },
+    value: stored[k] ?? { kind: "constant", value: 0, type: "f32" },
   }));
-  return { lets: shared.lets, stores };
 }
 
-/** Loads by tensor become loads by operand. */
-function resolveLoads(e: Expression, table: OperandTable): Expression {
-  const memo = new Map<Expression, Expression>();
-  const walk = (part: Expression): Expression =>
-    rewriteExpression(
-      part,
-      (inner) => {
-        if (inner.kind !== "load") return undefined;
-        const at = inner.at.map((each) => (each.dynamic === undefined ? each : { ...each, dynamic: walk(each.dynamic) }));
-        return { ...inner, operand: table.read(inner.operand), at };
-      },
-      memo,
-    );
-  return walk(e);
+/** The kernel of a raw form: an earlier equal one over these buffers, or a new one. */
+function finish(raw: Raw, group: Group, { context, interner, templates }: Shared): Kernel {
+  const buffers = raw.operands.map((operand) => operand.buffer);
+  const key = rawKey(raw, buffers, interner);
+  let template = templates.get(key);
+  if (template === undefined) {
+    const operands = raw.operands.map((operand) => ({ ...operand, buffer: buffers.indexOf(operand.buffer) }));
+    const { accumulators, stores } = distinctAccumulators(raw);
+    const { lets, values } = shareParts(stores.map((store) => store.value), stores.length > 1);
+    const base = {
+      name: "",
+      serves: [],
+      operands,
+      axes: raw.axes,
+      lets,
+      stores: stores.map((store, k) => ({ ...store, value: values[k] ?? store.value })),
+    };
+    if (raw.form === "contraction" && raw.contraction !== undefined) template = { ...base, form: "contraction", contraction: raw.contraction };
+    else if (raw.form === "reduction") template = { ...base, form: "reduction", reduced: raw.reduced, accumulators };
+    else template = { ...base, form: "pointwise" };
+    if (context.collapsing) template = collapseAxes(template);
+    templates.set(key, template);
+  }
+  const operands = template.operands.map((operand) => ({ ...operand, buffer: buffers[operand.buffer] ?? -1 }));
+  return { ...template, ...headOf(group, context), operands };
 }
 
-function buildLoops(group: Extract<Group, { form: "pointwise" | "reduction" }>, context: KernelContext): Kernel {
+function rawKey({ form, axes, reduced, accumulators, contraction, stores, operands }: Raw, buffers: readonly number[], { idOf }: Interner): string {
+  let key: string = form;
+  for (const { extent } of axes) key += `<${sizeKey(extent)}`;
+  for (const { extent } of reduced) key += `>${sizeKey(extent)}`;
+  for (const { combine, position, value } of accumulators) key += `|${combine}${position === true}${idOf(value)}`;
+  for (const [k, { type, offset, strides }] of operands.entries()) {
+    key += `%${type}${buffers.indexOf(buffers[k] ?? -1)}+${sizeKey(offset)}`;
+    for (const stride of strides) key += `,${sizeKey(stride)}`;
+  }
+  for (const { operand, at, value } of stores) {
+    key += `=${operand}:${idOf(value)}`;
+    for (const { index } of at) key += `,${affineKey(index)}`;
+  }
+  return contraction === undefined ? key : key + JSON.stringify(contraction);
+}
+
+function buildLoops(group: Extract<Group, { form: "pointwise" | "reduction" }>, shared: Shared): Kernel {
+  const { context, interner } = shared;
   const order = loopOrder(group, context);
   const axes: Affine[] = group.domain.map(() => zero);
   for (const [position, axis] of order.entries()) axes[axis] = axisIndex(position);
   const parallel: Axis[] = order.map((axis, position) => ({ name: `i${position}`, extent: group.domain[axis] ?? 1 }));
   const table = createOperands(context);
-  const interner = createInterner();
-  if (group.form === "pointwise") {
-    const epilogue = buildEpilogue(group, context, axes, table, interner);
-    return { form: "pointwise", ...headOf(group, context), operands: table.operands, axes: parallel, ...epilogue };
-  }
-  const all = [...axes];
   const reduced: Axis[] = [];
-  for (const { extent } of group.reduced) {
-    if (extent === 1) all.push(zero);
-    else all.push(axisIndex(parallel.length + reduced.push({ name: `r${reduced.length}`, extent }) - 1));
+  let accumulators: readonly Accumulator[] = [];
+  if (group.form === "reduction") {
+    const all = [...axes];
+    for (const { extent } of group.reduced) {
+      if (extent === 1) all.push(zero);
+      else all.push(axisIndex(parallel.length + reduced.push({ name: `r${reduced.length}`, extent }) - 1));
+    }
+    const resolve = createResolver(table, interner, () => undefined);
+    accumulators = group.accumulators.map((each) => ({ ...each, value: resolve(each.value, all) }));
   }
-  const { accumulators, renumber } = distinctAccumulators(
-    group.accumulators.map((each) => ({ ...each, value: interner.intern(resolveLoads(substituteAxes(each.value, all), table)) })),
-  );
-  const epilogue = renumber(buildEpilogue(group, context, axes, table, interner));
-  const head = headOf(group, context);
-  return { form: "reduction", ...head, operands: table.operands, axes: parallel, reduced, accumulators, ...epilogue };
+  const stores = buildStores(group, shared, axes, table);
+  const raw: Raw = { form: group.form, axes: parallel, reduced, accumulators, contraction: undefined, stores, operands: table.operands };
+  return finish(raw, group, shared);
 }
 
-type Epilogue = ReturnType<typeof buildEpilogue>;
-
 /** Merged reductions may sum the same thing; values are interned, so that equal ones are one object. */
-function distinctAccumulators(all: readonly Accumulator[]): {
-  readonly accumulators: readonly Accumulator[];
-  readonly renumber: (epilogue: Epilogue) => Epilogue;
-} {
+function distinctAccumulators({ accumulators: all, stores }: Raw): Pick<Raw, "accumulators" | "stores"> {
   const accumulators: Accumulator[] = [];
   const places = all.map((each) => {
     const same = ({ combine, value, position }: Accumulator): boolean =>
@@ -175,15 +239,14 @@ function distinctAccumulators(all: readonly Accumulator[]): {
     const found = accumulators.findIndex(same);
     return found >= 0 ? found : accumulators.push(each) - 1;
   });
-  if (accumulators.length === all.length) return { accumulators, renumber: (epilogue) => epilogue };
+  if (accumulators.length === all.length) return { accumulators: all, stores };
+  const { intern } = createInterner();
   const memo = new Map<Expression, Expression>();
   const move = (e: Expression): Expression =>
-    rewriteExpression(e, (part) => (part.kind === "accumulator" ? { ...part, index: places[part.index] ?? part.index } : undefined), memo);
-  const renumber = ({ lets, stores }: Epilogue): Epilogue => ({
-    lets: lets.map(move),
-    stores: stores.map((store) => ({ ...store, value: move(store.value) })),
-  });
-  return { accumulators, renumber };
+    intern(
+      rewriteExpression(e, (part) => (part.kind === "accumulator" ? { ...part, index: places[part.index] ?? part.index } : undefined), memo),
+    );
+  return { accumulators, stores: stores.map((store) => ({ ...store, value: move(store.value) })) };
 }
 
 /** Axes of more than one element, outermost first by the strides of the first store. */
@@ -198,17 +261,18 @@ function loopOrder(group: Group, context: KernelContext): readonly number[] {
     .sort((a, b) => compareSizes(strides[b] ?? 0, strides[a] ?? 0) || a - b);
 }
 
-function buildScatter(group: Extract<Group, { form: "scatter" }>, context: KernelContext): Kernel {
+function buildScatter(group: Extract<Group, { form: "scatter" }>, { context, interner }: Shared): Kernel {
   const table = createOperands(context);
-  const interner = createInterner();
-  const resolve = (e: Expression): Expression => interner.intern(resolveLoads(e, table));
-  const value = resolve(group.value);
-  const at: Coordinate[] = group.at.map((each) => (each.dynamic === undefined ? each : { ...each, dynamic: resolve(each.dynamic) }));
+  const resolve = createResolver(table, interner, () => undefined);
+  const axes = identityIndices(group.axes.length);
+  const value = resolve(group.value, axes);
+  const at: Coordinate[] = group.at.map((each) => (each.dynamic === undefined ? each : { ...each, dynamic: resolve(each.dynamic, axes) }));
   const store = { operand: table.write(group.members[0]?.tensor ?? -1), at, value, accumulate: true };
   return { form: "sequential", ...headOf(group, context), operands: table.operands, axes: group.axes, lets: [], stores: [store] };
 }
 
-function buildContraction(group: Extract<Group, { form: "contraction" }>, context: KernelContext): Kernel {
+function buildContraction(group: Extract<Group, { form: "contraction" }>, shared: Shared): Kernel {
+  const { context } = shared;
   const logical = group.contraction;
   const table = createOperands(context);
   const tensors = context.operands.get(group.id) ?? group.operands;
@@ -224,8 +288,8 @@ function buildContraction(group: Extract<Group, { form: "contraction" }>, contex
     output: roleStrides(logical.output, tensors, context, table),
   };
   const { axes, indices } = resultAxes(logical, group.domain.length);
-  const epilogue = buildEpilogue(group, context, indices, table, createInterner());
-  return { form: "contraction", ...headOf(group, context), operands: table.operands, axes, ...epilogue, contraction };
+  const stores = buildStores(group, shared, indices, table);
+  return finish({ form: "contraction", axes, reduced: [], accumulators: [], contraction, stores, operands: table.operands }, group, shared);
 }
 
 function roleStrides(role: LogicalRole, tensors: readonly number[], context: KernelContext, table: OperandTable) {

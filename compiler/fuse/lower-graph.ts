@@ -6,10 +6,9 @@ import type { Graph } from "../ir/graph.ts";
 import type { Dtype } from "../ir/type.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
-import { collapseAxes } from "./collapse.ts";
 import { soleAxis } from "./affine.ts";
 import { loadsOf } from "./expression.ts";
-import { buildKernels, type KernelContext } from "./kernels.ts";
+import { createKernelBuilder } from "./kernels.ts";
 import { type Group, loadOfTensor, type Partition, partition } from "./partition.ts";
 import type { Target } from "./rules.ts";
 import { scheduleGroups } from "./schedule.ts";
@@ -44,10 +43,8 @@ export function lowerGraph(graph: Graph, target: Target): LoweredProgram {
   const stored = storedTensors(program, groups, plan);
   const { statements } = program;
   const { tensors, storage, operands } = plan;
-  const context: KernelContext = { statements, tensors, storage, operands, stored };
-  const built = order.flatMap((id) => buildKernels(groupAt(groups, id), context));
-  built.push(...copies.flatMap((group) => buildKernels(group, context)));
-  const kernels = target.rules.collapsing ? built.map(collapseAxes) : built;
+  const builder = createKernelBuilder({ statements, tensors, storage, operands, stored, collapsing: target.rules.collapsing });
+  const kernels = [...order.map((id) => groupAt(groups, id)), ...copies].flatMap((group) => builder.build(group));
   return { buffers: plan.buffers, kernels, ...portsOf(graph, program, plan) };
 }
 

@@ -3,8 +3,7 @@
  * consumer can ride on last, so that a residual sum joins the deeper convolution and its shortcut is there before.
  * Invariant: the result is a topological order of all statements.
  */
-import { permutationOf } from "./affine.ts";
-import { loadsOf } from "./expression.ts";
+import type { BodyFacts } from "./body-facts.ts";
 import type { Statement, Statements } from "./statements.ts";
 
 /** Facts about how deep a statement lies, by statement and by tensor. */
@@ -22,7 +21,7 @@ export function isAnchor(statement: Statement): boolean {
 }
 
 /** Measures depths; statements come in topological order. */
-export function measureDepths({ statements, tensors }: Statements): Depths {
+export function measureDepths({ statements, tensors }: Statements, factsOf: (statement: Statement) => BodyFacts): Depths {
   const ofStatement = new Int32Array(statements.length);
   const ride = new Int32Array(tensors.length);
   for (const statement of statements) {
@@ -32,11 +31,9 @@ export function measureDepths({ statements, tensors }: Statements): Depths {
     ofStatement[statement.id] = depth;
     let ridden = isAnchor(statement) ? depth : 0;
     if (statement.body.form === "pointwise") {
-      const domain = statement.body.axes.map((axis) => axis.extent);
-      for (const load of loadsOf(statement.body.values)) {
-        const input = statement.inputs[load.operand] ?? -1;
-        const below = ride[input] ?? 0;
-        if (below > ridden && permutationOf(load.at, tensors[input]?.shape ?? [], domain) !== undefined) ridden = below;
+      for (const { load, permutes } of factsOf(statement).reads) {
+        const below = permutes ? (ride[statement.inputs[load.operand] ?? -1] ?? 0) : 0;
+        if (below > ridden) ridden = below;
       }
     }
     for (const output of statement.outputs) ride[output] = ridden;

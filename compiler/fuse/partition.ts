@@ -6,12 +6,13 @@
 import { invariant } from "../ir/invariant.ts";
 import type { Accumulator, Axis, Coordinate, Expression, Size } from "../ir/kernel.ts";
 import type { LogicalContraction } from "../operators/operator.ts";
-import { identityIndices, isIdentity, isPlain, soleAxis } from "./affine.ts";
-import { costOf, type Load, loadsOf, readAt, rewriteExpression } from "./expression.ts";
+import { affineKey, identityIndices, isIdentity, isPlain, soleAxis } from "./affine.ts";
+import { createBodyFacts } from "./body-facts.ts";
+import { costOf, type Load, loadsOf, mapChildren, readAt, rewriteExpression } from "./expression.ts";
 import { measureDepths, orderStatements } from "./order.ts";
 import { markRoots } from "./roots.ts";
 import type { Target } from "./rules.ts";
-import { sameShape, sameSize } from "./size.ts";
+import { sameShape, sameSize, sizeKey } from "./size.ts";
 import type { Statement, Statements, Tensor } from "./statements.ts";
 
 /** A tensor that a group computes. */
@@ -56,8 +57,9 @@ export interface Partition {
 
 /** Divides the program into groups. */
 export function partition(program: Statements, target: Target): Partition {
-  const depths = measureDepths(program);
-  const root = markRoots(program, target);
+  const factsOf = createBodyFacts(program);
+  const depths = measureDepths(program, factsOf);
+  const root = markRoots(program, factsOf, target);
   const state = new Partitioner(program, target);
   for (const id of orderStatements(program, depths)) {
     const statement = program.statements[id];
@@ -127,8 +129,8 @@ class Partitioner {
   private placePointwise(statement: Statement, values: readonly Expression[], isRoot: boolean): void {
     const resolve = this.resolver(statement);
     const resolved = values.map(resolve);
-    const loads = loadsOf(resolved);
-    const latest = loads.reduce((last, load) => Math.max(last, this.ready[load.operand] ?? -1), -1);
+    let latest = -1;
+    for (const input of statement.inputs) latest = Math.max(latest, this.ready[input] ?? -1);
     if (!isRoot) {
       for (const [k, output] of statement.outputs.entries()) {
         const value = resolved[k];
@@ -137,9 +139,10 @@ class Partitioner {
       }
       return;
     }
+    const loads = loadsOf(resolved);
     const shape = this.shapeOf(statement.outputs[0] ?? -1);
     const cost = costOf(resolved);
-    const found = this.hostOf(latest, loads, shape, cost) ?? this.siblingOf("pointwise", latest, loads, shape, cost);
+    const found = this.hostOf(latest, loads, shape, cost) ?? this.siblingOf(latest, loads, shape, cost);
     if (found === undefined) {
       const group: Group = { ...this.base(shape), form: "pointwise" };
       this.open(group, statement, resolved);
@@ -176,25 +179,14 @@ class Partitioner {
     return bound && covered && whole ? { group, axes } : undefined;
   }
 
-  /** A later group over the same loops that reads one of the tensors in the same order. */
-  private siblingOf(
-    form: "pointwise" | "reduction",
-    latest: number,
-    loads: readonly Load[],
-    domain: readonly Size[],
-    cost: number,
-  ): Place | undefined {
+  /** A later elementwise group over the same loops that reads one of the tensors in the same order. */
+  private siblingOf(latest: number, loads: readonly Load[], domain: readonly Size[], cost: number): Place | undefined {
     if (!this.target.rules.siblings) return undefined;
     for (const load of loads) {
       if (!isIdentity(load.at, domain.length) || !sameShape(this.shapeOf(load.operand), domain)) continue;
-      const group = this.groups[this.readers.get(`${form}${load.operand}`) ?? -1];
-      if (group === undefined || group.id <= latest || group.form !== form || !this.hasRoom(group, loads, cost)) continue;
-      if (form === "pointwise" && sameShape(group.domain, domain)) {
-        return {
-          group,
-          axes: domain.map((_, axis) => axis),
-        };
-      }
+      const group = this.groups[this.readers.get(`pointwise${load.operand}`) ?? -1];
+      if (group === undefined || group.id <= latest || group.form !== "pointwise" || !sameShape(group.domain, domain)) continue;
+      if (this.hasRoom(group, loads, cost)) return { group, axes: domain.map((_, axis) => axis) };
     }
     return undefined;
   }
@@ -220,11 +212,15 @@ class Partitioner {
     const group: Group = { ...this.base(domain), form: "reduction", reduced: body.reduced, accumulators };
     this.open(group, statement, values);
     this.attach(group, loads, costOf(accumulators.map((each) => each.value)));
-    for (const load of loads) this.readers.set(this.reductionKey(load, body), group.id);
+    for (const load of loads) if (isPlain(load.at)) this.readers.set(this.reductionKey(load, body), group.id);
   }
 
   private reductionKey(load: Load, { axes, reduced }: { readonly axes: readonly Axis[]; readonly reduced: readonly Axis[] }): string {
-    return `reduction${JSON.stringify([load.operand, load.at, [...axes, ...reduced].map((axis) => axis.extent), axes.length])}`;
+    let key = `reduction${load.operand}`;
+    for (const { index } of load.at) key += `,${affineKey(index)}`;
+    for (const { extent } of axes) key += `<${sizeKey(extent)}`;
+    for (const { extent } of reduced) key += `>${sizeKey(extent)}`;
+    return key;
   }
 
   private reductionSibling(
@@ -294,19 +290,19 @@ class Partitioner {
 
   /** Replaces loads by input position with loads by tensor, or with the value where that is evaluated in place. */
   private resolver(statement: Statement): (e: Expression) => Expression {
-    const memo = new Map<Expression, Expression>();
-    const replace = (e: Expression): Expression | undefined => {
-      if (e.kind !== "load") return undefined;
+    // Bodies are small, and what is inlined is not entered again: no memo is needed to stay linear.
+    const resolve = (e: Expression): Expression => {
+      if (e.kind !== "load") return mapChildren(e, resolve);
       const tensor = statement.inputs[e.operand];
       invariant(tensor !== undefined, `statement ${statement.id} reads input ${e.operand}, which it does not have`);
-      const at = e.at.map((each) => (each.dynamic === undefined ? each : { ...each, dynamic: resolve(each.dynamic) }));
+      const plain = e.at.every((each) => each.dynamic === undefined);
+      const at = plain ? e.at : e.at.map((each) => (each.dynamic === undefined ? each : { ...each, dynamic: resolve(each.dynamic) }));
       const value = this.inlined.get(tensor);
-      if (value === undefined) return { ...e, operand: tensor, at };
+      if (value === undefined) return { kind: "load", operand: tensor, at, fill: e.fill };
       const composed = readAt(value, at, e.fill);
       invariant(composed !== undefined, `statement ${statement.id} cannot evaluate its input ${e.operand} in place`);
       return composed;
     };
-    const resolve = (e: Expression): Expression => rewriteExpression(e, replace, memo);
     return resolve;
   }
 

@@ -7,13 +7,14 @@
 import type { OpName } from "../ir/attributes.ts";
 import type { Graph, GraphNode, NodeFor, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
-import type { Affine, Axis, Expression, ScalarType, Size } from "../ir/kernel.ts";
+import type { Affine, Expression, ScalarType, Size } from "../ir/kernel.ts";
 import type { TensorType } from "../ir/type.ts";
 import type { Computation, LowerContext } from "../operators/operator.ts";
 import { operators } from "../operators/table.ts";
 import { axisIndex, identityIndices, zero } from "./affine.ts";
-import { hoistInvariants } from "./hoist.ts";
-import { matchAxes, sameShape, sizeKey, sizeOfDim } from "./size.ts";
+import { type HoistedPart, hoistInvariants, type LoweredBody } from "./hoist.ts";
+import { createLoweringCache, type LoweringCache } from "./lowering-cache.ts";
+import { matchAxes, sameShape } from "./size.ts";
 
 /** What a source stands for: a port or scalar of this call, or a tensor kept between calls. */
 export type SourceKind = "input" | "scalar" | "persistent";
@@ -95,8 +96,8 @@ function loadAt(operand: number, at: readonly Affine[]): Expression {
 export function lowerStatements(graph: Graph): Statements {
   const live = liveNodes(graph);
   const builder = createStatementBuilder();
-  const hoisted = new Map<string, number>();
-  const prefixes = new Map<string, number>();
+  const cache = createLoweringCache(graph.batch);
+  const lowering: Lowering = { builder, cache, hoisted: new Map(), prefixes: new Map() };
   /** Tensor of output k of node n. */
   const tensorOf: (readonly number[])[] = [];
   const find = (value: Value): number => {
@@ -108,7 +109,7 @@ export function lowerStatements(graph: Graph): Statements {
     if (live[node.id] !== 1) continue;
     const inputs = node.inputs.map(find);
     const types = node.inputs.map((input) => typeOfValue(graph, input));
-    tensorOf[node.id] = lowerNode(node, inputs, types, { batch: graph.batch, builder, hoisted, prefixes });
+    tensorOf[node.id] = lowerNode(node, inputs, types, lowering);
   }
   const leaving = new Set<number>();
   const copyOf = (tensor: number, label: string): number => {
@@ -135,8 +136,8 @@ export function lowerStatements(graph: Graph): Statements {
 }
 
 interface Lowering {
-  readonly batch: string | undefined;
   readonly builder: StatementBuilder;
+  readonly cache: LoweringCache;
   /** Hoisted parts by structure. */
   readonly hoisted: Map<string, number>;
   /** Concats by their parts. */
@@ -172,45 +173,46 @@ function liveNodes(graph: Graph): Uint8Array {
   return live;
 }
 
-function lowerNode(
-  node: GraphNode,
-  inputs: readonly number[],
-  inputTypes: readonly TensorType[],
-  { batch, builder, hoisted, prefixes }: Lowering,
-): readonly number[] {
+function lowerNode(node: GraphNode, inputs: readonly number[], inputTypes: readonly TensorType[], lowering: Lowering): readonly number[] {
+  const { builder, cache } = lowering;
   const origin = { path: node.path, label: labelOf(node) };
-  const types = node.types.map((type) => ({ shape: type.shape.map((dim) => sizeOfDim(dim, batch)), type: scalarTypeOf(type) }));
+  const types = node.types.map((type) => cache.typeOf(type));
   const source = sourceOf(node);
   if (source !== undefined) return builder.add(source, [], types, origin);
   const tensors = inputs.map((input) => tensorAt(builder, input));
   const [first] = tensors;
   const [own] = types;
-  const body = lowerBody(node, tensors, types, inputTypes);
-  switch (body.form) {
-    case "source":
-      invariant(false, `${node.op} lowers to a source`);
-      break;
-    case "alias": {
-      invariant(first !== undefined && own !== undefined, "an alias has one input");
-      if (sameShape(first.shape, own.shape)) return [first.id];
-      const at = splitIndices(first.shape, own.shape);
-      const axes = own.shape.map((extent, axis) => ({ name: `i${axis}`, extent }));
-      const moved: Body = at === undefined ? body : { form: "pointwise", axes, values: [loadAt(0, at)] };
-      return builder.add(moved, inputs, types, origin);
-    }
-    case "concat":
-      return lowerConcat(body.axis, inputs, own, builder, prefixes, origin);
-    case "pointwise":
-    case "reduction": {
-      const { body: rest, inputs: all } = hoistInvariants(body, inputs, builder, hoisted, origin);
-      return builder.add(rest, all, types, origin);
-    }
-    case "contraction":
-    case "scatter":
-      return builder.add(body, inputs, types, origin);
-    default:
-      return body satisfies never;
+  const same = node.op === "reshape" || node.op === "stop_gradient";
+  if (same && first !== undefined && own !== undefined && sameShape(first.shape, own.shape)) return [first.id];
+  const key = cache.keyOf(node, inputTypes);
+  let known = cache.bodies.get(key);
+  if (known === undefined) {
+    known = lowerBody(node, tensors, types, inputTypes);
+    cache.bodies.set(key, known);
   }
+  const { body, parts } = known;
+  if (body.form === "concat") return lowerConcat(body.axis, inputs, own, lowering, origin);
+  const all = parts.length === 0 ? inputs : [...inputs, ...placeParts(parts, inputs, lowering, origin)];
+  return builder.add(body, all, types, origin);
+}
+
+/** Statements of the parts that were moved out of a body's loops, one for all equal ones. */
+function placeParts(
+  parts: readonly HoistedPart[],
+  inputs: readonly number[],
+  { builder, hoisted }: Lowering,
+  origin: { readonly path: string; readonly label: string },
+): readonly number[] {
+  return parts.map(({ body, operands, key }) => {
+    const tensors = operands.map((operand) => inputs[operand] ?? -1);
+    const name = `${key}(${tensors.join()})`;
+    const known = hoisted.get(name);
+    if (known !== undefined) return known;
+    const [tensor] = builder.add(body, tensors, [{ shape: body.axes.map((axis) => axis.extent), type: "f32" }], origin);
+    invariant(tensor !== undefined, "a hoisted part has one output");
+    hoisted.set(name, tensor);
+    return tensor;
+  });
 }
 
 /** A concat whose parts begin with those of an earlier one extends that one, so that a dense chain grows in one buffer. */
@@ -218,8 +220,7 @@ function lowerConcat(
   axis: number,
   inputs: readonly number[],
   own: { readonly shape: readonly Size[]; readonly type: ScalarType } | undefined,
-  builder: StatementBuilder,
-  prefixes: Map<string, number>,
+  { builder, prefixes }: Lowering,
   origin: { readonly path: string; readonly label: string },
 ): readonly number[] {
   invariant(own !== undefined, "a concat has one output");
@@ -251,12 +252,13 @@ function sourceOf(node: GraphNode): Body | undefined {
   }
 }
 
+/** The body of a node, with what was hoisted out of it. Reshapes that merge no axes are movement. */
 function lowerBody(
   node: GraphNode,
   inputs: readonly Tensor[],
   outputs: readonly { readonly shape: readonly Size[]; readonly type: ScalarType }[],
   inputTypes: readonly TensorType[],
-): Computation {
+): LoweredBody {
   const context: LowerContext = {
     inputs: inputs.map((tensor) => tensor.shape),
     outputs: outputs.map((type) => type.shape),
@@ -268,7 +270,27 @@ function lowerBody(
       fill,
     }),
   };
-  return lowerWith(node, context);
+  const body = lowerWith(node, context);
+  switch (body.form) {
+    case "source":
+      invariant(false, `${node.op} lowers to a source`);
+      break;
+    case "pointwise":
+    case "reduction":
+      return hoistInvariants(body, inputs.map((tensor) => tensor.type));
+    case "alias": {
+      const at = splitIndices(inputs[0]?.shape ?? [], outputs[0]?.shape ?? []);
+      if (at === undefined) return { body, parts: [] };
+      const axes = (outputs[0]?.shape ?? []).map((extent, axis) => ({ name: `i${axis}`, extent }));
+      return { body: { form: "pointwise", axes, values: [loadAt(0, at)] }, parts: [] };
+    }
+    case "concat":
+    case "contraction":
+    case "scatter":
+      return { body, parts: [] };
+    default:
+      return body satisfies never;
+  }
 }
 
 function lowerWith<K extends OpName>(node: NodeFor<K>, context: LowerContext): Computation {
@@ -284,10 +306,6 @@ function labelOf(node: GraphNode): string {
     default:
       return node.op;
   }
-}
-
-function scalarTypeOf(type: TensorType): ScalarType {
-  return type.dtype === "f32" || type.dtype === "f16" ? "f32" : "i32";
 }
 
 /** Indices of the input of a reshape that merges no axes (each input axis is a run of output axes); else undefined. */
@@ -313,9 +331,4 @@ function splitIndices(shape: readonly Size[], target: readonly Size[]): readonly
     indices[axis] = terms.length === 1 && sole !== undefined && sole.coefficient === 1 ? axisIndex(sole.axis) : { constant: 0, terms };
   }
   return indices;
-}
-
-/** Text that is equal exactly for equal loops. */
-export function axesKey(axes: readonly Axis[]): string {
-  return axes.map((axis) => sizeKey(axis.extent)).join("x");
 }

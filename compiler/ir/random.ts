@@ -3,8 +3,8 @@
  * Invariant: the result is a multiple of 2^-24 in [0, 1), so f32 holds it exactly.
  */
 
-/** A bijective mixing of 32 bits (the finaliser of MurmurHash3, Appleby). */
-function mix(value: number): number {
+/** A bijective mixing of 32 bits (the finaliser of MurmurHash3, Appleby); back ends repeat its steps. */
+export function mix(value: number): number {
   let x = value | 0;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);

@@ -9,8 +9,8 @@ import { writeFileAtomic } from "../../tools/data/write.ts";
 import { suite } from "../harness.ts";
 import { failsWith, inFolder, ramp } from "./temporary.ts";
 
-const CROP = [{ kind: "random_crop", padding: 2 }] as const;
-const FLIP = [{ kind: "horizontal_flip" }] as const;
+const CROP = [{ kind: "crop", padding: 2 }] as const;
+const FLIP = [{ kind: "flip" }] as const;
 
 /** Image i has the pixels 10 i, 10 i + 1, … and the label i. */
 const numbers: Dataset = {
@@ -24,7 +24,10 @@ const numbers: Dataset = {
 
 suite("data/order", (test) => {
   test("a permutation has each number once", () => {
-    assert.equal([...permutation(1000, 3, 5)].sort((a, b) => a - b), Array.from({ length: 1000 }, (_, i) => i));
+    assert.equal(
+      [...permutation(1000, 3, 5)].sort((a, b) => a - b),
+      Array.from({ length: 1000 }, (_, i) => i),
+    );
     assert.equal([...permutation(1, 0, 0)], [0]);
     assert.equal([...permutation(0, 0, 0)], []);
   });
@@ -64,7 +67,10 @@ suite("data/batches", (test) => {
   });
   test("normalisation", () => {
     const batch = makeBatch(numbers, undefined, 1, 2, { normalize: { mean: [10], std: [5] } });
-    assert.equal([...batch.images], ramp(6).map((value) => Math.fround(value / 5)));
+    assert.equal(
+      [...batch.images],
+      ramp(6).map((value) => Math.fround(value / 5)),
+    );
   });
   test("augmented samples are the same in any batch of the epoch", () => {
     const augment = { steps: [...CROP, ...FLIP], seed: 4, epoch: 2 };
@@ -96,17 +102,18 @@ suite("data/batches", (test) => {
   });
   test("a flip mirrors each row, about half of the time, and never or always where told", () => {
     const pixels = Float32Array.from(ramp(4, 1));
-    const flipped = (steps: readonly { kind: string; probability?: number }[], sample: number): boolean => {
+    const flipped = (steps: readonly { kind: string; p?: number }[], sample: number): boolean => {
       const [first] = augmentImage(pixels, [1, 2, 2], steps as never, 1, 0, sample);
       return first === 2;
     };
     const count = ramp(200).filter((sample) => flipped(FLIP, sample)).length;
     assert.ok(count > 70 && count < 130, String(count));
-    assert.ok(ramp(50).every((sample) => flipped([{ kind: "horizontal_flip", probability: 1 }], sample)));
-    assert.not.ok(ramp(50).some((sample) => flipped([{ kind: "horizontal_flip", probability: 0 }], sample)));
-    assert.equal([...augmentImage(pixels, [1, 2, 2], [{ kind: "horizontal_flip", probability: 1 }], 1, 0, 0)], [2, 1, 4, 3]);
+    assert.ok(ramp(50).every((sample) => flipped([{ kind: "flip", p: 1 }], sample)));
+    assert.not.ok(ramp(50).some((sample) => flipped([{ kind: "flip", p: 0 }], sample)));
+    assert.equal([...augmentImage(pixels, [1, 2, 2], [{ kind: "flip", p: 1 }], 1, 0, 0)], [2, 1, 4, 3]);
   });
-  test("an unknown augmentation", () => failsWith(() => augmentImage(new Float32Array(1), [1, 1, 1], [{ kind: "mixup" }], 0, 0, 0), "RN803", "mixup"));
+  test("an unknown augmentation", () =>
+    failsWith(() => augmentImage(new Float32Array(1), [1, 1, 1], [{ kind: "mixup" }], 0, 0, 0), "RN803", "mixup"));
 });
 
 suite("data/write", (test) => {

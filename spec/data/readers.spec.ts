@@ -20,7 +20,13 @@ suite("data/idx", (test) => {
   ];
   test("two images of 2×3", () =>
     inFolder((folder) => {
-      const set = readIdx(...pair(folder, idxFile(IMAGES, [2, 2, 3], [0, 51, 102, 153, 204, 255, 5, 4, 3, 2, 1, 0]), idxFile(LABELS, [2], [7, 3])));
+      const set = readIdx(
+        ...pair(
+          folder,
+          idxFile(IMAGES, [2, 2, 3], [0, 51, 102, 153, 204, 255, 5, 4, 3, 2, 1, 0]),
+          idxFile(LABELS, [2], [7, 3]),
+        ),
+      );
       assert.is(set.count, 2);
       assert.equal(set.shape, [1, 2, 3]);
       assert.equal([...set.labels], [7, 3]);
@@ -43,7 +49,15 @@ suite("data/idx", (test) => {
   test("truncated images", () =>
     inFolder((folder) => {
       const files = pair(folder, idxFile(IMAGES, [2, 2, 2], ramp(7)), idxFile(LABELS, [2], [0, 1]));
-      failsWith(() => readIdx(...files), "RN802", files[0], "truncated", "expected 24 bytes", "found 23", "2 images of 2×2");
+      failsWith(
+        () => readIdx(...files),
+        "RN802",
+        files[0],
+        "truncated",
+        "expected 24 bytes",
+        "found 23",
+        "2 images of 2×2",
+      );
     }));
   test("surplus bytes", () =>
     inFolder((folder) => {
@@ -80,7 +94,8 @@ suite("data/idx", (test) => {
       const plain = put(folder, "plain.gz", idxFile(IMAGES, [1, 1, 1], [0]));
       failsWith(() => readIdx(plain, labels), "RN802", plain, "1f 8b");
     }));
-  test("no such file", () => inFolder((folder) => failsWith(() => readIdx(join(folder, "none"), "x"), "RN801", "none", "no such file")));
+  test("no such file", () =>
+    inFolder((folder) => failsWith(() => readIdx(join(folder, "none"), "x"), "RN801", "none", "no such file")));
 });
 
 suite("data/cifar", (test) => {
@@ -93,7 +108,10 @@ suite("data/cifar", (test) => {
       assert.is(set.count, 3);
       assert.equal(set.shape, [3, 32, 32]);
       assert.equal([...set.labels], [4, 9, 0]);
-      assert.equal([0, 1, 2].map((index) => image(set, index)[1]), [1, 2, 3].map((value) => Math.fround(value / 255)));
+      assert.equal(
+        [0, 1, 2].map((index) => image(set, index)[1]),
+        [1, 2, 3].map((value) => Math.fround(value / 255)),
+      );
       assert.is(image(set, 2)[3071], Math.fround(((3071 + 2) % 256) / 255));
     }));
   test("not a multiple of 3073", () =>
@@ -107,11 +125,13 @@ suite("data/cifar", (test) => {
       const second = put(folder, "b.bin", Uint8Array.from([...record(1, 0), ...record(10, 0)]));
       failsWith(() => readCifar("set", [first, second]), "RN805", second, "record 1", "label 10", "0 to 9");
     }));
-  test("empty", () => inFolder((folder) => failsWith(() => readCifar("set", [put(folder, "a.bin", "")]), "RN809", "a.bin")));
+  test("empty", () =>
+    inFolder((folder) => failsWith(() => readCifar("set", [put(folder, "a.bin", "")]), "RN809", "a.bin")));
 });
 
 suite("data/csv", (test) => {
-  const read = (folder: string, text: string, task: Parameters<typeof readCsv>[1] = ANY) => readCsv(put(folder, "t.csv", text), task);
+  const read = (folder: string, text: string, task: Parameters<typeof readCsv>[1] = ANY) =>
+    readCsv(put(folder, "t.csv", text), task);
   test("values as they are, label last", () =>
     inFolder((folder) => {
       const set = read(folder, "1,2.5,-3,1e2,7\n0,16,0,1,2\n", { shape: [1, 2, 2], classes: 10 });
@@ -155,7 +175,9 @@ suite("data/csv", (test) => {
       failsWith(() => read(folder, "1,0\n2,\n"), "RN807", "line 2", '""');
     }));
   test("a number of columns that the model does not take", () =>
-    inFolder((folder) => failsWith(() => read(folder, "1,2,3,0\n", { shape: [1, 2, 2], classes: 2 }), "RN803", "3 values", "1×2×2")));
+    inFolder((folder) =>
+      failsWith(() => read(folder, "1,2,3,0\n", { shape: [1, 2, 2], classes: 2 }), "RN803", "3 values", "1×2×2"),
+    ));
   test("empty, or a header only", () =>
     inFolder((folder) => {
       failsWith(() => read(folder, "\n\n"), "RN809", "t.csv");

@@ -10,12 +10,12 @@ import { verifyKernel } from "../../compiler/ir/verify-kernel.ts";
 import type { Plan } from "../../compiler/ir/plan.ts";
 import { createPersistentArena } from "../../compiler/plan/persistent.ts";
 import { planProgram } from "../../compiler/plan/plan-program.ts";
-import { mixBits } from "../../compiler/operators/random-numbers.ts";
+import { uniformAt } from "../../compiler/operators/random-numbers.ts";
 
 /** A generator of numbers in [-1, 1). */
 export function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => mixBits(++state * 7919) / 2 ** 31 - 1;
+  let state = 0;
+  return () => 2 * uniformAt(seed, 0, ++state) - 1;
 }
 
 /** Each rule off by itself, all on, and all off. */

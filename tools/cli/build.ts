@@ -55,8 +55,10 @@ export function buildCommand(command: Command, context: Context): void {
     .addHelpText("after", EXAMPLES)
     .action(async (file: string, options: BuildOptions) => {
       const { output, dump } = options;
-      if (output === undefined && dump === undefined) throw new CommandFailure("build: give -o OUT.js, or --dump=STAGE");
-      if (output !== undefined && !/\.m?js$/.test(output)) throw new CommandFailure(`-o ${output}: expected a name that ends in .js`);
+      if (output === undefined && dump === undefined)
+        throw new CommandFailure("build: give -o OUT.js, or --dump=STAGE");
+      if (output !== undefined && !/\.m?js$/.test(output))
+        throw new CommandFailure(`-o ${output}: expected a name that ends in .js`);
       const { compile } = await context.api();
       const program = await compile({
         file,
@@ -72,8 +74,10 @@ export function buildCommand(command: Command, context: Context): void {
 }
 
 function writeModule(program: Program, output: string, options: BuildOptions, context: Context): void {
-  if (options.weights !== undefined && options.weightsUrl !== undefined) throw new CommandFailure("build: give --weights or --weights-url, not both");
-  if (options.beside === true && options.weights === undefined) throw new CommandFailure("build: --beside needs --weights FILE");
+  if (options.weights !== undefined && options.weightsUrl !== undefined)
+    throw new CommandFailure("build: give --weights or --weights-url, not both");
+  if (options.beside === true && options.weights === undefined)
+    throw new CommandFailure("build: --beside needs --weights FILE");
   const weights = options.weights === undefined ? undefined : readRaw(options.weights);
   // A module with weights that do not fit would fail at its user's; it fails here.
   if (weights !== undefined) matchWeights(program.manifest, readSafetensors(weights, options.weights).tensors);
@@ -90,12 +94,15 @@ function writeModule(program: Program, output: string, options: BuildOptions, co
   if (weights !== undefined && options.beside === true) files.unshift([besidePath, weights]);
   for (const [path, content] of files) {
     writeFileAtomic(path, content);
-    context.terminal.say(`wrote ${path} (${formatCount(typeof content === "string" ? Buffer.byteLength(content) : content.length)} bytes)`);
+    context.terminal.say(
+      `wrote ${path} (${formatCount(typeof content === "string" ? Buffer.byteLength(content) : content.length)} bytes)`,
+    );
   }
 }
 
 function parseDevices(text: string): string {
   const unknown = text.split(",").find((device) => device.trim() !== "wasm");
-  if (unknown !== undefined) throw new CommandFailure(`--device ${text}: this version builds for wasm, not for ${JSON.stringify(unknown)}`);
+  if (unknown !== undefined)
+    throw new CommandFailure(`--device ${text}: this version builds for wasm, not for ${JSON.stringify(unknown)}`);
   return text;
 }

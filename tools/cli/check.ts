@@ -16,7 +16,12 @@ Examples:
 export function checkCommand(command: Command, context: Context): void {
   command
     .argument("<path...>", "files, or folders searched for .resnet files")
-    .option("--format <format>", `one of ${REPORT_FORMATS.join(", ")}`, parseChoice("--format", REPORT_FORMATS), "pretty")
+    .option(
+      "--format <format>",
+      `one of ${REPORT_FORMATS.join(", ")}`,
+      parseChoice("--format", REPORT_FORMATS),
+      "pretty",
+    )
     .addHelpText("after", EXAMPLES)
     .action(async (paths: string[], options: { readonly format: ReportFormat }) => {
       const { check } = await context.api();

@@ -42,7 +42,11 @@ export function taskOf(program: Program): Task {
 /** The task as data readers see it: channels, height, width. */
 export function imageTask(task: Task): ImageTask {
   const [first = 1, second = 1, third = 1] = task.sample;
-  const shapes: Readonly<Record<number, ImageTask["shape"]>> = { 1: [1, 1, first], 2: [first, 1, second], 3: [first, second, third] };
+  const shapes: Readonly<Record<number, ImageTask["shape"]>> = {
+    1: [1, 1, first],
+    2: [first, 1, second],
+    3: [first, second, third],
+  };
   return { shape: shapes[task.sample.length] ?? [first, second, third], classes: task.classes };
 }
 
@@ -60,7 +64,10 @@ export function labelInput(program: Program, task: Task): string {
   const inputs = program.manifest.step?.inputs ?? program.manifest.gradients?.inputs ?? [];
   const label = inputs.find((port) => port.name !== task.input && (port.dtype === "i64" || port.dtype === "i32"));
   if (label !== undefined) return label.name;
-  throw new CommandFailure(`${program.model}: the loss has no input of class numbers; expected one like cross_entropy(${task.output}, label)`, EXIT.errors);
+  throw new CommandFailure(
+    `${program.model}: the loss has no input of class numbers; expected one like cross_entropy(${task.output}, label)`,
+    EXIT.errors,
+  );
 }
 
 /** A batch as the network takes it; with the labels if their input is named. */
@@ -113,11 +120,18 @@ export interface EvaluateOptions {
 }
 
 /** Runs the whole set in inference mode; undefined if interrupted. */
-export async function evaluate(network: Network, task: Task, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation | undefined> {
+export async function evaluate(
+  network: Network,
+  task: Task,
+  dataset: Dataset,
+  options: EvaluateOptions,
+): Promise<Evaluation | undefined> {
   let loss = 0;
   let correct = 0;
   for (let from = 0; from < dataset.count; from += options.batch) {
-    const batch = makeBatch(dataset, undefined, from, Math.min(from + options.batch, dataset.count), { normalize: options.normalize });
+    const batch = makeBatch(dataset, undefined, from, Math.min(from + options.batch, dataset.count), {
+      normalize: options.normalize,
+    });
     const outputs = await network.run(networkInputs(task, batch));
     const logits = outputs[task.output];
     if (logits === undefined) throw new CommandFailure(`the network gave no output ${task.output}`, EXIT.errors);

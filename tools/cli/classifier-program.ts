@@ -2,6 +2,7 @@
  * Opens a data set and compiles the model for it: the model says which images it takes, the data which free sizes have.
  * Invariant: data that the model does not take fails here, before anything is trained or written.
  */
+import { requireNormalizeFits } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type DataOptions, openData, type PartName } from "../data/open.ts";
 import type { Api, CompileOptions, Program } from "./api.ts";
@@ -29,6 +30,7 @@ export async function openClassifier(
   const { train, test, notices } = openData(data, imageTask(task), wanted);
   for (const notice of notices) terminal.say(`note: ${notice}`);
   const sample = train ?? test;
+  if (sample !== undefined) requireNormalizeFits(program.recipe?.normalize, sample);
   const dims = sample === undefined ? {} : freeSizes(task, sample);
   if (Object.keys(dims).length === 0) return { program, task, train, test };
   const fixed = await api.compile({ ...compile, dims: { ...dims, ...compile.dims } });

@@ -9,6 +9,7 @@ const KNOWN = ["auto", "wasm", "webgpu", "reference"];
 export function parseDevice(text: string): NonNullable<LoadOptions["device"]> {
   const device = Object.hasOwn(DEVICES, text) ? DEVICES[text] : undefined;
   if (device !== undefined) return device;
-  if (KNOWN.includes(text)) throw new CommandFailure(`--device ${text}: this version runs on wasm only; use wasm or auto`);
+  if (KNOWN.includes(text))
+    throw new CommandFailure(`--device ${text}: this version runs on wasm only; use wasm or auto`);
   throw new CommandFailure(`--device ${text}: expected one of ${KNOWN.join(", ")}`);
 }

@@ -63,16 +63,31 @@ async function runEvaluation(file: string, options: EvalOptions, context: Contex
   progress.begin(`${program.model} on ${test.name}`, test.count);
   try {
     const onBatch = (done: number): void => progress.update(done, "");
-    const result = await evaluate(network, task, test, { batch: options.batch, normalize: program.recipe?.normalize, onBatch });
+    const result = await evaluate(network, task, test, {
+      batch: options.batch,
+      normalize: program.recipe?.normalize,
+      onBatch,
+    });
     if (result === undefined) return;
     const seconds = (performance.now() - began) / 1000;
     progress.done();
     const { count, correct, accuracy, loss } = result;
     if (options.json === true) {
-      const report = { model: program.model, data: test.name, weights: options.weights, count, correct, accuracy, loss, seconds: Number(seconds.toFixed(3)) };
+      const report = {
+        model: program.model,
+        data: test.name,
+        weights: options.weights,
+        count,
+        correct,
+        accuracy,
+        loss,
+        seconds: Number(seconds.toFixed(3)),
+      };
       terminal.print(JSON.stringify(report, undefined, 2));
     } else {
-      terminal.print(`accuracy ${percent(accuracy)} (${formatCount(correct)} of ${formatCount(count)})  loss ${loss.toFixed(4)}  ${seconds.toFixed(1)} s`);
+      terminal.print(
+        `accuracy ${percent(accuracy)} (${formatCount(correct)} of ${formatCount(count)})  loss ${loss.toFixed(4)}  ${seconds.toFixed(1)} s`,
+      );
     }
   } finally {
     progress.done();

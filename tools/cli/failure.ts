@@ -37,10 +37,18 @@ export function describeFailure(error: unknown, debug: boolean): Failure {
   if (diagnostics.length > 0) return { exitCode: EXIT.errors, message: messageOf(error), diagnostics };
   const code = codeOf(error);
   if (code !== undefined) {
-    return { exitCode: UNREADABLE.test(code) ? EXIT.usage : EXIT.errors, message: `[${code}] ${messageOf(error)}`, diagnostics: [] };
+    return {
+      exitCode: UNREADABLE.test(code) ? EXIT.usage : EXIT.errors,
+      message: `[${code}] ${messageOf(error)}`,
+      diagnostics: [],
+    };
   }
   const detail = debug && error instanceof Error ? `\n${error.stack}` : " (set RESNET_DEBUG=1 to see where)";
-  return { exitCode: EXIT.errors, message: `internal error: ${messageOf(error).split("\n")[0]}${detail}`, diagnostics: [] };
+  return {
+    exitCode: EXIT.errors,
+    message: `internal error: ${messageOf(error).split("\n")[0]}${detail}`,
+    diagnostics: [],
+  };
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -22,6 +22,7 @@ export function listCommand(command: Command, context: Context): void {
         return;
       }
       const rows = models.map((model) => [model.name, model.path, model.source]);
-      for (const line of formatTable([["model", "path", "source"], ...rows], ["left", "left", "left"])) context.terminal.print(line);
+      for (const line of formatTable([["model", "path", "source"], ...rows], ["left", "left", "left"]))
+        context.terminal.print(line);
     });
 }

@@ -27,7 +27,9 @@ const HELD_OUT_COLOR = "#ea580c";
 /** The epochs up to `last` of an earlier run; none if there is no readable record. */
 export function readMetrics(path: string, last: number): EpochMetrics[] {
   try {
-    const lines = readFileSync(path, "utf8").split("\n").filter((line) => line !== "");
+    const lines = readFileSync(path, "utf8")
+      .split("\n")
+      .filter((line) => line !== "");
     return lines.map((line) => JSON.parse(line) as EpochMetrics).filter((metrics) => metrics.epoch <= last);
   } catch {
     return [];
@@ -49,11 +51,25 @@ export function writeLossPicture(path: string, title: string, history: readonly 
   ];
   const chart = renderChart({
     title,
-    subtitle: best === undefined ? "" : `best held-out accuracy ${percent(best.val_accuracy)} after epoch ${best.epoch}`,
+    subtitle:
+      best === undefined ? "" : `best held-out accuracy ${percent(best.val_accuracy)} after epoch ${best.epoch}`,
     xTitle: "epoch",
     panels: [
-      { title: "loss", series: pair((metrics) => metrics.loss, (metrics) => metrics.val_loss) },
-      { title: "accuracy", percent: true, series: pair((metrics) => metrics.accuracy, (metrics) => metrics.val_accuracy) },
+      {
+        title: "loss",
+        series: pair(
+          (metrics) => metrics.loss,
+          (metrics) => metrics.val_loss,
+        ),
+      },
+      {
+        title: "accuracy",
+        percent: true,
+        series: pair(
+          (metrics) => metrics.accuracy,
+          (metrics) => metrics.val_accuracy,
+        ),
+      },
     ],
   });
   writeFileAtomic(path, chart);

@@ -18,7 +18,12 @@ export interface PreparedCall {
  * Compiles, reads the model's inputs, compiles again where they decide free sizes, then reads the inputs that the loss
  * adds (which only a program with fixed sizes can name).
  */
-export async function prepareCall(api: Api, options: CompileOptions, inputTexts: readonly string[], terminal: Terminal): Promise<PreparedCall> {
+export async function prepareCall(
+  api: Api,
+  options: CompileOptions,
+  inputTexts: readonly string[],
+  terminal: Terminal,
+): Promise<PreparedCall> {
   const paths = parseInputs(inputTexts);
   const first = await api.compile(options);
   const ports = first.summary().inputs;
@@ -31,17 +36,19 @@ export async function prepareCall(api: Api, options: CompileOptions, inputTexts:
   const dims = freeSizes(ports, inputs);
   const fixed = Object.keys(dims).length === 0;
   const program = fixed ? first : await api.compile({ ...options, dims: { ...dims, ...options.dims } });
-  const all = [...ports, ...lossInputs(program, ports)];
+  const all = [...ports, ...(options.mode === "training" ? lossInputs(program, ports) : [])];
   requireGiven(program.model, all, paths);
   const unknown = Object.keys(paths).find((name) => !all.some((port) => port.name === name));
-  if (unknown !== undefined) throw new CommandFailure(`--input ${unknown}: ${program.model} has no such input; it takes ${listed(all)}`);
+  if (unknown !== undefined)
+    throw new CommandFailure(`--input ${unknown}: ${program.model} has no such input; it takes ${listed(all)}`);
   for (const port of all.slice(ports.length)) inputs[port.name] = readInput(paths[port.name] ?? "", port);
   return { program, inputs };
 }
 
 function requireGiven(model: string, ports: readonly PortSummary[], paths: Readonly<Record<string, string>>): void {
   const missing = ports.find((port) => !Object.hasOwn(paths, port.name));
-  if (missing !== undefined) throw new CommandFailure(`--input ${missing.name}=FILE is missing; ${model} takes ${listed(ports)}`);
+  if (missing !== undefined)
+    throw new CommandFailure(`--input ${missing.name}=FILE is missing; ${model} takes ${listed(ports)}`);
 }
 
 function listed(ports: readonly PortSummary[]): string {
@@ -52,13 +59,19 @@ function listed(ports: readonly PortSummary[]): string {
 function lossInputs(program: Program, ports: readonly PortSummary[]): readonly PortSummary[] {
   return (program.manifest.gradients?.inputs ?? [])
     .filter((port) => !ports.some((known) => known.name === port.name))
-    .map((port) => ({ name: port.name, dtype: port.dtype, shape: port.shape.map((size) => (typeof size === "number" ? size : "N")) }));
+    .map((port) => ({
+      name: port.name,
+      dtype: port.dtype,
+      shape: port.shape.map((size) => (typeof size === "number" ? size : "N")),
+    }));
 }
 
 function normalized(tensor: InputTensor, name: string, program: Program, terminal: Terminal): Tensor {
   const normalize = program.recipe?.normalize;
   if (!tensor.picture || normalize === undefined) return tensor;
-  terminal.say(`${name}: pixels normalised as recipe ${program.recipe?.name} does (mean ${normalize.mean.join(", ")}; std ${normalize.std.join(", ")})`);
+  terminal.say(
+    `${name}: pixels normalised as recipe ${program.recipe?.name} does (mean ${normalize.mean.join(", ")}; std ${normalize.std.join(", ")})`,
+  );
   return normalizeTensor(tensor, normalize);
 }
 

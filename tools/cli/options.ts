@@ -17,7 +17,11 @@ export function collect(value: string, previous: readonly string[] | undefined):
 }
 
 /** `model`, `dims` and `set` of the compiler's options, left out where not given. */
-export function modelSelection(options: ModelOptions): { model?: string; dims?: Record<string, number>; set?: Record<string, unknown> } {
+export function modelSelection(options: ModelOptions): {
+  model?: string;
+  dims?: Record<string, number>;
+  set?: Record<string, unknown>;
+} {
   return {
     ...(options.model === undefined ? {} : { model: options.model }),
     ...(options.dim === undefined ? {} : { dims: parseDims(options.dim) }),
@@ -30,7 +34,8 @@ export function parseDims(texts: readonly string[]): Record<string, number> {
   const dims: Record<string, number> = {};
   for (const [name, text] of assignments("--dim", texts, "H=224")) {
     const size = Number(text);
-    if (text === "" || !Number.isInteger(size) || size < 1) throw wrongValue("--dim", `${name}=${text}`, "a whole number from 1, as in --dim H=224");
+    if (text === "" || !Number.isInteger(size) || size < 1)
+      throw wrongValue("--dim", `${name}=${text}`, "a whole number from 1, as in --dim H=224");
     dims[name] = size;
   }
   return dims;
@@ -93,7 +98,8 @@ function assignments(option: string, texts: readonly string[], example: string):
       const match = /^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$/s.exec(part);
       if (match === null) throw wrongValue(option, part, `NAME=VALUE, as in ${option} ${example}`);
       const name = match[1] ?? "";
-      if (result.some(([known]) => known === name)) throw wrongValue(option, part, `each name once; ${name} was given before`);
+      if (result.some(([known]) => known === name))
+        throw wrongValue(option, part, `each name once; ${name} was given before`);
       result.push([name, match[2] ?? ""]);
     }
   }

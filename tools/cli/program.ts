@@ -24,15 +24,47 @@ interface CommandEntry {
 }
 
 const COMMANDS: readonly CommandEntry[] = [
-  { name: "check", summary: "parse and check files or folders", load: async () => (await import("./check.ts")).checkCommand },
-  { name: "summary", summary: "layers, shapes, parameters, MACs of a model", load: async () => (await import("./summary.ts")).summaryCommand },
-  { name: "list", summary: "the models of the standard library", load: async () => (await import("./list.ts")).listCommand },
-  { name: "build", summary: "write a standalone JavaScript module", load: async () => (await import("./build.ts")).buildCommand },
-  { name: "run", summary: "one forward pass in inference mode", load: async () => (await import("./run.ts")).runCommand },
-  { name: "gradients", summary: "loss and gradients of one batch", load: async () => (await import("./gradients.ts")).gradientsCommand },
+  {
+    name: "check",
+    summary: "parse and check files or folders",
+    load: async () => (await import("./check.ts")).checkCommand,
+  },
+  {
+    name: "summary",
+    summary: "layers, shapes, parameters, MACs of a model",
+    load: async () => (await import("./summary.ts")).summaryCommand,
+  },
+  {
+    name: "list",
+    summary: "the models of the standard library",
+    load: async () => (await import("./list.ts")).listCommand,
+  },
+  {
+    name: "build",
+    summary: "write a standalone JavaScript module",
+    load: async () => (await import("./build.ts")).buildCommand,
+  },
+  {
+    name: "run",
+    summary: "one forward pass in inference mode",
+    load: async () => (await import("./run.ts")).runCommand,
+  },
+  {
+    name: "gradients",
+    summary: "loss and gradients of one batch",
+    load: async () => (await import("./gradients.ts")).gradientsCommand,
+  },
   { name: "train", summary: "train on a data set", load: async () => (await import("./train.ts")).trainCommand },
-  { name: "eval", summary: "accuracy and loss on held-out data", load: async () => (await import("./eval.ts")).evalCommand },
-  { name: "demo", summary: "train on generated digits, build a module and run it", load: async () => (await import("./demo.ts")).demoCommand },
+  {
+    name: "eval",
+    summary: "accuracy and loss on held-out data",
+    load: async () => (await import("./eval.ts")).evalCommand,
+  },
+  {
+    name: "demo",
+    summary: "train on generated digits, build a module and run it",
+    load: async () => (await import("./demo.ts")).demoCommand,
+  },
 ];
 
 const EXAMPLES = `

@@ -51,7 +51,11 @@ export function runCommand(command: Command, context: Context): void {
         if (options.output === undefined) for (const line of describeOutputs(outputs)) terminal.print(line);
         else {
           writeFileAtomic(options.output, writeSafetensors(outputs));
-          terminal.say(`wrote ${options.output}: ${Object.entries(outputs).map(([name, tensor]) => `${name} ${formatShape(tensor.shape)}`).join(", ")}`);
+          terminal.say(
+            `wrote ${options.output}: ${Object.entries(outputs)
+              .map(([name, tensor]) => `${name} ${formatShape(tensor.shape)}`)
+              .join(", ")}`,
+          );
         }
       } finally {
         await network.dispose();
@@ -72,7 +76,8 @@ export function describeOutputs(outputs: Readonly<Record<string, Tensor>>): stri
       const shown = order.slice(0, SHOWN_VALUES).map((index) => `[${index}] ${(part[index] ?? 0).toPrecision(6)}`);
       lines.push(`  ${sample}: ${shown.join("   ")}`);
     }
-    if (samples > SHOWN_SAMPLES) lines.push(`  … ${samples - SHOWN_SAMPLES} more samples; -o OUT.safetensors writes them all`);
+    if (samples > SHOWN_SAMPLES)
+      lines.push(`  … ${samples - SHOWN_SAMPLES} more samples; -o OUT.safetensors writes them all`);
     return lines;
   });
 }

@@ -31,15 +31,16 @@ export function summaryCommand(command: Command, context: Context): void {
 
 /** The summary as lines for people. */
 export function describeSummary(summary: Summary): string[] {
-  const ports = (list: Summary["inputs"]): string => list.map((port) => `${port.name}: ${port.dtype}${formatShape(port.shape)}`).join(", ");
+  const ports = (list: Summary["inputs"]): string =>
+    list.map((port) => `${port.name}: ${port.dtype}${formatShape(port.shape)}`).join(", ");
   const heading = ["layer", "operator", "output", "parameters", "MACs", "activation bytes"];
   const rows = summary.layers.map((layer) => [
     layer.path,
     layer.operator,
     formatShape(layer.output),
     formatCount(layer.parameters),
-    formatCount(layer.macs),
-    formatCount(layer.activation_bytes),
+    countOrFree(layer.macs),
+    countOrFree(layer.activation_bytes),
   ]);
   return [
     `${summary.model}(${ports(summary.inputs)}) -> ${ports(summary.outputs)}`,
@@ -47,7 +48,12 @@ export function describeSummary(summary: Summary): string[] {
     ...formatTable([heading, ...rows], ["left", "left", "left", "right", "right", "right"]),
     "",
     `parameters        ${formatCount(summary.parameters)}`,
-    `MACs              ${formatCount(summary.macs)} a sample`,
-    `activation bytes  ${formatCount(summary.activation_bytes)} a sample`,
+    `MACs              ${countOrFree(summary.macs)} a sample`,
+    `activation bytes  ${countOrFree(summary.activation_bytes)} a sample`,
   ];
+}
+
+/** Counts that depend on a free size are not known. */
+function countOrFree(count: number | undefined): string {
+  return count === undefined ? "?" : formatCount(count);
 }

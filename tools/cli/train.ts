@@ -67,7 +67,11 @@ export function trainCommand(command: Command, context: Context): void {
     .option("--train-data <path>", "training data, in place of what --data has")
     .option("--test-data <path>", "held-out data, in place of what --data has")
     .option("--epochs <count>", "epochs in all; default: the recipe's", parseCount("--epochs", 1))
-    .option("--seed <number>", "for weights, order and augmentation; default 0", parseCount("--seed", Number.MIN_SAFE_INTEGER))
+    .option(
+      "--seed <number>",
+      "for weights, order and augmentation; default 0",
+      parseCount("--seed", Number.MIN_SAFE_INTEGER),
+    )
     .option("--out <folder>", "where to write; default runs/MODEL")
     .option("--resume", "go on from the last checkpoint in --out")
     .option("--weights <file>", "begin with these weights")
@@ -77,20 +81,26 @@ export function trainCommand(command: Command, context: Context): void {
     .option("--lr <rate>", "learning rate in place of the recipe's", parsePositive("--lr"))
     .option("--loss <expression>", "in place of the recipe's")
     .option("--optimizer <expression>", "in place of the recipe's, e.g. 'adam(lr: 0.001)'")
-    .option("--schedule <phases>", "in place of the recipe's, e.g. 'warmup(1) -> cosine(10)' or constant", parseSchedule)
+    .option(
+      "--schedule <phases>",
+      "in place of the recipe's, e.g. 'warmup(1) -> cosine(10)' or constant",
+      parseSchedule,
+    )
     .option("--device <device>", "wasm, webgpu or auto", parseDevice, "auto")
     .option("--dim <sizes>", "sizes of free dims, e.g. H=32,W=32", collect)
     .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
     .addHelpText("after", EXAMPLES)
     .action(async (file: string, options: TrainOptions) => {
-      if (options.resume === true && options.weights !== undefined) throw new CommandFailure("train: give --weights or --resume, not both");
+      if (options.resume === true && options.weights !== undefined)
+        throw new CommandFailure("train: give --weights or --resume, not both");
       context.finish(await runTraining(file, options, context));
     });
 }
 
 async function runTraining(file: string, options: TrainOptions, context: Context): Promise<number> {
   const { terminal } = context;
-  const given = <K extends "recipe" | "loss" | "optimizer">(name: K) => (options[name] === undefined ? {} : { [name]: options[name] });
+  const given = <K extends "recipe" | "loss" | "optimizer">(name: K) =>
+    options[name] === undefined ? {} : { [name]: options[name] };
   const opened = await openClassifier(
     await context.api(),
     { file, mode: "training", ...modelSelection(options), ...given("recipe"), ...given("loss"), ...given("optimizer") },
@@ -100,7 +110,11 @@ async function runTraining(file: string, options: TrainOptions, context: Context
   );
   const plan = planRun(opened, options);
   const interrupt = listenForInterrupt(terminal);
-  const network = await opened.program.load({ device: options.device, seed: plan.state.setup.seed, weights: options.weights });
+  const network = await opened.program.load({
+    device: options.device,
+    seed: plan.state.setup.seed,
+    weights: options.weights,
+  });
   try {
     if (options.resume === true) await restoreLast(plan.out, network);
     announce(opened.program, plan, terminal);
@@ -118,8 +132,12 @@ async function runTraining(file: string, options: TrainOptions, context: Context
       return EXIT.interrupted;
     }
     const best = bestEpoch(outcome.history);
-    if (best === undefined) terminal.say(`nothing to do: ${plan.out} has ${outcome.state.epoch} epochs already; give a higher --epochs`);
-    else terminal.print(`best val_accuracy ${percent(best.val_accuracy)} after epoch ${best.epoch}: ${join(plan.out, BEST)}`);
+    if (outcome.state === plan.state)
+      terminal.say(`nothing to do: ${plan.out} has ${plan.state.epoch} epochs already; give a higher --epochs`);
+    else if (best !== undefined)
+      terminal.print(
+        `best val_accuracy ${percent(best.val_accuracy)} after epoch ${best.epoch}: ${join(plan.out, BEST)}`,
+      );
     return EXIT.clean;
   } finally {
     interrupt.release();
@@ -131,7 +149,8 @@ type RunPlan = Omit<TrainingJob, "network" | "progress" | "onEpoch" | "isInterru
 
 /** Options over the recipe over the defaults; on resuming, the checkpoint's own seed and batch. */
 function planRun({ program, task, train: allTrain, test: allTest }: OpenedClassifier, options: TrainOptions): RunPlan {
-  if (allTrain === undefined || allTest === undefined) throw new CommandFailure("train: needs training and held-out data");
+  if (allTrain === undefined || allTest === undefined)
+    throw new CommandFailure("train: needs training and held-out data");
   const train = takeFirst(allTrain, options.limit ?? allTrain.count);
   const test = takeFirst(allTest, options.limitTest ?? allTest.count);
   const { recipe } = program;
@@ -166,7 +185,9 @@ function requireSameSetup(out: string, before: RunSetup, now: RunSetup): void {
   const options = { model: "--model", seed: "--seed", batch: "--batch", samples: "--limit" } as const;
   for (const key of ["model", "seed", "batch", "samples"] as const) {
     if (before[key] === now[key]) continue;
-    throw new CommandFailure(`--resume: the run in ${out} has ${key} ${before[key]}, but this call ${now[key]}; give ${options[key]} ${before[key]}`);
+    throw new CommandFailure(
+      `--resume: the run in ${out} has ${key} ${before[key]}, but this call ${now[key]}; give ${options[key]} ${before[key]}`,
+    );
   }
 }
 
@@ -184,5 +205,6 @@ function announce(program: Program, plan: RunPlan, terminal: Terminal): void {
       `${formatCount(test.count)} held-out images of ${train.shape.join("×")}; batch ${setup.batch}, ${plan.epochs} epochs, seed ${setup.seed}`,
   );
   if (epoch > 0 || batches > 0) terminal.say(`resuming in epoch ${epoch + 1} after ${formatCount(batches)} batches`);
-  else if (existsSync(join(plan.out, LAST))) terminal.say(`note: ${plan.out} holds an earlier run, which this one replaces`);
+  else if (existsSync(join(plan.out, LAST)))
+    terminal.say(`note: ${plan.out} holds an earlier run, which this one replaces`);
 }

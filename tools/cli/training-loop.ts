@@ -61,7 +61,8 @@ export async function trainNetwork(job: TrainingJob): Promise<TrainingOutcome> {
       await saveLast(job.out, job.network, state);
       return { interrupted: true, state, history };
     }
-    if (!Number.isFinite(evaluation.loss)) throw notFinite(job, evaluation.loss, job.network.stepsDone - 1, job.learningRate);
+    if (!Number.isFinite(evaluation.loss))
+      throw notFinite(job, state.epoch, evaluation.loss, job.network.stepsDone - 1, job.learningRate);
     const metrics: EpochMetrics = {
       epoch: state.epoch + 1,
       loss: state.loss / state.seen,
@@ -95,11 +96,14 @@ async function trainEpoch(job: TrainingJob, start: TrainingState): Promise<Train
     while (state.batches < total && !job.isInterrupted()) {
       const began = performance.now();
       const from = state.batches * batchSize;
-      const batch = makeBatch(train, order, from, Math.min(from + batchSize, train.count), { normalize: job.normalize, augment });
+      const batch = makeBatch(train, order, from, Math.min(from + batchSize, train.count), {
+        normalize: job.normalize,
+        augment,
+      });
       const iteration = start.epoch * total + state.batches;
       const learningRate = job.learningRate * job.schedule(iteration);
       const { loss, outputs } = await network.step(networkInputs(task, batch, job.label), { learningRate });
-      if (!Number.isFinite(loss)) throw notFinite(job, loss, iteration, learningRate);
+      if (!Number.isFinite(loss)) throw notFinite(job, start.epoch, loss, iteration, learningRate);
       const logits = outputs[task.output];
       const correct = logits === undefined ? 0 : scoreLogits(logits, batch.labels).correct;
       state = {
@@ -110,7 +114,10 @@ async function trainEpoch(job: TrainingJob, start: TrainingState): Promise<Train
         correct: state.correct + correct,
         seconds: state.seconds + (performance.now() - began) / 1000,
       };
-      progress.update(state.batches, `loss ${(state.loss / state.seen).toFixed(4)}  ${Math.round(state.seen / state.seconds)} images/s`);
+      progress.update(
+        state.batches,
+        `loss ${(state.loss / state.seen).toFixed(4)}  ${Math.round(state.seen / state.seconds)} images/s`,
+      );
       await breathe();
     }
   } finally {
@@ -138,10 +145,10 @@ function batchesPerEpoch(job: TrainingJob): number {
 }
 
 /** The weights in memory are spoilt by then; those of the last checkpoint are not. */
-function notFinite(job: TrainingJob, loss: number, iteration: number, learningRate: number): Error {
+function notFinite(job: TrainingJob, epochsDone: number, loss: number, iteration: number, learningRate: number): Error {
   const cause = lossNotFinite(loss, iteration + 1, learningRate);
-  const epochs = job.history.length;
-  const kept = job.state.epoch > 0 || epochs > 0 ? `; ${join(job.out, LAST)} still holds the last good epoch` : "";
+  const written = epochsDone > 0 || job.state.batches > 0;
+  const kept = written ? `; ${join(job.out, LAST)} still holds the last good state` : "";
   return new CommandFailure(`[${cause.code}] ${cause.message}${kept}`, EXIT.errors);
 }
 

@@ -12,7 +12,7 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
-/** `random_crop(padding)`: zero-padded shift by up to `padding` pixels. `horizontal_flip(probability)`: default 0.5. */
+/** `crop`: zero-padded shift by up to `padding` (4) pixels each way. `flip`: mirrored rows with probability `p` (0.5). */
 export interface Augmentation {
   readonly kind: string;
   readonly [parameter: string]: number | string;
@@ -21,7 +21,9 @@ export interface Augmentation {
 export interface BatchOptions {
   readonly normalize?: Normalization | undefined;
   /** Left out in evaluation. */
-  readonly augment?: { readonly steps: readonly Augmentation[]; readonly seed: number; readonly epoch: number } | undefined;
+  readonly augment?:
+    | { readonly steps: readonly Augmentation[]; readonly seed: number; readonly epoch: number }
+    | undefined;
 }
 
 export interface Batch {
@@ -32,7 +34,13 @@ export interface Batch {
 }
 
 /** The samples at positions `order[from..to)`, prepared for the network. */
-export function makeBatch(dataset: Dataset, order: Int32Array | undefined, from: number, to: number, options: BatchOptions): Batch {
+export function makeBatch(
+  dataset: Dataset,
+  order: Int32Array | undefined,
+  from: number,
+  to: number,
+  options: BatchOptions,
+): Batch {
   const size = pixelCount(dataset.shape);
   const images = new Float32Array((to - from) * size);
   const labels = new Int32Array(to - from);
@@ -66,16 +74,16 @@ export function augmentImage(
   const draws = drawsOf(seed, STREAM.augmentation, epoch, sample);
   let current = pixels;
   for (const step of steps) {
-    if (step.kind === "random_crop") {
+    if (step.kind === "crop") {
       const padding = Number(step["padding"] ?? 4);
       const down = draws.below(2 * padding + 1) - padding;
       const right = draws.below(2 * padding + 1) - padding;
       current = moved(current, shape, (x) => x + right, down);
-    } else if (step.kind === "horizontal_flip") {
-      const flip = draws.uniform(0, 1) < Number(step["probability"] ?? 0.5);
+    } else if (step.kind === "flip") {
+      const flip = draws.uniform(0, 1) < Number(step["p"] ?? 0.5);
       if (flip) current = moved(current, shape, (x) => shape[2] - 1 - x, 0);
     } else {
-      throw wrongFormat("recipe", `unknown augmentation ${step.kind}; known are random_crop and horizontal_flip`);
+      throw wrongFormat("recipe", `unknown augmentation ${step.kind}; known are crop and flip`);
     }
   }
   return current;
@@ -103,7 +111,12 @@ function moved(
   return result;
 }
 
-function normalizeInPlace(dataset: Dataset, target: Float32Array, offset: number, normalize: Normalization | undefined): void {
+function normalizeInPlace(
+  dataset: Dataset,
+  target: Float32Array,
+  offset: number,
+  normalize: Normalization | undefined,
+): void {
   if (normalize === undefined) return;
   const [channels, height, width] = dataset.shape;
   const plane = height * width;
@@ -113,4 +126,14 @@ function normalizeInPlace(dataset: Dataset, target: Float32Array, offset: number
     const start = offset + channel * plane;
     for (let i = start; i < start + plane; i++) target[i] = ((target[i] ?? 0) - mean) / std;
   }
+}
+
+/** Throws unless the recipe gives one mean and deviation, or one a channel. */
+export function requireNormalizeFits(normalize: Normalization | undefined, dataset: Dataset): void {
+  const given = normalize?.mean.length ?? 1;
+  if (given === 1 || given === dataset.shape[0]) return;
+  throw wrongFormat(
+    dataset.name,
+    `images have ${dataset.shape[0]} channels, but the recipe's normalize gives ${given} means`,
+  );
 }

@@ -2,7 +2,7 @@
  * The only way this project writes files.
  * Invariant: a reader sees the old file or the whole new one, never a part: written beside, flushed, renamed.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { ResnetError } from "../../runtime/error.ts";
 
@@ -21,7 +21,10 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
     }
     renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
-    throw new ResnetError("RN811", `${path}: cannot be written: ${error instanceof Error ? error.message : String(error)}`);
+    if (existsSync(temporary)) rmSync(temporary, { force: true });
+    throw new ResnetError(
+      "RN811",
+      `${path}: cannot be written: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }

@@ -96,7 +96,12 @@ function smoothPath(points: Stroke): Point[] {
       const t = piece / pieces;
       const blend = (axis: 0 | 1): number =>
         b[axis] +
-        0.5 * t * (c[axis] - a[axis] + t * (2 * a[axis] - 5 * b[axis] + 4 * c[axis] - d[axis] + t * (3 * (b[axis] - c[axis]) + d[axis] - a[axis])));
+        0.5 *
+          t *
+          (c[axis] -
+            a[axis] +
+            t *
+              (2 * a[axis] - 5 * b[axis] + 4 * c[axis] - d[axis] + t * (3 * (b[axis] - c[axis]) + d[axis] - a[axis])));
       path.push([blend(0), blend(1)]);
     }
   }

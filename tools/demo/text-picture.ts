@@ -24,7 +24,13 @@ export function drawPictures(pictures: readonly Picture[], columns: number): str
     const row = pictures.slice(first, first + columns);
     const drawn = row.map(drawPicture);
     const height = Math.max(...drawn.map((picture) => picture.length));
-    for (let y = 0; y < height; y++) lines.push(drawn.map((picture) => picture[y] ?? "").join(GAP).trimEnd());
+    for (let y = 0; y < height; y++)
+      lines.push(
+        drawn
+          .map((picture) => picture[y] ?? "")
+          .join(GAP)
+          .trimEnd(),
+      );
     const captions = row.map((picture) => centred(picture.caption, picture.size - 2 * MARGIN));
     lines.push(captions.join(GAP).trimEnd(), "");
   }

@@ -1,0 +1,308 @@
+/**
+ * The pipeline on one page: source → checked program → graphs → kernels → plan → Wasm and manifest.
+ * Invariant: pure and synchronous; user mistakes are diagnostics; each stage can be printed.
+ */
+import type { Train } from "../grammar/ast.ts";
+import type { Diagnostic } from "../grammar/diagnostic.ts";
+import { parse } from "../grammar/parse.ts";
+import type { Source } from "../grammar/source.ts";
+import type { Manifest, TensorSpec } from "../runtime/manifest.ts";
+import { buildInference, freeSizes } from "./build/build.ts";
+import { buildTraining, type TrainingGraphs } from "./build/training.ts";
+import type { OptimizerSpec } from "./differentiate/optimizer.ts";
+import { type CheckedBlock, checkFile, elaborateModel } from "./elaborate/elaborate.ts";
+import type { GivenArgument } from "./elaborate/values.ts";
+import { buildManifest } from "./emit/manifest.ts";
+import { constantOf } from "./ir/dim.ts";
+import type { Graph } from "./ir/graph.ts";
+import { invariant } from "./ir/invariant.ts";
+import type { NetworkPlan } from "./ir/plan.ts";
+import { printGraph } from "./ir/print-graph.ts";
+import { printKernel } from "./ir/print-kernel.ts";
+import { printPlan } from "./ir/print-plan.ts";
+import type { Program } from "./ir/program.ts";
+import { wasmTarget } from "./fuse/rules.ts";
+import { planNetwork } from "./plan/plan-network.ts";
+import { type LossSpec, type RecipeSpec, readLoss, readOptimizer, readRecipe } from "./recipe/recipe.ts";
+import { printProgram } from "./report/print-program.ts";
+import { type Summary, summarize } from "./report/summary.ts";
+import { type LoadedModules, loadModules, type ModuleReader, type ParseCache } from "./resolve/modules.ts";
+import { decompose } from "./rewrite/decompose.ts";
+import { foldBatchNorm } from "./rewrite/fold-batch-norm.ts";
+import { splitPrepared } from "./rewrite/prepare.ts";
+import { simplify } from "./rewrite/simplify.ts";
+import { emitWasm, type WasmModule } from "./wasm/emit.ts";
+import { packing } from "./wasm/pack.ts";
+
+/** Result of checking one file and what it imports. */
+export interface CheckResult {
+  readonly modules: LoadedModules;
+  readonly blocks: readonly CheckedBlock[];
+  readonly recipes: readonly RecipeSpec[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Parses, resolves and checks a file; `cache` keeps parsed modules between calls. */
+export function check(entry: Source, read: ModuleReader, cache?: ParseCache): CheckResult {
+  const modules = loadModules(entry, read, cache);
+  const diagnostics = [...modules.diagnostics];
+  const broken = diagnostics.some((diagnostic) => diagnostic.severity === "error");
+  const checked = checkFile(modules.entry);
+  diagnostics.push(...(broken ? withoutEchoes(checked.diagnostics, diagnostics) : checked.diagnostics));
+  const recipes = modules.entry.trains.map((train) => readRecipe(train, (diagnostic) => diagnostics.push(diagnostic)));
+  return { modules, blocks: checked.blocks, recipes, diagnostics };
+}
+
+/** After a syntax error, what was said of the same place is an echo of it. */
+function withoutEchoes(later: readonly Diagnostic[], earlier: readonly Diagnostic[]): Diagnostic[] {
+  return later.filter((each) => !earlier.some((first) => first.span.source === each.span.source && first.span.start <= each.span.start && each.span.start < first.span.end));
+}
+
+export interface AnalyzeRequest {
+  readonly entry: Source;
+  readonly read: ModuleReader;
+  readonly model?: string | undefined;
+  readonly recipe?: string | undefined;
+  readonly dims: ReadonlyMap<string, number>;
+  readonly set: readonly GivenArgument[];
+  readonly training: boolean;
+  /** As text, in place of the recipe's. */
+  readonly loss?: string | undefined;
+  readonly optimizer?: string | undefined;
+}
+
+/** A model with its parameters fixed; graphs and code are made from it. */
+export interface Analysis {
+  readonly model: string;
+  readonly inference: Program;
+  readonly trained: Program | undefined;
+  readonly recipe: RecipeSpec | undefined;
+  readonly loss: LossSpec | undefined;
+  readonly optimizer: OptimizerSpec | undefined;
+  readonly learningRate: number;
+  readonly modules: LoadedModules;
+}
+
+export interface Outcome<T> {
+  readonly value: T | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Chooses and elaborates the model. `value` is undefined exactly when errors are among the diagnostics. */
+export function analyze(request: AnalyzeRequest): Outcome<Analysis> {
+  const modules = loadModules(request.entry, request.read);
+  const diagnostics: Diagnostic[] = [...modules.diagnostics];
+  const report = (diagnostic: Diagnostic): void => void diagnostics.push(diagnostic);
+  const failed = (): boolean => diagnostics.some((diagnostic) => diagnostic.severity === "error");
+  if (failed()) return { value: undefined, diagnostics };
+  const train = chooseTrain(request, modules, report);
+  const recipe = train === undefined ? undefined : readRecipe(train, report);
+  const model = request.model ?? recipe?.model ?? soleModel(modules, request.entry, report);
+  if (model === undefined || failed()) return { value: undefined, diagnostics };
+  const options = { dims: request.dims, set: request.set };
+  const inference = elaborateModel(modules.entry, model, { ...options, training: false });
+  diagnostics.push(...inference.diagnostics);
+  const trained = request.training ? elaborateModel(modules.entry, model, { ...options, training: true }) : undefined;
+  if (inference.value === undefined) return { value: undefined, diagnostics };
+  if (trained !== undefined && trained.value === undefined) return { value: undefined, diagnostics: [...diagnostics, ...trained.diagnostics] };
+  const loss = request.training ? chooseLoss(request, recipe, inference.value, report) : undefined;
+  const optimizer = request.optimizer === undefined ? undefined : parseSetting("optimizer", request.optimizer, report);
+  const chosen = optimizer === undefined ? undefined : readOptimizer(optimizer, report);
+  if (failed()) return { value: undefined, diagnostics };
+  const value: Analysis = {
+    model,
+    inference: inference.value,
+    trained: trained?.value,
+    recipe,
+    loss,
+    optimizer: chosen?.spec ?? recipe?.optimizer ?? DEFAULT_OPTIMIZER,
+    learningRate: chosen?.learningRate ?? recipe?.learningRate ?? 0.1,
+    modules,
+  };
+  return { value, diagnostics };
+}
+
+const DEFAULT_OPTIMIZER: OptimizerSpec = { kind: "sgd", momentum: 0.9, weightDecay: 0, nesterov: false, dampening: 0 };
+
+function chooseTrain(request: AnalyzeRequest, modules: LoadedModules, report: (diagnostic: Diagnostic) => void): Train | undefined {
+  const { trains } = modules.entry;
+  const named = (train: Train): string => train.name?.text ?? train.model.text;
+  if (request.recipe !== undefined) {
+    const found = trains.find((train) => named(train) === request.recipe);
+    if (found === undefined) report(choiceProblem("RN506", `there is no recipe \`${request.recipe}\``, trains.map(named), request.entry));
+    return found;
+  }
+  return trains.find((train) => request.model === undefined || train.model.text === request.model);
+}
+
+function soleModel(modules: LoadedModules, entry: Source, report: (diagnostic: Diagnostic) => void): string | undefined {
+  const models = [...modules.entry.own].flatMap(([name, each]) => ((each.kind === "block" && each.block.model) || each.kind === "variant" ? [name] : []));
+  if (models.length === 1) return models[0];
+  report(choiceProblem("RN507", models.length === 0 ? "the file declares no model" : "the file declares several models: choose one with --model", models, entry));
+  return undefined;
+}
+
+function choiceProblem(code: string, message: string, known: readonly string[], source: Source): Diagnostic {
+  const help = known.length === 0 ? [] : [`known: ${known.join(", ")}`];
+  return { code, severity: "error", message, span: { source, start: 0, end: 0 }, labels: [], help, fixes: [] };
+}
+
+function parseSetting(keyword: string, text: string, report: (diagnostic: Diagnostic) => void): Train["settings"][number]["values"][number] | undefined {
+  const { module, diagnostics } = parse({ path: `--${keyword}`, text: `train Model {\n${keyword} ${text}\n}` });
+  for (const diagnostic of diagnostics) report(diagnostic);
+  const [item] = module.items;
+  return item?.kind === "Train" ? item.settings[0]?.values[0] : undefined;
+}
+
+/** The option's, else the recipe's, else cross entropy of the only output with `label`. */
+function chooseLoss(request: AnalyzeRequest, recipe: RecipeSpec | undefined, program: Program, report: (diagnostic: Diagnostic) => void): LossSpec | undefined {
+  if (request.loss !== undefined) {
+    const written = parseSetting("loss", request.loss, report);
+    return written === undefined ? undefined : readLoss(written, report);
+  }
+  if (recipe?.loss !== undefined) return recipe.loss;
+  const [output, ...others] = program.root.outputs;
+  if (output === undefined || others.length > 0) {
+    report(choiceProblem("RN508", "the model has several outputs: say which loss with --loss", program.root.outputs.map((port) => port.name), request.entry));
+    return undefined;
+  }
+  const text = `cross_entropy(${output.name}, label)`;
+  return { kind: "cross_entropy", output: output.name, target: "label", smoothing: 0, delta: 1, text, span: program.root.span };
+}
+
+/** The graphs of a network, rewritten and ready to lower. */
+export interface Graphs {
+  readonly prepare: Graph | undefined;
+  readonly infer: Graph;
+  readonly gradients: Graph | undefined;
+  readonly step: Graph | undefined;
+  /** Before rewriting: what the reference interpreter runs. */
+  readonly plain: { readonly infer: Graph; readonly training: TrainingGraphs | undefined };
+}
+
+/** Flattens, differentiates and rewrites. Sizes other than the batch must be fixed (`freeSizes`). */
+export function buildGraphs(analysis: Analysis): Outcome<Graphs> {
+  const diagnostics: Diagnostic[] = [];
+  const free = freeSizes(analysis.inference);
+  if (free.length > 0) {
+    const message = `\`${analysis.model}\` has free dims: ${[...new Set(free)].join(", ")}`;
+    const help = [`fix them, for example --dim ${[...new Set(free)].map((name) => `${name}=224`).join(",")}`];
+    const { root } = analysis.inference;
+    diagnostics.push({ code: "RN309", severity: "error", message, span: root.span, labels: [], help, fixes: [] });
+    return { value: undefined, diagnostics };
+  }
+  const { graph } = buildInference(analysis.inference);
+  const { prepare, main } = splitPrepared(simplify(decompose(foldBatchNorm(simplify(graph)))));
+  const training =
+    analysis.trained === undefined || analysis.loss === undefined
+      ? undefined
+      : buildTraining(analysis.trained, analysis.loss, analysis.optimizer, (diagnostic) => diagnostics.push(diagnostic));
+  if (diagnostics.length > 0) return { value: undefined, diagnostics };
+  const rewritten = (each: Graph | undefined): Graph | undefined => (each === undefined ? undefined : simplify(decompose(simplify(each))));
+  const value: Graphs = {
+    prepare,
+    infer: main,
+    gradients: rewritten(training?.gradients),
+    step: rewritten(training?.step),
+    plain: { infer: graph, training },
+  };
+  return { value, diagnostics };
+}
+
+export interface Code {
+  readonly manifest: Manifest;
+  readonly wasm: WasmModule;
+  readonly plan: NetworkPlan;
+}
+
+/** Lowers, plans and emits. */
+export function generate(analysis: Analysis, graphs: Graphs): Code {
+  const tensors = persistentTensors(analysis, graphs);
+  const plan = planNetwork({ tensors, prepare: graphs.prepare, infer: graphs.infer, gradients: graphs.gradients, step: graphs.step }, wasmTarget, globalThis.process?.env?.NOPACK ? undefined : packing);
+  const plans = [plan.prepare, plan.infer, plan.gradients, plan.step].flatMap((each) => (each === undefined ? [] : [each]));
+  const kernels = plans.flatMap((each) => each.steps.map((step) => step.kernel));
+  const wasm = emitWasm(kernels);
+  const placed = new Map(plan.tensors.map(({ name, buffer }) => [name, buffer]));
+  const specs = tensors.map((tensor): TensorSpec => {
+    const buffer = placed.get(tensor.name);
+    invariant(buffer !== undefined, `tensor ${tensor.name} has no place`);
+    return { ...tensor, offset: buffer.place.offset };
+  });
+  const scalars = graphs.step === undefined ? {} : { learning_rate: analysis.learningRate };
+  const manifest = buildManifest({
+    model: analysis.model,
+    plan,
+    wasm,
+    kernels,
+    tensors: specs,
+    batch: fixedBatch(analysis.inference),
+    scalars,
+    guards: analysis.inference.guards.map((guard) => guard.message),
+  });
+  return { manifest, wasm, plan };
+}
+
+function fixedBatch(program: Program): number | undefined {
+  if (program.batch !== undefined) return undefined;
+  const [first] = program.root.inputs;
+  const dim = first === undefined ? undefined : program.root.types[first.value]?.shape[0];
+  return dim === undefined ? 1 : (constantOf(dim) ?? 1);
+}
+
+/** Parameters and states in checkpoint order, then the optimizer's slots. */
+function persistentTensors(analysis: Analysis, graphs: Graphs): Omit<TensorSpec, "offset">[] {
+  const named = new Map<string, Omit<TensorSpec, "offset">>();
+  const found: readonly (Graph | undefined)[] = [graphs.plain.infer, graphs.plain.training?.gradients, graphs.plain.training?.step];
+  for (const graph of found)
+    for (const node of graph?.nodes ?? []) {
+      if (node.op !== "parameter" && node.op !== "state") continue;
+      const { name, shape, initializer } = node.attributes;
+      const kind = node.op === "parameter" ? "param" : name.startsWith("optimizer.") ? "slot" : "state";
+      const dtype = node.op === "parameter" ? "f32" : node.attributes.dtype;
+      named.set(name, { name, kind, dtype, shape: shape.map((dim) => constantOf(dim) ?? 0), initializer });
+    }
+  const order = [...summarize(analysis.trained ?? analysis.inference).tensors.map((tensor) => tensor.name)];
+  const kept = order.flatMap((name) => named.get(name) ?? []);
+  const slots = [...named.values()].filter((tensor) => tensor.kind === "slot");
+  return [...kept, ...slots];
+}
+
+export type Stage = "ast" | "program" | "graph" | "kernels" | "plan" | "wat";
+
+/** A stage as readable text. */
+export function dump(stage: Stage, analysis: Analysis, graphs: () => Graphs, code: () => Code): string {
+  switch (stage) {
+    case "ast":
+      return `${JSON.stringify(analysis.modules.entry.module, withoutSpans, 2)}\n`;
+    case "program":
+      return printProgram(analysis.trained ?? analysis.inference);
+    case "graph": {
+      const { prepare, infer, gradients, step } = graphs();
+      return sections({ prepare, infer, gradients, step }, printGraph);
+    }
+    case "kernels":
+      return sections(plansOf(code().plan), (plan) => plan.steps.map((each) => printKernel(each.kernel)).join("\n"));
+    case "plan":
+      return sections(plansOf(code().plan), (plan) => printPlan(plan));
+    case "wat":
+      return code().wasm.text();
+    default:
+      return stage satisfies never;
+  }
+}
+
+function plansOf({ prepare, infer, gradients, step }: NetworkPlan): Record<string, NetworkPlan["infer"]> {
+  return { prepare, infer, gradients, step };
+}
+
+function withoutSpans(key: string, value: unknown): unknown {
+  return key === "span" || key.endsWith("Span") ? undefined : value;
+}
+
+function sections<T>(parts: Readonly<Record<string, T | undefined>>, print: (part: T) => string): string {
+  return Object.entries(parts)
+    .flatMap(([name, part]) => (part === undefined ? [] : [`== ${name}\n${print(part).trimEnd()}\n`]))
+    .join("\n");
+}
+
+export { freeSizes, type Summary, summarize };

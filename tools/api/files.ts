@@ -1,0 +1,56 @@
+/** Where sources, the standard library and the runtime's text lie, beside the bundle or in the checkout. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Source } from "../../grammar/source.ts";
+import { ResnetError } from "../../runtime/load.ts";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+/** `dist/` beside a bundle, else the checkout's root. */
+function firstThatExists(candidates: readonly string[]): string | undefined {
+  return candidates.find((path) => existsSync(path));
+}
+
+function libraryFolder(): string {
+  const found = firstThatExists([join(here, "stdlib"), join(here, "../../stdlib")]);
+  if (found === undefined) throw new ResnetError("RN801", "the standard library is missing: run `npm run build`");
+  return found;
+}
+
+/** `std/models/resnet` is `models/resnet.resnet` of the library. */
+function filePath(path: string): string {
+  return path.startsWith("std/") ? `${join(libraryFolder(), path.slice(4))}.resnet` : path;
+}
+
+/** For imports: undefined if there is no such file. */
+export function readModule(path: string): Source | undefined {
+  try {
+    return { path, text: readFileSync(filePath(path), "utf8") };
+  } catch {
+    return undefined;
+  }
+}
+
+/** For files named by the user. Throws RN801. */
+export function readSource(path: string): Source {
+  const source = readModule(path);
+  if (source !== undefined) return source;
+  const hint = path.startsWith("std/") ? "; `resnet list` shows what there is" : "";
+  throw new ResnetError("RN801", `cannot read ${path}: no such file${hint}`);
+}
+
+/** Paths below a folder of the library, `std/models/...`. */
+export function libraryFiles(folder: string): string[] {
+  return readdirSync(join(libraryFolder(), folder))
+    .filter((name) => name.endsWith(".resnet"))
+    .sort()
+    .map((name) => `std/${folder}/${name.slice(0, -".resnet".length)}`);
+}
+
+/** The bundled runtime that modules inline. */
+export function runtimeText(): string {
+  const found = firstThatExists([join(here, "runtime.bundle.txt"), join(here, "../../dist/runtime.bundle.txt")]);
+  if (found === undefined) throw new ResnetError("RN801", "the bundled runtime is missing: run `npm run build`");
+  return readFileSync(found, "utf8");
+}

@@ -1,0 +1,208 @@
+/**
+ * The package's entry: check and compile files, and load what was compiled.
+ * Invariant: the only place where the compiler meets files; everything it calls is pure.
+ */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import { analyze, buildGraphs, type Code, dump, type Graphs, generate, check as checkSource, type Stage, type Summary, summarize } from "../../compiler/compile.ts";
+import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
+import type { ParseCache } from "../../compiler/resolve/modules.ts";
+import { emitModule } from "../../compiler/emit/module.ts";
+import { loadNetwork, type LoadOptions, ResnetError } from "../../runtime/load.ts";
+import type { Manifest } from "../../runtime/manifest.ts";
+import type { Network } from "../../runtime/network.ts";
+import { libraryFiles, readModule, readSource, runtimeText } from "./files.ts";
+import { setArguments } from "./set-values.ts";
+
+export { emitModule } from "../../compiler/emit/module.ts";
+export type { Diagnostic } from "../../grammar/diagnostic.ts";
+export { type LoadOptions, loadNetwork, ResnetError } from "../../runtime/load.ts";
+export type { Network } from "../../runtime/network.ts";
+
+export interface CompileOptions {
+  /** A `.resnet` file or a path of the standard library, `std/models/...`. */
+  readonly file: string;
+  /** Needed where the file declares several models. */
+  readonly model?: string;
+  readonly recipe?: string;
+  /** Sizes of free dims, by the names of the model's ports. The batch stays free unless it is given. */
+  readonly dims?: Readonly<Record<string, number>>;
+  /** Parameters of the model. */
+  readonly set?: Readonly<Record<string, unknown>>;
+  readonly mode: "inference" | "training";
+  /** For training, e.g. `cross_entropy(logits, label)`; by default the recipe's. */
+  readonly loss?: string;
+  /** For training, e.g. `sgd(lr: 0.1, momentum: 0.9)`; by default the recipe's. */
+  readonly optimizer?: string;
+}
+
+/** The `train` declaration that applies, with options put over it. */
+export interface Recipe {
+  readonly name: string;
+  readonly loss: string;
+  readonly optimizer: { readonly kind: string; readonly [hyper: string]: number | boolean | string };
+  readonly learningRate: number;
+  readonly schedule: RecipeSpec["schedule"];
+  readonly batch: number;
+  readonly epochs: number | undefined;
+  readonly normalize?: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  readonly augment?: RecipeSpec["augment"];
+}
+
+/** A compiled model. Code is generated on first need, so that a summary costs none. */
+export interface Program {
+  readonly model: string;
+  readonly recipe: Recipe | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly manifest: Manifest;
+  readonly wasm: Uint8Array;
+  summary(): Summary;
+  /** `ast`, `program`, `graph`, `kernels`, `plan` or `wat`, as readable text. */
+  dump(stage: string): string;
+  load(options?: LoadOptions): Promise<Network>;
+  /** A standalone ES module and its declarations. */
+  module(options: { readonly weights?: Uint8Array; readonly weightsUrl?: string }): { readonly javascript: string; readonly declarations: string };
+  /** The unrewritten graphs, for the reference interpreter. */
+  graphs(): Graphs;
+}
+
+/** Mistakes in the source; `diagnostics` says which and where. */
+export class CompileError extends Error {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    const errors = diagnostics.filter((diagnostic) => diagnostic.severity === "error");
+    const [first] = errors;
+    super(first === undefined ? "the source has errors" : `${first.code}: ${first.message}${errors.length > 1 ? ` (and ${errors.length - 1} more)` : ""}`);
+    this.name = "CompileError";
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** Checks files, and folders for the `.resnet` files in them. Throws RN801 for what cannot be read. */
+export async function check(paths: readonly string[]): Promise<{ readonly diagnostics: Diagnostic[]; readonly files: number }> {
+  const files = [...new Set(paths.flatMap((path) => (path.startsWith("std/") ? [path] : filesBelow(path))))];
+  const cache: ParseCache = new Map();
+  const seen = new Set<string>();
+  const diagnostics: Diagnostic[] = [];
+  for (const file of files)
+    for (const diagnostic of checkSource(readSource(file), readModule, cache).diagnostics) {
+      const key = `${diagnostic.code} ${diagnostic.span.source.path} ${diagnostic.span.start} ${diagnostic.message}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      diagnostics.push(diagnostic);
+    }
+  return { diagnostics, files: files.length };
+}
+
+function filesBelow(path: string): string[] {
+  const found = stat(path);
+  if (!found.isDirectory()) return [path];
+  return readdirSync(path, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      if (entry.name === "node_modules" || entry.name.startsWith(".")) return [];
+      const below = join(path, entry.name);
+      if (entry.isDirectory()) return filesBelow(below);
+      return entry.name.endsWith(".resnet") ? [below] : [];
+    });
+}
+
+function stat(path: string): ReturnType<typeof statSync> & { isDirectory(): boolean } {
+  try {
+    return statSync(path);
+  } catch {
+    throw new ResnetError("RN801", `cannot read ${path}: no such file or folder`);
+  }
+}
+
+/** Compiles a model. Throws a CompileError for mistakes in the source, RN801 if the file cannot be read. */
+export async function compile(options: CompileOptions): Promise<Program> {
+  const analyzed = analyze({
+    entry: readSource(options.file),
+    read: readModule,
+    model: options.model,
+    recipe: options.recipe,
+    dims: new Map(Object.entries(options.dims ?? {})),
+    set: setArguments(options.set ?? {}),
+    training: options.mode === "training",
+    loss: options.loss,
+    optimizer: options.optimizer,
+  });
+  const analysis = analyzed.value;
+  if (analysis === undefined) throw new CompileError(analyzed.diagnostics);
+  const graphs = once((): Graphs => {
+    const built = buildGraphs(analysis);
+    if (built.value === undefined) throw new CompileError(built.diagnostics);
+    return built.value;
+  });
+  const code = once((): Code => generate(analysis, graphs()));
+  const { recipe } = analysis;
+  return {
+    model: analysis.model,
+    recipe: recipe === undefined ? undefined : publicRecipe(recipe, analysis),
+    diagnostics: analyzed.diagnostics,
+    get manifest() {
+      return code().manifest;
+    },
+    get wasm() {
+      return code().wasm.bytes;
+    },
+    summary: () => summarize(analysis.trained ?? analysis.inference),
+    dump: (stage) => dump(stage as Stage, analysis, graphs, code),
+    load: (loadOptions = {}) => loadNetwork({ manifest: code().manifest, wasm: code().wasm.bytes }, loadOptions),
+    module: (parts) =>
+      emitModule({
+        manifest: code().manifest,
+        wasm: code().wasm.bytes,
+        runtimeText: runtimeText(),
+        banner: `${analysis.model}, compiled by resnet-lang from ${options.file}`,
+        ...parts,
+      }),
+    graphs,
+  };
+}
+
+function publicRecipe(recipe: RecipeSpec, analysis: { loss: { text: string } | undefined; optimizer: RecipeSpec["optimizer"]; learningRate: number }): Recipe {
+  const { name, schedule, batch, epochs, normalize, augment } = recipe;
+  return {
+    name,
+    loss: analysis.loss?.text ?? recipe.loss?.text ?? "",
+    optimizer: { kind: "sgd", ...analysis.optimizer },
+    learningRate: analysis.learningRate,
+    schedule,
+    batch,
+    epochs,
+    ...(normalize === undefined ? {} : { normalize }),
+    ...(augment.length === 0 ? {} : { augment }),
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/** The models of the standard library. */
+export async function listModels(): Promise<{ name: string; path: string; reference: string | undefined; source: string }[]> {
+  return libraryFiles("models").flatMap((path) => {
+    const { modules } = checkSource({ ...readSource(path) }, readModule);
+    return [...modules.entry.own.values()].flatMap((declaration) => {
+      if (declaration.kind !== "block" || !declaration.block.model) return [];
+      const doc = declaration.block.doc ?? "";
+      const reference = /^Reference: *(\S+)$/m.exec(doc)?.[1];
+      const source = doc.replace(/^Reference:.*$/m, "").trim().replaceAll(/\s+/g, " ");
+      return [{ name: declaration.block.name.text, path, reference, source }];
+    });
+  });
+}
+
+/** The text of a library or project file, as the compiler reads it. */
+export function sourceText(path: string): string {
+  return readSource(path).text;
+}
+
