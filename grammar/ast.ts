@@ -229,7 +229,12 @@ export interface Skip {
 export type Via =
   | { readonly kind: "ViaIdentity"; readonly span: Span }
   /** `project` or `project?`, with optional arguments `project(norm: false)`. */
-  | { readonly kind: "ViaProject"; readonly optional: boolean; readonly arguments: readonly Argument[]; readonly span: Span }
+  | {
+      readonly kind: "ViaProject";
+      readonly optional: boolean;
+      readonly arguments: readonly Argument[];
+      readonly span: Span;
+    }
   | { readonly kind: "ViaPad"; readonly arguments: readonly Argument[]; readonly span: Span }
   | { readonly kind: "ViaChain"; readonly chain: Chain; readonly span: Span };
 
@@ -242,10 +247,14 @@ export interface IfStatement {
   readonly span: Span;
 }
 
-/** `names torchvision` */
+/**
+ * `names torchvision` chooses how unlabelled things are called; `names order(self_attn, linear1, norm1)` puts the tensors
+ * of these labels into checkpoints in this order, before the others.
+ */
 export interface Names {
   readonly kind: "Names";
   readonly scheme: Name;
+  readonly order: readonly Name[];
   readonly span: Span;
 }
 

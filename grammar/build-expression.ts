@@ -172,11 +172,14 @@ function suffixed(context: Context, object: Expression, cst: CstNode, span: Span
     return { kind: "Member", object, name: nameOf(context, token(cst, "Identifier"), span.end), span };
   }
   const dtype = object.kind === "Reference" ? DTYPES.get(object.name.text) : undefined;
-  if (dtype !== undefined) return { kind: "ShapeType", dtype, dtypeSpan: object.span, dims: buildDims(context, cst), span };
+  if (dtype !== undefined)
+    return { kind: "ShapeType", dtype, dtypeSpan: object.span, dims: buildDims(context, cst), span };
   const [index, ...more] = buildElements(context, cst);
   if (index === undefined || more.length > 0) {
     const help = ["a shape with a dtype is written `f32[N, C]`; the dtypes are f32, f16, i32, i64 and bool"];
-    context.report(malformed("an index is one expression, as in `list[i]`", nodeSpan(context, cst, span.end), { help }));
+    context.report(
+      malformed("an index is one expression, as in `list[i]`", nodeSpan(context, cst, span.end), { help }),
+    );
   }
   return { kind: "Index", object, index: index ?? holeAt(context, span.end), span };
 }
@@ -233,7 +236,7 @@ export function buildNumber(context: Context, token: IToken): NumberLiteral | Ho
 /** A string literal with its escapes resolved. */
 export function buildString(context: Context, token: IToken): StringLiteral {
   const span = tokenSpan(context, token);
-  return { kind: "StringLiteral", value: unescape(context, stringContent(token.image), span.start + 1), span };
+  return { kind: "StringLiteral", value: resolveEscapes(context, stringContent(token.image), span.start + 1), span };
 }
 
 /** What stands between a string token's quotes. */
@@ -249,9 +252,9 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Resolves escapes in a piece of a string that begins at `offset`. */
-export function unescape(context: Context, text: string, offset: number): string {
+export function resolveEscapes(context: Context, text: string, offset: number): string {
   if (!text.includes("\\")) return text;
-  return text.replace(/\\([^]?)/g, (all: string, letter: string, at: number) => {
+  return text.replace(/\\([\s\S]?)/g, (all: string, letter: string, at: number) => {
     const meant = ESCAPES.get(letter);
     if (meant === undefined && letter !== "") {
       const start = offset + at;

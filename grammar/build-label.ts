@@ -4,7 +4,7 @@
  */
 import type { CstNode } from "chevrotain";
 import type { Expression, Label, LabelPart, Pattern } from "./ast.ts";
-import { buildExpression, stringContent, unescape } from "./build-expression.ts";
+import { buildExpression, stringContent, resolveEscapes } from "./build-expression.ts";
 import { type Context, nameOf, nodeSpan, nodes, token, tokenSpan } from "./cst.ts";
 import { parseFragment } from "./fragment.ts";
 import { malformed } from "./problems.ts";
@@ -34,7 +34,8 @@ export function buildLabel(context: Context, cst: CstNode | undefined): Label | 
 function labelParts(context: Context, content: string, start: number): readonly LabelPart[] {
   const parts: LabelPart[] = [];
   const addText = (from: number, to: number): void => {
-    if (to > from) parts.push({ kind: "LabelText", text: unescape(context, content.slice(from, to), start + from) });
+    if (to > from)
+      parts.push({ kind: "LabelText", text: resolveEscapes(context, content.slice(from, to), start + from) });
   };
   let from = 0;
   for (let i = 0; i < content.length; i++) {

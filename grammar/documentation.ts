@@ -37,7 +37,12 @@ export function fileDoc(context: Context, firstToken: number, firstItem: number)
   if (last === undefined) return undefined;
   const gap = source.text.slice(last.span.end, firstToken);
   if (firstToken === firstItem && !/\n[^\S\n]*\n/.test(gap.replaceAll("\r", ""))) return undefined;
-  return block.map((comment) => trimDoc(comment.text)).join("\n").trim() || undefined;
+  return (
+    block
+      .map((comment) => trimDoc(comment.text))
+      .join("\n")
+      .trim() || undefined
+  );
 }
 
 function trimDoc(text: string): string {

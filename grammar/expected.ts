@@ -8,7 +8,7 @@ import * as t from "./tokens.ts";
 /** What a rule needs where none of its alternatives fits. */
 const WHOLE_RULE: Readonly<Record<string, string>> = {
   module: "a declaration (`block`, `model`, `train`, `variant`, `const` or `import`)",
-  import: '`{` or a path in quotes after `import`',
+  import: "`{` or a path in quotes after `import`",
   block: "`block` or `model`",
   parameterType: "a parameter type such as `dim`, `int`, `real`, `bool` or `[int]`",
   action: "`cut skip`, `set` or `replace`",
@@ -75,7 +75,7 @@ export function describe(token: IToken): string {
 
 function mismatch(expected: TokenType, previous: IToken | undefined, rule: string): string {
   if (expected === t.RightBrace && rule !== "import") return AFTER_PARTS[rule] ?? "`}`";
-  if (expected === EOF) return AFTER_PARTS["module"] ?? "";
+  if (expected === EOF) return AFTER_PARTS.module ?? "";
   if (expected === t.RightParen || expected === t.RightBracket || expected === t.RightBrace) {
     const closer = expected.LABEL ?? "";
     const before = previous?.tokenType;
@@ -92,7 +92,7 @@ function mismatch(expected: TokenType, previous: IToken | undefined, rule: strin
 /** Gives chevrotain's errors the text that follows `expected`. */
 export const messageProvider: IParserErrorMessageProvider = {
   buildMismatchTokenMessage: ({ expected, previous, ruleName }) => mismatch(expected, previous, ruleName),
-  buildNotAllInputParsedMessage: () => AFTER_PARTS["module"] ?? "",
+  buildNotAllInputParsedMessage: () => AFTER_PARTS.module ?? "",
   buildNoViableAltMessage: ({ ruleName, previous }) => {
     const after = previous.tokenType === t.Arrow && ruleName === "stage" ? " after `->`" : "";
     return `${WHOLE_RULE[ruleName] ?? "something else"}${after}`;

@@ -51,8 +51,8 @@ export class ExpressionParser extends CstParser {
   // Alternatives of the rules invoked most often are made once, not at each invocation.
   private readonly operands = [
     { ALT: () => this.CONSUME(t.Identifier) },
-    { ALT: () => this.CONSUME(t.Number) },
-    { ALT: () => this.CONSUME(t.String) },
+    { ALT: () => this.CONSUME(t.NumberLiteral) },
+    { ALT: () => this.CONSUME(t.StringLiteral) },
     { ALT: () => this.CONSUME(k.true) },
     { ALT: () => this.CONSUME(k.false) },
     { ALT: () => this.CONSUME(t.Missing) },

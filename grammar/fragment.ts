@@ -7,7 +7,7 @@ import type { Diagnostic } from "./diagnostic.ts";
 import { describe } from "./expected.ts";
 import { isInserted } from "./layout.ts";
 import { lex, spanOf } from "./lex.ts";
-import { parseTokens, type SyntaxError } from "./parser.ts";
+import { parseTokens, type ParserError } from "./parser.ts";
 import { strayCloser, unexpected } from "./problems.ts";
 import type { Source, Span } from "./source.ts";
 import { RightBrace, Separator } from "./tokens.ts";
@@ -58,7 +58,7 @@ export function parseArranged(
   return { cst, diagnostics };
 }
 
-function placeOf(source: Source, error: SyntaxError, tokens: readonly IToken[], end: number): Span {
+function placeOf(source: Source, error: ParserError, tokens: readonly IToken[], end: number): Span {
   const { token } = error;
   if (token.tokenType === EOF || Number.isNaN(token.startOffset)) {
     const last = tokens.at(-1);
@@ -73,14 +73,14 @@ function placeOf(source: Source, error: SyntaxError, tokens: readonly IToken[], 
 }
 
 /** A brace on a later line says nothing; what is missing belongs where the text before it stops. */
-function endsStatement({ token, previous }: SyntaxError): boolean {
+function endsStatement({ token, previous }: ParserError): boolean {
   const later = (token.startLine ?? 0) > (previous?.endLine ?? Number.POSITIVE_INFINITY);
   return later && (token.tokenType === RightBrace || (token.tokenType === Separator && token.image === ";"));
 }
 
 const STATEMENT_LIKE = /^(in|out|where|param|state|update|let|skip|if|names|join|repeat|stages)$/;
 
-function advice(error: SyntaxError): { readonly help: readonly string[] } {
+function advice(error: ParserError): { readonly help: readonly string[] } {
   const { token, rule } = error;
   if (rule === "module" && STATEMENT_LIKE.test(token.image) && token.tokenType !== Separator) {
     return { help: ["statements belong inside a `block` or `model`; an earlier `}` may have closed it"] };

@@ -27,8 +27,19 @@ export interface StatementState {
 }
 
 const NAME_FOLLOWS: ReadonlySet<TokenType> = new Set([t.Arrow, t.Equal, t.Colon]);
-const DECLARING: ReadonlySet<string> = new Set(["in", "out", "param", "state", "update", "names"]);
-const HEADS: ReadonlySet<string> = new Set([...DECLARING, "where", "let", "skip", "if", "cut", "set", "replace"]);
+const DECLARING: ReadonlyMap<string, t.Keyword> = new Map(
+  (["in", "out", "param", "state", "update", "names"] as const).map((each) => [each, each]),
+);
+const HEADS: ReadonlySet<string> = new Set([
+  ...DECLARING.keys(),
+  "where",
+  "let",
+  "skip",
+  "if",
+  "cut",
+  "set",
+  "replace",
+]);
 const ARROW_OR_COLON: ReadonlySet<TokenType> = new Set([t.Arrow, t.Colon]);
 const TYPED: ReadonlySet<string> = new Set(["in", "out", "param", "state"]);
 
@@ -56,7 +67,7 @@ export function isDeclarationHead(tokens: readonly IToken[], i: number): boolean
     case "const":
       return isWord(next);
     case "import":
-      return next?.tokenType === t.LeftBrace || next?.tokenType === t.String;
+      return next?.tokenType === t.LeftBrace || next?.tokenType === t.StringLiteral;
     default:
       return false;
   }
@@ -88,10 +99,11 @@ export function headOf(near: Near, kind: FrameKind): t.Keyword | undefined {
     if (image !== "cut" && image !== "set" && image !== "replace") return undefined;
     return isWord(near.next) || aloneOnLine(near) ? image : undefined;
   }
-  if (TYPED.has(image) && missesOnlyName(near)) return image as t.Keyword;
+  const declaring = DECLARING.get(image);
+  if (TYPED.has(image) && missesOnlyName(near)) return declaring;
   if (image === "let") return followedBy(near, ARROW_OR_COLON) ? undefined : "let";
   if (followedBy(near, NAME_FOLLOWS)) return undefined;
-  if (DECLARING.has(image)) return isWord(near.next) || aloneOnLine(near) ? (image as t.Keyword) : undefined;
+  if (declaring !== undefined) return isWord(near.next) || aloneOnLine(near) ? declaring : undefined;
   if (image === "where" || image === "skip") return near.next?.tokenType === t.Dot ? undefined : image;
   return image === "if" ? "if" : undefined;
 }
@@ -103,7 +115,7 @@ function missesOnlyName({ next, afterNext }: Near): boolean {
 
 /** `from "path"` while the braces of an `import` are open. */
 export function endsImport({ token, next, afterOperand }: Near): boolean {
-  return afterOperand && token?.image === "from" && next?.tokenType === t.String;
+  return afterOperand && token?.image === "from" && next?.tokenType === t.StringLiteral;
 }
 
 /** Inside parentheses: two words in a row on a line that begins so; only a statement can do that. */
@@ -115,7 +127,10 @@ export function isSureHead(near: Near): boolean {
 /** In a recipe: a word with a value beside it that is not an argument list, so no part of a chain before it. */
 export function isSureSetting(near: Near): boolean {
   const type = near.next?.tokenType;
-  return !aloneOnLine(near) && (type === t.Identifier || type === t.Number || type === t.String || type === t.LeftBracket);
+  return (
+    !aloneOnLine(near) &&
+    (type === t.Identifier || type === t.NumberLiteral || type === t.StringLiteral || type === t.LeftBracket)
+  );
 }
 
 const WITH_NAME: ReadonlySet<TokenType | undefined> = new Set(
@@ -143,7 +158,7 @@ export function stageKeyword(near: Near): t.Keyword | undefined {
     case "repeat":
       return next === t.Dot ? undefined : "repeat";
     case "stages":
-      return next === t.Identifier || next === t.String ? "stages" : undefined;
+      return next === t.Identifier || next === t.StringLiteral ? "stages" : undefined;
     case "if":
       return "if";
     default:
@@ -157,7 +172,8 @@ export function infixKeyword(near: Near, state: StatementState, before: TokenTyp
   if (token === undefined || !isWord(token) || followedBy(near, NAME_FOLLOWS)) return undefined;
   const { kind, statement, pendingBody } = state;
   const { image } = token;
-  if (!near.afterOperand) return image === "of" && before === t.keywords.stages && near.next?.image !== "of" ? image : undefined;
+  if (!near.afterOperand)
+    return image === "of" && before === t.keywords.stages && near.next?.image !== "of" ? image : undefined;
   switch (image) {
     case "else":
       return before === t.RightBrace ? image : undefined;
@@ -193,7 +209,7 @@ export function adaptationKeyword({ token, next }: Near): t.Keyword | undefined 
 }
 
 const OPERAND_ENDS: ReadonlySet<TokenType> = new Set([
-  ...[t.Identifier, t.Number, t.String, t.UnterminatedString, t.CurlyString],
+  ...[t.Identifier, t.NumberLiteral, t.StringLiteral, t.UnterminatedString, t.CurlyString],
   ...[t.RightParen, t.RightBracket, t.RightBrace],
   ...[t.keywords.true, t.keywords.false, t.keywords.identity, t.keywords.project, t.keywords.pad],
 ]);
@@ -212,7 +228,7 @@ export function lacksOperand(type: TokenType, before: TokenType | undefined): bo
 
 /** What may begin an expression. */
 export const OPERAND_STARTS: ReadonlySet<TokenType> = new Set([
-  ...[t.Identifier, t.Number, t.String, t.UnterminatedString, t.CurlyString],
+  ...[t.Identifier, t.NumberLiteral, t.StringLiteral, t.UnterminatedString, t.CurlyString],
   ...[t.LeftParen, t.LeftBracket],
 ]);
 

@@ -82,6 +82,7 @@ class Arranger {
   private readonly kept: { readonly at: number; readonly token: IToken }[] = [];
   private readonly retags: { readonly token: IToken; readonly type: TokenType }[] = [];
   private readonly frames: Frame[] = [];
+  private readonly top: Frame = frameOf("top", undefined, t.RightBrace, 1, 0);
   private role: Role = "start";
   private lineIndent = 1;
   private previous: IToken | undefined;
@@ -93,7 +94,7 @@ class Arranger {
     this.start = start;
     this.end = end;
     this.trustIndent = trustIndent;
-    this.push("top", undefined, t.RightBrace);
+    this.frames.push(this.top);
   }
 
   run(): void {
@@ -112,14 +113,7 @@ class Arranger {
   }
 
   private get frame(): Frame {
-    return this.frames[this.frames.length - 1] as Frame;
-  }
-
-  private push(kind: word.FrameKind, opener: IToken | undefined, closer: TokenType): void {
-    const indent = this.lineIndent;
-    const base = this.frames.length > 0 ? this.frame.operators : 0;
-    const state = { soft: undefined, statement: "", pendingBody: false, operators: base };
-    this.frames.push({ kind, opener, closer, indent, base, ...state });
+    return this.frames[this.frames.length - 1] ?? this.top;
   }
 
   /** Handles one token; false stops this declaration. */
@@ -181,7 +175,7 @@ class Arranger {
     if (kind === "paren" && ++this.frame.operators > OPERATOR_LIMIT) return this.stop(token, OPERATOR_LIMIT);
     this.keep(token, token.tokenType, i);
     if (kind !== "paren") this.frame.pendingBody = false;
-    this.push(kind, token, closer);
+    this.frames.push(frameOf(kind, token, closer, this.lineIndent, this.frame.operators));
     this.role = kind === "paren" ? "needs" : "start";
     return true;
   }
@@ -268,9 +262,12 @@ class Arranger {
         next === undefined
           ? { source: this.source, start: this.source.text.length, end: this.source.text.length }
           : spanOf(next, this.source);
-      const text = next === undefined ? "the file ends here" : labelEnd ? "the next declaration begins here" : "before this";
+      const text =
+        next === undefined ? "the file ends here" : labelEnd ? "the next declaration begins here" : "before this";
       const outer = labelEnd ? this.frames.slice(1, -1) : [];
-      const outerSpans = outer.flatMap((frame) => (frame.opener === undefined ? [] : [spanOf(frame.opener, this.source)]));
+      const outerSpans = outer.flatMap((frame) =>
+        frame.opener === undefined ? [] : [spanOf(frame.opener, this.source)],
+      );
       const sign = symbolOf(closer);
       this.errors.push(unclosed(spanOf(opener, this.source), sign, { span, text }, outerSpans));
     }
@@ -307,7 +304,7 @@ class Arranger {
       this.closeParens(i);
       return;
     }
-    const begins = type === t.Identifier || type === t.Number || type === t.String;
+    const begins = type === t.Identifier || type === t.NumberLiteral || type === t.StringLiteral;
     if (newLine && begins && this.role === "operand") this.frame.soft ??= i;
   }
 
@@ -423,6 +420,17 @@ class Arranger {
     if (previousType === t.keywords.import) return "import";
     return frame.statement === "train" || frame.statement === "variant" ? frame.statement : "body";
   }
+}
+
+function frameOf(
+  kind: word.FrameKind,
+  opener: IToken | undefined,
+  closer: TokenType,
+  indent: number,
+  base: number,
+): Frame {
+  const state = { soft: undefined, statement: "", pendingBody: false, operators: base };
+  return { kind, opener, closer, indent, base, ...state };
 }
 
 function setType(token: IToken, type: TokenType): void {

@@ -55,7 +55,7 @@ function checkToken(token: IToken, source: Source, diagnostics: Diagnostic[]): v
     case t.Identifier:
       if (NON_ASCII.test(token.image)) diagnostics.push(foreignName(token.image, span()));
       return;
-    case t.Number: {
+    case t.NumberLiteral: {
       const why = numberProblem(token.image);
       if (why !== undefined) diagnostics.push(malformedNumber(token.image, why, span()));
       return;

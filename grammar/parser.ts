@@ -33,7 +33,7 @@ export class ResnetParser extends ExpressionParser {
 
   private edition = this.RULE("edition", () => {
     this.CONSUME(k.edition);
-    this.CONSUME(t.Number);
+    this.CONSUME(t.NumberLiteral);
   });
 
   private import = this.RULE("import", () => {
@@ -49,12 +49,12 @@ export class ResnetParser extends ExpressionParser {
           });
           this.CONSUME(t.RightBrace);
           this.CONSUME(k.from);
-          this.CONSUME(t.String);
+          this.CONSUME(t.StringLiteral);
         },
       },
       {
         ALT: () => {
-          this.CONSUME2(t.String);
+          this.CONSUME2(t.StringLiteral);
           this.CONSUME(k.as);
           this.CONSUME(t.Identifier);
         },
@@ -347,6 +347,11 @@ export class ResnetParser extends ExpressionParser {
   private names = this.RULE("names", () => {
     this.CONSUME(k.names);
     this.CONSUME(t.Identifier);
+    this.OPTION(() => {
+      this.CONSUME(t.LeftParen);
+      this.AT_LEAST_ONE_SEP({ SEP: t.Comma, DEF: () => this.CONSUME2(t.Identifier) });
+      this.CONSUME(t.RightParen);
+    });
   });
 
   /** A chain, or the left side of an assignment. */
@@ -384,7 +389,7 @@ export class ResnetParser extends ExpressionParser {
     this.OR(this.stageKinds);
   });
 
-  private readonly labels = [{ ALT: () => this.CONSUME(t.Identifier) }, { ALT: () => this.CONSUME(t.String) }];
+  private readonly labels = [{ ALT: () => this.CONSUME(t.Identifier) }, { ALT: () => this.CONSUME(t.StringLiteral) }];
   private label = this.RULE("label", () => {
     this.OR(this.labels);
   });
@@ -453,7 +458,7 @@ export class ResnetParser extends ExpressionParser {
   });
 }
 
-export interface SyntaxError {
+export interface ParserError {
   readonly message: string;
   readonly token: IToken;
   readonly previous: IToken | undefined;
@@ -462,7 +467,7 @@ export interface SyntaxError {
 
 export interface Parsed {
   readonly cst: CstNode | undefined;
-  readonly errors: readonly SyntaxError[];
+  readonly errors: readonly ParserError[];
 }
 
 const parser = new ResnetParser(true);

@@ -70,7 +70,9 @@ export function unknownEscape(text: string, span: Span): Diagnostic {
 
 /** RN002 */
 export function unterminatedString(span: Span): Diagnostic {
-  return error("RN002", 'a string that begins here has no closing `"` on its line', span, { note: "the line ends first" });
+  return error("RN002", 'a string that begins here has no closing `"` on its line', span, {
+    note: "the line ends first",
+  });
 }
 
 /** RN003 in its general form. */

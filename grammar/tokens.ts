@@ -39,26 +39,30 @@ export const Identifier = createToken({
   label: "a name",
   categories: [PatternPart],
 });
-export const Number = createToken({
+export const NumberLiteral = createToken({
   name: "Number",
   pattern: /[0-9](?:[eE][+-](?=[0-9])|[0-9A-Za-z_]|\.(?=[0-9]))*/,
   label: "a number",
   categories: [PatternPart],
 });
-export const String = createToken({ name: "String", pattern: /"[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*"/, label: "a string" });
+export const StringLiteral = createToken({
+  name: "String",
+  pattern: /"[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*"/,
+  label: "a string",
+});
 /** A string that its line ends before its quote; read as a string up to there. */
 export const UnterminatedString = createToken({
   name: "UnterminatedString",
   pattern: /"[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*\\?/,
   label: "a string",
-  categories: [String],
+  categories: [StringLiteral],
 });
 /** Typographic quotes; read as a string, with an error. */
 export const CurlyString = createToken({
   name: "CurlyString",
   pattern: /[“”„][^"“”„\r\n]*[“”„"]?/,
   label: "a string",
-  categories: [String],
+  categories: [StringLiteral],
 });
 
 const symbol = (name: string, pattern: RegExp, label: string, categories: TokenType[] = []): TokenType =>
@@ -144,7 +148,7 @@ export type Keyword = keyof typeof keywords;
 
 /** In the order the lexer tries them: the longer of two that begin alike comes first. */
 export const lexedTokens: TokenType[] = [
-  ...[WhiteSpace, LineComment, BlockComment, Identifier, Number, String, UnterminatedString, CurlyString],
+  ...[WhiteSpace, LineComment, BlockComment, Identifier, NumberLiteral, StringLiteral, UnterminatedString, CurlyString],
   ...[Arrow, LeftBrace, RightBrace, LeftParen, RightParen, LeftBracket, RightBracket],
   ...[Comma, Colon, Separator, Question, DotDot, Dot, Or, And],
   ...[EqualEqual, NotEqual, LessEqual, GreaterEqual, Less, Greater, Equal],

@@ -74,7 +74,7 @@ const FIELDS: Table = {
   ViaPad: { arguments: true },
   ViaChain: { chain: true },
   IfStatement: { condition: true, then: true, else: true },
-  Names: { scheme: true },
+  Names: { scheme: true, order: true },
   Chain: { stages: true },
   Label: {},
   CallStage: { label: true, value: true },

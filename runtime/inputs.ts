@@ -56,7 +56,7 @@ export function bindInputs(program: ProgramSpec, given: Inputs, fixedBatch: numb
   let batch = fixedBatch;
   let decidedBy: string | undefined;
   const inputs = program.inputs.map((port): BoundInput => {
-    const value = (given ?? {})[port.name];
+    const value = given?.[port.name];
     const expected = `${port.dtype}${formatShape(portShape(port))}`;
     if (value === undefined || value === null) throw missingInput(port.name, expected, Object.keys(given ?? {}));
     const { data, shape, dtype } = unwrap(port, value);

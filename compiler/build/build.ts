@@ -7,7 +7,7 @@ import { symbolsOf } from "../ir/dim.ts";
 import type { Graph, GraphUpdate, NamedValue, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Entry, Instance, Program } from "../ir/program.ts";
-import { createGraphBuilder, type GraphBuilder } from "./builder.ts";
+import { createGraphBuilder, type GraphBuilder } from "../graph/builder.ts";
 
 /** A program walked into a builder. */
 export interface Built {

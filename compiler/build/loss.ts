@@ -9,7 +9,7 @@ import type { TensorType } from "../ir/type.ts";
 import * as problems from "../recipe/problems.ts";
 import type { LossSpec } from "../recipe/recipe.ts";
 import type { Built } from "./build.ts";
-import type { GraphBuilder } from "./builder.ts";
+import type { GraphBuilder } from "../graph/builder.ts";
 
 export interface BuiltLoss {
   readonly value: Value;
@@ -29,16 +29,13 @@ export function buildLoss(built: Built, spec: LossSpec, report: (diagnostic: Dia
   const wanted = targetType(spec, type);
   if (wanted === undefined) {
     const shape = `[${type.shape.map(formatDim).join(", ")}]`;
-    report(
-      problems.lossShapes(`cross_entropy needs logits [N, classes], but \`${spec.output}\` is ${shape}`, spec.span, [
-        "give one row of logits a sample, for example with `global_avgpool` and `linear(classes)`",
-      ]),
-    );
+    report(problems.lossRank(`cross_entropy needs logits [N, classes], but \`${spec.output}\` is ${shape}`, spec.span, []));
     return undefined;
   }
   const known = built.inputs.find((port) => port.name === spec.target);
   if (known !== undefined && !sameType(builder.typeOf(known.value), wanted)) {
-    report(problems.lossShapes(`the target \`${spec.target}\` must have the shape of \`${spec.output}\``, spec.span, ["reshape one of the two"]));
+    const target = builder.typeOf(known.value);
+    report(problems.lossShapes({ loss: spec, output: type, target, wanted, witness: "", span: spec.targetSpan ?? spec.span, labels: [] }));
     return undefined;
   }
   const target = known ?? { name: spec.target, value: builder.emit("input", [], { name: spec.target, dtype: wanted.dtype, shape: wanted.shape }) };

@@ -2,7 +2,7 @@
  * Reverse-mode differentiation over the nodes of a builder; the gradients are further nodes of the same graph.
  * Invariant: a node's rule runs once, after all its users; gradients carry the path of what they differentiate.
  */
-import type { GraphBuilder } from "../build/builder.ts";
+import type { GraphBuilder } from "../graph/builder.ts";
 import type { OpName } from "../ir/attributes.ts";
 import type { GraphNode, NodeFor, Value } from "../ir/graph.ts";
 import { printType } from "../ir/print-graph.ts";
@@ -90,9 +90,11 @@ function trainedNormGradients(
   dy: Value | undefined,
 ): readonly (Value | undefined)[] | undefined {
   const [x, weight, , mean, variance] = node.inputs;
-  if (x === undefined || weight === undefined || mean === undefined || variance === undefined || dy === undefined) return undefined;
+  if (x === undefined || weight === undefined || mean === undefined || variance === undefined || dy === undefined)
+    return undefined;
   const moments = builder.node(mean.node);
-  if (moments.op !== "batch_moments" || mean.output !== 0 || variance.node !== mean.node || variance.output !== 1) return undefined;
+  if (moments.op !== "batch_moments" || mean.output !== 0 || variance.node !== mean.node || variance.output !== 1)
+    return undefined;
   const [measured] = moments.inputs;
   if (measured === undefined || keyOf(measured) !== keyOf(x)) return undefined;
   const { eps } = node.attributes;

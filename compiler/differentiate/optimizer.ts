@@ -2,7 +2,7 @@
  * Optimizer steps as graph nodes, by PyTorch's formulas.
  * Invariant: slots are `state` nodes named `optimizer.SLOT.PARAMETER` that begin at zero.
  */
-import type { GraphBuilder } from "../build/builder.ts";
+import type { GraphBuilder } from "../graph/builder.ts";
 import type { GraphUpdate, Value } from "../ir/graph.ts";
 import { map, minus, over, plus, times } from "../operators/gradient-arithmetic.ts";
 
@@ -137,7 +137,8 @@ function stepAdam(context: StepContext, spec: AdamSpec, parameter: Trained): voi
 
 /** 1 - beta^t, as -expm1(t * log(beta)): in f32 the difference itself would lose what beta2 = 0.999 leaves of it. */
 function bias({ builder, stepNumber }: StepContext, beta: number): Value {
-  const t = builder.typeOf(stepNumber).dtype === "f32" ? stepNumber : builder.emit("cast", [stepNumber], { dtype: "f32" });
+  const t =
+    builder.typeOf(stepNumber).dtype === "f32" ? stepNumber : builder.emit("cast", [stepNumber], { dtype: "f32" });
   if (beta === 0) return builder.emit("constant", [], { value: 1, ...builder.typeOf(t) });
   return map(builder, "negate", map(builder, "expm1", times(builder, t, Math.log(beta))));
 }

@@ -2,20 +2,26 @@
  * Using a block: its arguments and inputs are bound, its body elaborated once per distinct use, the result shared.
  * Invariant: an Instance depends on the block, its argument values, its input types and the session's settings only.
  */
-import type { Block, Expression, InPort, OutPort } from "../../grammar/ast.ts";
+import type { Block, InPort } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
-import { type Dim, formatDim, sameDim, symbol } from "../ir/dim.ts";
-import type { Instance, ValueId } from "../ir/program.ts";
+import { formatDim, symbol } from "../ir/dim.ts";
+import type { Instance } from "../ir/program.ts";
 import type { TensorType } from "../ir/type.ts";
-import type { Declaration } from "../resolve/modules.ts";
 import { recursiveBlock } from "../resolve/problems.ts";
+import type { Use } from "./anchor.ts";
 import { bindParameters } from "./arguments.ts";
 import { elaborateStatements } from "./body.ts";
-import { addValue, demand, type Frame, inheritOrigins, provedEqual, report, type Session } from "./context.ts";
-import { evaluate, evaluateShape } from "./expressions.ts";
+import { addValue, type Frame, report } from "./context.ts";
+import { evaluate } from "./expressions.ts";
+import { inheritOrigins } from "./origins.ts";
+import { type Arrivals, bindPorts, finishOutputs } from "./ports.ts";
 import * as problems from "./problems.ts";
+import { requireAll } from "./requirements.ts";
 import { type OutTarget, rootScope, type Scope } from "./scope.ts";
-import { type BlockValue, dimValue, formatShape, POISON, type TensorValue, type Value, valueKey } from "./values.ts";
+import { type BlockDeclaration, type BlockValue, POISON, type TensorValue, type Value, valueKey } from "./values.ts";
+
+/** Far beyond any network; keeps elaboration within the stack. */
+const MOST_NESTED = 100;
 
 /** The place a use has among its block's stages. */
 export interface UsePath {
@@ -32,8 +38,13 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   const tensors = inputs.filter((input) => input.kind === "tensor");
   const { block: declared } = block.declaration;
   const name = declared.name.text;
-  if (session.trail.includes(blockKey(block.declaration))) {
-    report(session, recursiveBlock(name, span, [...session.trail.map((key) => key.split("#")[1] ?? key), name]));
+  const open = session.trail.findIndex((use) => blockKey(use.declaration) === blockKey(block.declaration));
+  if (open >= 0) {
+    report(session, recursiveBlock(name, span, [...session.trail.slice(open).map((use) => use.declaration.block.name.text), name]));
+    return POISON;
+  }
+  if (session.trail.length >= MOST_NESTED) {
+    report(session, problems.tooLarge(`blocks within blocks, \`${name}\` being the innermost`, MOST_NESTED, span));
     return POISON;
   }
   const ports = declared.body.filter((statement): statement is InPort => statement.kind === "InPort");
@@ -43,6 +54,7 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   }
   const parameters = new Map<string, Value>();
   const home = moduleScope(block.declaration);
+  const entered: Use = { declaration: block.declaration, span, text: useText(name, block) };
   const sound = bindParameters(
     frame,
     name,
@@ -51,14 +63,21 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
     span,
     declared.name.span,
     (parameter, value) => parameters.set(parameter.name.text, value),
-    (parameter) => (parameter.default === undefined ? undefined : evaluate(frame, withNames(home, parameters, declared), parameter.default)),
+    (parameter) => {
+      if (parameter.default === undefined) return undefined;
+      session.trail.push(entered);
+      const value = evaluate(frame, withNames(home, parameters, declared), parameter.default);
+      session.trail.pop();
+      return value;
+    },
   );
   if (!sound || [...parameters.values()].some((value) => value.kind === "poison")) return POISON;
-  const instance = instantiate(frame, block.declaration, parameters, tensors, span, [...frame.prefix, ...(use?.path ?? [])]);
+  const arrivals: Arrivals = { given: tensors, arguments: block.given, useSpan: span };
+  const instance = instantiate(frame, entered, parameters, arrivals, [...frame.prefix, ...(use?.path ?? [])]);
   if (instance === undefined) return POISON;
   const outputs = instance.outputs.map((port): TensorValue => {
     const type = instance.types[port.value] ?? { dtype: "f32", shape: [] };
-    const origins = inheritOrigins(type, tensors, span, useText(name, block));
+    const origins = inheritOrigins(type, tensors, span, entered.text);
     return { kind: "tensor", id: addValue(frame, type), type, origins };
   });
   const path = [...frame.prefix, ...(use?.path ?? (instance.holdsTensors ? [derivedName(frame, name)] : []))];
@@ -74,7 +93,7 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   return outputs.length === 1 && only !== undefined ? only : { kind: "tuple", elements: outputs };
 }
 
-export function blockKey(declaration: Extract<Declaration, { kind: "block" }>): string {
+export function blockKey(declaration: BlockDeclaration): string {
   return `${declaration.file.path}#${declaration.block.name.text}`;
 }
 
@@ -91,12 +110,16 @@ export function derivedName(frame: Frame, block: string): string {
   for (let k = 2; ; k++) if (!used.has(`${block}_${k}`)) return `${block}_${k}`;
 }
 
+/** The use as messages name it, with the values of its arguments: `` `conv(64, 3, stride: 2)` ``. */
 function useText(name: string, block: BlockValue): string {
-  const dims = block.given.flatMap((given) => (given.value.kind === "dim" ? [`${given.name === undefined ? "" : `${given.name}: `}${formatDim(given.value.dim)}`] : []));
-  return dims.length === 0 ? `\`${name}\`` : `\`${name}(${dims.join(", ")})\``;
+  const shown = block.given.map((given) => {
+    const value = given.value.kind === "dim" ? formatDim(given.value.dim) : given.value.kind === "bool" && typeof given.value.value === "boolean" ? String(given.value.value) : "…";
+    return `${given.name === undefined ? "" : `${given.name}: `}${value}`;
+  });
+  return shown.length === 0 ? `\`${name}\`` : `\`${name}(${shown.join(", ")})\``;
 }
 
-function moduleScope(declaration: Extract<Declaration, { kind: "block" }>): Scope {
+function moduleScope(declaration: BlockDeclaration): Scope {
   return rootScope(declaration.file, new Map());
 }
 
@@ -109,28 +132,28 @@ function withNames(home: Scope, parameters: ReadonlyMap<string, Value>, block: B
 /** Elaborates the body for these values, or finds that it was done before. */
 function instantiate(
   caller: Frame,
-  declaration: Extract<Declaration, { kind: "block" }>,
+  use: Use,
   parameters: ReadonlyMap<string, Value>,
-  inputs: readonly TensorValue[],
-  span: Span,
+  arrivals: Arrivals,
   path: readonly string[],
 ): Instance | undefined {
   const { session } = caller;
+  const { declaration } = use;
   const cutsApply = session.edits.cuts.length > 0;
   const fullPath = [...caller.path, ...path];
   const key = [
     blockKey(declaration),
     ...[...parameters].map(([name, value]) => `${name}=${valueKey(value)}`),
-    ...inputs.map((input) => formatTypeKey(input.type)),
+    ...arrivals.given.map((input) => formatTypeKey(input.type)),
     session.scheme,
     cutsApply ? fullPath.join(".") : "",
   ].join(";");
   const known = session.memo.get(key);
   if (known !== undefined) return known === "failed" ? undefined : known;
-  session.trail.push(blockKey(declaration));
+  session.trail.push(use);
   const frame: Frame = { session, block: declaration.block.name.text, types: [], entries: [], path: fullPath, prefix: [] };
   const schemeBefore = session.scheme;
-  const instance = elaborateBlock(frame, declaration, parameters, { given: inputs, useSpan: span });
+  const instance = elaborateBlock(frame, declaration, parameters, arrivals);
   session.scheme = schemeBefore;
   session.trail.pop();
   session.memo.set(key, instance ?? "failed");
@@ -141,18 +164,13 @@ function formatTypeKey(type: TensorType): string {
   return valueKey({ kind: "tensor", id: 0, type, origins: [] });
 }
 
-/** What arrives at the in ports: a use's tensors, or undefined to make symbolic ones (a model, or a generic check). */
-export interface Arrivals {
-  readonly given: readonly TensorValue[];
-  readonly useSpan: Span;
-}
-
 /** Elaborates a block's body into the frame; undefined if an output could not be given a type. */
 export function elaborateBlock(
   frame: Frame,
-  declaration: Extract<Declaration, { kind: "block" }>,
+  declaration: BlockDeclaration,
   parameters: ReadonlyMap<string, Value>,
   arrivals: Arrivals | undefined,
+  inspect?: (scope: Scope) => void,
 ): Instance | undefined {
   const { session } = frame;
   const { block } = declaration;
@@ -176,9 +194,10 @@ export function elaborateBlock(
     if (statement.kind === "Where") requireAll(frame, scope, block, statement.conditions, arrivals);
     if (statement.kind === "InPort") requireAll(frame, scope, block, statement.where, arrivals);
   }
-  const errorsBefore = countErrors(session);
+  inspect?.(scope);
+  const errorsBefore = session.errors;
   elaborateStatements(frame, scope, block.body, undefined);
-  const outputs = finishOutputs(frame, scope, block, outs, countErrors(session) > errorsBefore);
+  const outputs = finishOutputs(frame, scope, block, outs, session.errors > errorsBefore);
   if (outputs === undefined) return undefined;
   return {
     block: block.name.text,
@@ -187,6 +206,7 @@ export function elaborateBlock(
     inputs,
     outputs,
     entries: frame.entries,
+    order: block.body.flatMap((statement) => (statement.kind === "Names" ? statement.order.map((name) => name.text) : [])),
     holdsTensors: frame.entries.some(
       (entry) => entry.kind === "parameter" || entry.kind === "state" || (entry.kind === "call" && entry.instance.holdsTensors),
     ),
@@ -194,206 +214,3 @@ export function elaborateBlock(
 }
 
 const TRAINING_UNKNOWN = { op: "==", left: symbol("training", { id: "?training", least: 0 }), right: 1 } as const;
-
-function countErrors(session: Session): number {
-  return session.diagnostics.filter((diagnostic) => diagnostic.severity === "error").length;
-}
-
-/** Binds port names and the dims of their patterns. */
-function bindPorts(
-  frame: Frame,
-  scope: Scope,
-  block: Block,
-  ports: readonly InPort[],
-  arrivals: Arrivals | undefined,
-): { name: string; value: ValueId }[] | undefined {
-  const { session } = frame;
-  const bound: { name: string; value: ValueId }[] = [];
-  for (const [i, port] of ports.entries()) {
-    const given = arrivals?.given[i];
-    const type = given === undefined ? symbolicType(frame, scope, port) : matchPort(frame, scope, block, port, given, arrivals?.useSpan ?? port.span);
-    if (type === undefined) return undefined;
-    if (given !== undefined && port.type?.dtypeSpan !== undefined && given.type.dtype !== port.type.dtype) {
-      report(session, problems.dtypeMismatch(arrivals?.useSpan ?? port.span, `\`${block.name.text}\`, port \`${port.name.text}\``, port.type.dtype, given.type.dtype));
-      return undefined;
-    }
-    const id = addValue(frame, type);
-    const origins = given?.origins ?? type.shape.map((dim, axis) => ({
-      span: port.type?.dims[Math.min(axis, (port.type?.dims.length ?? 1) - 1)]?.span ?? port.span,
-      text: `${formatDim(dim)}: declared here`,
-    }));
-    scope.names.set(port.name.text, { value: { kind: "tensor", id, type, origins }, span: port.name.span, declared: "port" });
-    bound.push({ name: port.name.text, value: id });
-  }
-  return bound;
-}
-
-/** The declared pattern with fresh symbols for names not bound yet. */
-function symbolicType(frame: Frame, scope: Scope, port: InPort): TensorType | undefined {
-  const { session } = frame;
-  if (port.type === undefined) {
-    return { dtype: "f32", shape: [freshDim(session, "N"), freshDim(session, "C"), freshDim(session, "H"), freshDim(session, "W")] };
-  }
-  for (const dim of port.type.dims) {
-    if (dim.value.kind !== "Reference") continue;
-    const name = dim.value.name.text;
-    if (scope.names.has(name) || scope.file.own.has(name)) continue;
-    if (dim.kind === "PackExpression")
-      scope.names.set(name, { value: { kind: "pack", dims: packSymbols(name, session.packRank) }, span: dim.span, declared: "dim" });
-    else {
-      const fixed = session.settings.dims.get(name);
-      scope.names.set(name, { value: dimValue(fixed ?? symbol(name)), span: dim.span, declared: "dim" });
-    }
-  }
-  return evaluateShape(frame, scope, port.type);
-}
-
-function packSymbols(name: string, rank: number): Dim[] {
-  return Array.from({ length: rank }, (_, i) => symbol(`${name}${i}`));
-}
-
-function freshDim(session: Session, name: string): Dim {
-  return symbol(name, { id: `${name}?${session.fresh++}` });
-}
-
-/** Binds the pattern's names to what arrives and demands the rest. */
-function matchPort(frame: Frame, scope: Scope, block: Block, port: InPort, given: TensorValue, useSpan: Span): TensorType | undefined {
-  if (port.type === undefined) return given.type;
-  const dims = port.type.dims;
-  const packAt = dims.findIndex((dim) => dim.kind === "PackExpression" && dim.value.kind === "Reference" && isFree(scope, dim.value.name.text));
-  const shape = given.type.shape;
-  const fixedCount = packAt < 0 ? undefined : dims.length - 1;
-  const rankFits = packAt < 0 ? portRank(scope, dims) === shape.length : shape.length >= (fixedCount ?? 0);
-  if (!rankFits) {
-    const declared = `\`${port.name.text}: ${port.type.span.source.text.slice(port.type.span.start, port.type.span.end)}\``;
-    report(frame.session, problems.inputRank(block.name.text, port.name.text, declared, given, useSpan, port.type.span));
-    return undefined;
-  }
-  let axis = 0;
-  let sound = true;
-  for (const [i, dim] of dims.entries()) {
-    if (i === packAt && dim.value.kind === "Reference") {
-      const count = shape.length - (fixedCount ?? 0);
-      scope.names.set(dim.value.name.text, { value: { kind: "pack", dims: shape.slice(axis, axis + count) }, span: dim.span, declared: "dim" });
-      axis += count;
-      continue;
-    }
-    const actual = shape[axis];
-    if (dim.value.kind === "Reference" && dim.kind === "DimExpression" && isFree(scope, dim.value.name.text) && actual !== undefined) {
-      scope.names.set(dim.value.name.text, { value: dimValue(actual), span: dim.span, declared: "dim" });
-      axis++;
-      continue;
-    }
-    const declared = evaluate(frame, scope, dim.value);
-    const list = declared.kind === "dim" ? [declared.dim] : declared.kind === "pack" ? declared.dims : undefined;
-    if (list === undefined) {
-      if (declared.kind !== "poison") report(frame.session, problems.wrongKind(dim.span, "a dim", declared));
-      return undefined;
-    }
-    for (const wanted of list) {
-      const arrives = shape[axis] ?? wanted;
-      const at = axis;
-      sound =
-        demand(frame.session, { op: "==", left: wanted, right: arrives }, useSpan, `size of port \`${port.name.text}\``, (witness) =>
-          problems.inputContradicts(block.name.text, port.name.text, problems.axisName(at, shape.length), wanted, arrives, witness, useSpan, dim.span, given.origins[at]),
-        ) && sound;
-      axis++;
-    }
-  }
-  return sound ? given.type : undefined;
-}
-
-function isFree(scope: Scope, name: string): boolean {
-  return !scope.names.has(name) && scope.file.own.get(name)?.kind !== "constant";
-}
-
-function portRank(scope: Scope, dims: NonNullable<InPort["type"]>["dims"]): number {
-  let rank = 0;
-  for (const dim of dims) {
-    const bound = dim.value.kind === "Reference" ? scope.names.get(dim.value.name.text)?.value : undefined;
-    rank += dim.kind === "PackExpression" && bound?.kind === "pack" ? bound.dims.length : 1;
-  }
-  return rank;
-}
-
-/** Conditions are assumed by a block that is checked by itself or built, and demanded of its uses. */
-function requireAll(frame: Frame, scope: Scope, block: Block, conditions: readonly Expression[], arrivals: Arrivals | undefined): void {
-  const { session } = frame;
-  for (const expression of conditions) {
-    const condition = evaluate(frame, scope, expression);
-    if (condition.kind === "poison") continue;
-    if (condition.kind !== "bool") {
-      report(session, problems.wrongKind(expression.span, "a condition", condition));
-      continue;
-    }
-    const text = expression.span.source.text.slice(expression.span.start, expression.span.end);
-    if (typeof condition.value === "boolean") {
-      if (!condition.value) report(session, problems.whereFails(block.name.text, text, "", arrivals?.useSpan ?? expression.span, expression.span));
-    } else if (arrivals === undefined) session.facts = { relations: [...session.facts.relations, condition.value] };
-    else {
-      const relation = condition.value;
-      demand(session, relation, arrivals.useSpan, `\`${block.name.text}\` requires ${text}`, (witness) =>
-        problems.whereFails(block.name.text, text, witness, arrivals.useSpan, expression.span),
-      );
-    }
-  }
-}
-
-/** Declared output shapes are assertions about what the body gives. */
-function finishOutputs(
-  frame: Frame,
-  scope: Scope,
-  block: Block,
-  outs: ReadonlyMap<string, OutTarget>,
-  hadErrors: boolean,
-): { name: string; value: ValueId }[] | undefined {
-  const { session } = frame;
-  const outputs: { name: string; value: ValueId }[] = [];
-  let sound = true;
-  for (const port of block.body.filter((statement): statement is OutPort => statement.kind === "OutPort")) {
-    const assigned = outs.get(port.name.text)?.assigned;
-    if (assigned === undefined) {
-      if (!hadErrors) report(session, problems.outputNeverAssigned(port.name.text, port.span));
-      sound = false;
-      continue;
-    }
-    if (assigned.value.kind !== "tensor") {
-      if (assigned.value.kind !== "poison") report(session, problems.wrongKind(assigned.span, "a tensor", assigned.value));
-      sound = false;
-      continue;
-    }
-    sound = checkOutput(frame, scope, port, assigned.value, assigned.span) && sound;
-    outputs.push({ name: port.name.text, value: assigned.value.id });
-  }
-  return sound ? outputs : undefined;
-}
-
-function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorValue, at: Span): boolean {
-  if (port.type === undefined) return true;
-  const shape = value.type.shape;
-  if (port.type.dims.every((dim) => dim.kind === "DimExpression") && port.type.dims.length === shape.length)
-    for (const [axis, dim] of port.type.dims.entries()) {
-      const actual = shape[axis];
-      if (dim.value.kind === "Reference" && actual !== undefined && isFree(scope, dim.value.name.text))
-        scope.names.set(dim.value.name.text, { value: dimValue(actual), span: dim.span, declared: "dim" });
-    }
-  const declared = evaluateShape(frame, scope, port.type);
-  if (declared === undefined) return true;
-  const text = formatShape(declared);
-  if (declared.shape.length !== shape.length) {
-    report(frame.session, problems.outputContradicts(port.name.text, text, value, `rank ${declared.shape.length} ≠ rank ${shape.length}`, port.type.span, at));
-    return true;
-  }
-  for (const [axis, wanted] of declared.shape.entries()) {
-    const actual = shape[axis] ?? wanted;
-    if (sameDim(wanted, actual) || provedEqual(frame.session, wanted, actual)) continue;
-    const dimSpan = port.type.dims.length === shape.length ? (port.type.dims[axis]?.span ?? port.type.span) : port.type.span;
-    const fine = demand(frame.session, { op: "==", left: wanted, right: actual }, dimSpan, `size of output \`${port.name.text}\``, (witness) =>
-      problems.outputContradicts(port.name.text, text, value, witness, dimSpan, at),
-    );
-    if (!fine) break;
-  }
-  if (port.type.dtypeSpan !== undefined && value.type.dtype !== port.type.dtype)
-    report(frame.session, problems.dtypeMismatch(port.type.dtypeSpan, `output \`${port.name.text}\``, port.type.dtype, value.type.dtype));
-  return true;
-}

@@ -5,10 +5,12 @@
 import type { Assign, Chain, IfStatement, Let, Skip, Stage, Statement } from "../../grammar/ast.ts";
 import type { Name } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
+import type { Relation } from "../ir/relation.ts";
 import { duplicateName } from "../resolve/problems.ts";
 import { runChain } from "./chain.ts";
 import { decide, type Frame, report } from "./context.ts";
 import { evaluate } from "./expressions.ts";
+import { noSuchJoin } from "./join-problems.ts";
 import * as problems from "./problems.ts";
 import { lookup, openScope, type Scope } from "./scope.ts";
 import { declareTensor, declareUpdate } from "./tensors.ts";
@@ -17,10 +19,17 @@ import { POISON, type Value } from "./values.ts";
 
 /** What a chain needs to know of the statements around it. */
 export interface Body {
-  readonly skips: readonly Skip[];
+  /** The skips that enter a join; under an `if` that is not decided yet, with its condition. */
+  readonly skips: (join: string | undefined) => readonly ConditionalSkip[];
   readonly joins: readonly Name[];
   /** A block's own statements, not those of a nested body: unlabelled stages there keep their derived names. */
   readonly outermost: boolean;
+}
+
+export interface ConditionalSkip {
+  readonly skip: Skip;
+  /** Known to hold where the skip is there; only in a generic check. */
+  readonly condition: Relation | undefined;
 }
 
 /** Elaborates statements; the result is what the last chain that began from `it` ends with. */
@@ -28,13 +37,15 @@ export function elaborateStatements(frame: Frame, scope: Scope, statements: read
   const { session } = frame;
   const chains = statements.flatMap((statement) => (statement.kind === "ChainStatement" ? [statement.chain] : []));
   const joins = chains.flatMap((chain) => chain.stages.flatMap((stage) => (stage.kind === "JoinStage" && stage.label !== undefined ? [stage.label] : [])));
-  const skips = statements.filter((statement): statement is Skip => statement.kind === "Skip");
-  const body: Body = { skips, joins, outermost: scope.parent === undefined };
+  const skips = allSkips(statements);
+  const entering = (join: string | undefined): ConditionalSkip[] =>
+    join === undefined ? [] : skipsInForce(frame, scope, statements, join, undefined);
+  const body: Body = { skips: entering, joins, outermost: scope.parent === undefined };
   collectNames(frame, scope, statements, chains);
   for (const skip of skips)
     if (!joins.some((join) => join.text === skip.join.text))
-      report(session, problems.noSuchJoin(skip.join.text, skip.join.span, joins.map((join) => join.text)));
-  for (const statement of statements) if (statement.kind === "Names") session.scheme = statement.scheme.text;
+      report(session, noSuchJoin(skip.join.text, skip.join.span, joins.map((join) => join.text)));
+  for (const statement of statements) if (statement.kind === "Names" && statement.order.length === 0) session.scheme = statement.scheme.text;
   if (it !== undefined) scope.names.set("it", { value: it, span: statements[0]?.span ?? { source: scope.file.module.span.source, start: 0, end: 0 } });
   let flow = it;
   for (const statement of statements) flow = elaborateStatement(frame, scope, body, statement, flow);
@@ -70,6 +81,42 @@ function elaborateStatement(frame: Frame, scope: Scope, body: Body, statement: S
     default:
       return statement satisfies never;
   }
+}
+
+/** Skips of this body, those under its `if` statements included. */
+function allSkips(statements: readonly Statement[]): Skip[] {
+  return statements.flatMap((statement) => {
+    if (statement.kind === "Skip") return [statement];
+    return statement.kind === "IfStatement" ? [...allSkips(statement.then), ...allSkips(statement.else)] : [];
+  });
+}
+
+/** A branch's skips belong to the joins around the `if`, unless the branch has such a join itself. */
+function withoutOuterSkips(statements: readonly Statement[]): readonly Statement[] {
+  const own = new Set(
+    statements.flatMap((statement) =>
+      statement.kind === "ChainStatement" ? statement.chain.stages.flatMap((stage) => (stage.kind === "JoinStage" && stage.label !== undefined ? [stage.label.text] : [])) : [],
+    ),
+  );
+  return statements.filter((statement) => statement.kind !== "Skip" || own.has(statement.join.text));
+}
+
+/** Those of them that enter `join` as far as the conditions around them are decided. */
+function skipsInForce(frame: Frame, scope: Scope, statements: readonly Statement[], join: string, condition: Relation | undefined): ConditionalSkip[] {
+  return statements.flatMap((statement): ConditionalSkip[] => {
+    if (statement.kind === "Skip") return statement.join.text === join ? [{ skip: statement, condition }] : [];
+    if (statement.kind !== "IfStatement" || allSkips([statement]).every((skip) => skip.join.text !== join)) return [];
+    const value = evaluate(frame, scope, statement.condition);
+    if (value.kind !== "bool") return [];
+    const decided = decide(frame.session, value.value);
+    if (decided !== undefined || typeof value.value === "boolean")
+      return skipsInForce(frame, scope, (decided ?? value.value) ? statement.then : statement.else, join, condition);
+    const both = (more: Relation): Relation => (condition === undefined ? more : { op: "and", parts: [condition, more] });
+    return [
+      ...skipsInForce(frame, scope, statement.then, join, both(value.value)),
+      ...skipsInForce(frame, scope, statement.else, join, both({ op: "not", part: value.value })),
+    ];
+  });
 }
 
 /** Every label and local of this body is noted with its place; a second one of a name is an error. */
@@ -153,7 +200,7 @@ function elaborateIf(frame: Frame, scope: Scope, statement: IfStatement, flow: V
 function elaborateInline(frame: Frame, scope: Scope, statements: readonly Statement[], flow: Value | undefined): Value | undefined {
   if (statements.length === 0) return flow;
   const inner = openScope(scope);
-  const result = elaborateStatements(frame, inner, statements, flow);
+  const result = elaborateStatements(frame, inner, withoutOuterSkips(statements), flow);
   for (const [name, binding] of inner.names) {
     if (name === "it") continue;
     scope.later.delete(name);
@@ -178,7 +225,7 @@ function elaborateBoth(
     if (relation !== undefined) session.facts = { relations: [...facts.relations, i === 0 ? relation : { op: "not", part: relation }] };
     for (const [name, out] of scope.outs) out.assigned = before.get(name);
     const inner = openScope(scope);
-    const result = elaborateStatements(frame, inner, statements, flow);
+    const result = elaborateStatements(frame, inner, withoutOuterSkips(statements), flow);
     const assigned = new Map([...scope.outs].map(([name, out]) => [name, out.assigned]));
     session.facts = facts;
     return { inner, result, assigned };

@@ -3,6 +3,7 @@
  * Invariant: a poisoned flow passes through silently, but labels are still bound.
  */
 import type { CallStage, Chain, Label, Pattern, RepeatStage, Stage, StagesStage, Statement } from "../../grammar/ast.ts";
+import type { Span } from "../../grammar/source.ts";
 import { constantOf, formatDim } from "../ir/dim.ts";
 import type { Entry } from "../ir/program.ts";
 import { applyBlock, derivedName } from "./apply.ts";
@@ -227,8 +228,8 @@ function markDerived(frame: Frame, start: number): void {
   if (entry?.kind === "call" && entry.instance.holdsTensors) derivedMarks.set(entry, true);
 }
 
-/** In a nested body, a sole unlabelled use that holds tensors adds no path component: `layer1.0.conv1`, not `layer1.0.basic.conv1`. */
-function collapseSole(frame: Frame, start: number, depth: number): void {
+/** In a nested body or a skip's chain, a sole unlabelled use that holds tensors adds no path component: `layer1.0.conv1`, not `layer1.0.basic.conv1`. */
+export function collapseSole(frame: Frame, start: number, depth: number): void {
   const holders: number[] = [];
   for (let i = start; i < frame.entries.length; i++) {
     const entry = frame.entries[i];
@@ -254,27 +255,45 @@ function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, f
     report(frame.session, problems.notConstant(stage.count.span, "the count of a repeat", count));
     return POISON;
   }
-  const label = stage.label === undefined ? (siblingsHold(frame, stage, body) ? [derivedName(frame, "repeat")] : []) : [labelText(frame, scope, stage.label)];
+  const named = stage.label?.parts.some((part) => part.kind === "LabelHole") === true;
+  const label = named ? [] : stage.label !== undefined ? [labelText(frame, scope, stage.label)] : body.outermost ? [derivedName(frame, "repeat")] : [];
   const result =
     times === undefined
       ? repeatSymbolic(frame, stage, count.dim, flow, (index, value) => runRound(frame, scope, stage, index, value))
       : within(frame, label, () => {
           let value = flow;
-          for (let j = 0; j < times; j++) value = runRound(frame, scope, stage, dimValue(j), value, j);
+          for (let j = 0; j < times; j++) {
+            if (!countRound(frame, stage.count.span)) return POISON;
+            value = runRound(frame, scope, stage, dimValue(j), value, roundName(frame, scope, stage, j));
+          }
           return value;
         });
   if (stage.label !== undefined) bindName(scope, stage.label, result);
   return result;
 }
 
-/** At the top of a block an unlabelled repeat has its own component; alone in a stage it adds none. */
-function siblingsHold(_frame: Frame, _stage: RepeatStage, body: Body): boolean {
-  return body.outermost;
+/** Far beyond any network (ResNet-1202 unrolls 600); ends what a slip of the pen would make endless. */
+const MOST_ROUNDS = 20_000;
+
+/** False, and reported, when the model unrolls into more rounds than any network has. */
+function countRound(frame: Frame, span: Span): boolean {
+  const { session } = frame;
+  if (++session.rounds <= MOST_ROUNDS) return true;
+  report(session, problems.tooLarge("rounds of repeats and stages, all together", MOST_ROUNDS, span));
+  return false;
 }
 
-function runRound(frame: Frame, scope: Scope, stage: RepeatStage, index: Value, value: Value, number?: number): Value {
+/** The round's number, or what a label with holes makes of it: `"denselayer{j+1}": repeat n as j { ... }`. */
+function roundName(frame: Frame, scope: Scope, stage: RepeatStage, number: number): string {
+  if (stage.label?.parts.some((part) => part.kind === "LabelHole") !== true) return String(number);
+  const inner = openScope(scope);
+  if (stage.index !== undefined) inner.names.set(stage.index.text, { value: dimValue(number), span: stage.index.span, declared: "local" });
+  return labelText(frame, inner, stage.label);
+}
+
+function runRound(frame: Frame, scope: Scope, stage: RepeatStage, index: Value, value: Value, name = "?"): Value {
   const start = frame.entries.length;
-  return within(frame, [number === undefined ? "?" : String(number)], () => {
+  return within(frame, [name], () => {
     const result = runBody(frame, scope, stage.body, value, (inner) => {
       if (stage.index !== undefined) inner.names.set(stage.index.text, { value: index, span: stage.index.span, declared: "local" });
     });
@@ -292,6 +311,7 @@ function runStages(frame: Frame, scope: Scope, _body: Body, stage: StagesStage, 
   }
   let value = flow;
   for (const [i, element] of list.elements.entries()) {
+    if (!countRound(frame, stage.list.span)) return POISON;
     const bind = (inner: Scope): void => {
       if (stage.index !== undefined) inner.names.set(stage.index.text, { value: dimValue(i), span: stage.index.span, declared: "local" });
       if (stage.pattern !== undefined) bindPattern(frame, inner, stage.pattern, element);
@@ -309,7 +329,7 @@ function runStages(frame: Frame, scope: Scope, _body: Body, stage: StagesStage, 
 
 /** `layer` is layer1, layer2, ... under torchvision's names and layer.0, layer.1, ... otherwise; holes say it themselves. */
 function stageComponents(frame: Frame, scope: Scope, stage: StagesStage, i: number, bind: (inner: Scope) => void): string[] {
-  if (stage.label === undefined) return ["stages", String(i)];
+  if (stage.label === undefined) return [];
   if (stage.label.parts.some((part) => part.kind === "LabelHole")) {
     const inner = openScope(scope);
     bind(inner);

@@ -12,8 +12,10 @@ import type { Relation } from "../ir/relation.ts";
 import type { TensorType } from "../ir/type.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { operators } from "../operators/table.ts";
+import { placeDiagnostic, spanKey, subjectOf, type Use } from "./anchor.ts";
+import { inheritOrigins } from "./origins.ts";
 import * as problems from "./problems.ts";
-import type { Origin, TensorValue, Value } from "./values.ts";
+import type { BlockDeclaration, TensorValue, Value } from "./values.ts";
 
 export interface Settings {
   /** undefined: both modes are checked (generic). */
@@ -29,17 +31,25 @@ export interface Session {
   readonly generic: boolean;
   facts: Facts;
   readonly diagnostics: Diagnostic[];
+  /** How many of them are errors. */
+  errors: number;
   readonly reported: Set<string>;
   readonly guards: Guard[];
   /** What a block that is checked by itself needs of its sizes beyond its `where`: part of its signature. */
   readonly inferred: Relation[];
   readonly memo: Map<string, Instance | "failed">;
+  /** Path of the file under check; mistakes are placed in it rather than in `std/`. */
+  readonly home: string;
+  /** Places that a block's own check complains of; undefined if it cannot be checked by itself. */
+  readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
   /** Blocks being elaborated, outermost first. */
-  readonly trail: string[];
+  readonly trail: Use[];
   scheme: string;
   /** How many axes a rank pack has while a block is checked by itself. */
   readonly packRank: number;
   fresh: number;
+  /** Rounds of repeats and stages unrolled so far. */
+  rounds: number;
   /** Skip edges removed and blocks replaced by a variant. */
   readonly edits: VariantEdits;
 }
@@ -67,28 +77,25 @@ export interface Frame {
   prefix: readonly string[];
 }
 
-export function report(session: Session, diagnostic: Diagnostic): void {
-  const { source, start, end } = diagnostic.span;
-  const key = `${diagnostic.code} ${source.path} ${start} ${end}`;
+/** Keeps a diagnostic, placed where it belongs; `placed` says that its span is right already. */
+export function report(session: Session, diagnostic: Diagnostic, placed = false): void {
+  const final = placed ? diagnostic : placeDiagnostic(session, diagnostic);
+  const key = reportKey(final);
   if (session.reported.has(key)) return;
   session.reported.add(key);
-  session.diagnostics.push(diagnostic);
+  session.diagnostics.push(final);
+  if (final.severity === "error") session.errors++;
+}
+
+/** One error a place: what else is wrong there follows from the same cause. */
+export function reportKey(diagnostic: Diagnostic): string {
+  const place = spanKey(diagnostic.span);
+  return diagnostic.severity === "error" ? place : `${diagnostic.code} ${place}`;
 }
 
 export function addValue(frame: Frame, type: TensorType): ValueId {
   frame.types.push(type);
   return frame.types.length - 1;
-}
-
-/** Origins of a result: kept where the size is an input's, else the stage that made it. */
-export function inheritOrigins(type: TensorType, inputs: readonly TensorValue[], span: Span, what: string): (Origin | undefined)[] {
-  return type.shape.map((dim, axis) => {
-    for (const input of inputs) {
-      const same = input.type.shape[axis];
-      if (same !== undefined && sameDim(same, dim)) return input.origins[axis];
-    }
-    return { span, text: problems.originText(dim, what) };
-  });
 }
 
 /** What a type rule's demand means to the user, given by the caller that knows the construct. */
@@ -131,12 +138,12 @@ export function emitOp<K extends OpName>(
       if (session.generic && relation.op !== "==" && infer(session, relation)) return;
       sound =
         demand(session, relation, span, `${what}: ${demanded}`, (witness) => {
-          return explain?.(relation, demanded, witness) ?? problems.relationFails(relation, demanded, witness, span, what, inputs);
+          return explain?.(relation, demanded, witness) ?? problems.relationFails(relation, demanded, witness, span, subjectOf(session, span, what), inputs);
         }) && sound;
     },
     fail(problem: TypeProblem): undefined {
       sound = false;
-      report(session, problems.typeProblem(problem, span, what, inputs));
+      report(session, problems.typeProblem(problem, span, subjectOf(session, span, what), inputs));
       return undefined;
     },
   };
@@ -155,6 +162,23 @@ export function emitOp<K extends OpName>(
     span,
   } as Entry);
   return values;
+}
+
+/** Runs `attempt`; what it reported and assumed is forgotten unless it succeeds. */
+export function speculate<T>(session: Session, attempt: () => T | undefined): T | undefined {
+  const { facts, errors } = session;
+  const reported = new Set(session.reported);
+  const known = new Set(session.memo.keys());
+  const counts = [session.diagnostics.length, session.guards.length, session.inferred.length] as const;
+  const result = attempt();
+  if (result !== undefined) return result;
+  session.facts = facts;
+  session.errors = errors;
+  [session.diagnostics.length, session.guards.length, session.inferred.length] = counts;
+  session.reported.clear();
+  for (const key of reported) session.reported.add(key);
+  for (const key of [...session.memo.keys()]) if (!known.has(key)) session.memo.delete(key);
+  return undefined;
 }
 
 /**

@@ -4,21 +4,24 @@
  */
 import type { Parameter, Variant } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
-import type { Facts } from "../check/solve.ts";
-import { type Dim, symbol, symbolsOf } from "../ir/dim.ts";
+import { type Dim, symbolsOf } from "../ir/dim.ts";
 import type { Instance, Program } from "../ir/program.ts";
-import type { Declaration, ModuleScope } from "../resolve/modules.ts";
+import type { ModuleScope } from "../resolve/modules.ts";
 import { nameSpan } from "../resolve/modules.ts";
 import { unknownName } from "../resolve/problems.ts";
-import { blockKey, elaborateBlock } from "./apply.ts";
+import { elaborateBlock } from "./apply.ts";
 import { bindParameters } from "./arguments.ts";
-import type { Frame, Session, VariantEdits } from "./context.ts";
-import { report } from "./context.ts";
-import { declaredValue, evaluate } from "./expressions.ts";
-import * as problems from "./problems.ts";
-import { rootScope } from "./scope.ts";
+import { report, reportKey, type Frame, type Session } from "./context.ts";
 import { compilePattern, describePattern } from "./edge-pattern.ts";
-import { dimValue, type GivenArgument, type Value } from "./values.ts";
+import { declaredValue, evaluate } from "./expressions.ts";
+import { type CheckedBlock, genericChecks, type GenericChecks } from "./generic.ts";
+import * as problems from "./problems.ts";
+import { checkRecipe } from "./recipes.ts";
+import { rootScope, type Scope } from "./scope.ts";
+import { newFrame, newSession, type Shared } from "./session.ts";
+import type { BlockDeclaration, GivenArgument, Value } from "./values.ts";
+
+export type { CheckedBlock } from "./generic.ts";
 
 export interface ModelOptions {
   readonly training: boolean;
@@ -31,51 +34,37 @@ export interface Result<T> {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-type BlockDeclaration = Extract<Declaration, { kind: "block" }>;
-
-const NO_EDITS: VariantEdits = { cuts: [], replacements: new Map() };
-const NO_FACTS: Facts = { relations: [] };
-
-function newSession(options: { training: boolean | undefined; dims: ReadonlyMap<string, number>; generic: boolean; packRank: number; edits: VariantEdits; reported?: Set<string> }): Session {
-  return {
-    settings: { training: options.training, dims: options.dims },
-    generic: options.generic,
-    facts: NO_FACTS,
-    diagnostics: [],
-    reported: options.reported ?? new Set(),
-    guards: [],
-    inferred: [],
-    memo: new Map(),
-    trail: [],
-    scheme: "torchvision",
-    packRank: options.packRank,
-    fresh: 0,
-    edits: options.edits,
-  };
-}
-
-function newFrame(session: Session, block: string): Frame {
-  return { session, block, types: [], entries: [], path: [], prefix: [] };
+/** A model built, with what its recipes are checked against. */
+export interface BuiltModel extends Result<Program> {
+  readonly frame?: Frame;
+  /** Names of the model's parameters and of the sizes of its ports. */
+  readonly scope?: Scope;
+  readonly declaration?: BlockDeclaration;
 }
 
 /** A model or variant, built with the given parameters and dims. Free sizes stay symbolic. */
 export function elaborateModel(file: ModuleScope, name: string, options: ModelOptions): Result<Program> {
-  const declaration = file.visible.get(name);
-  const session = newSession({ training: options.training, dims: options.dims, generic: false, packRank: 2, edits: NO_EDITS });
-  if (declaration === undefined || declaration.kind === "namespace" || declaration.kind === "constant") {
-    const models = [...file.own].flatMap(([own, each]) => (each.kind === "block" && each.block.model) || each.kind === "variant" ? [own] : []);
-    session.diagnostics.push(unknownName(name, file.module.span, models, "model"));
-    return { value: undefined, diagnostics: session.diagnostics };
-  }
-  if (declaration.kind === "variant") return elaborateVariant(declaration.variant, declaration.file, options);
-  return buildModel(session, declaration, options, [], name);
+  const { value, diagnostics } = build(genericChecks(file.path), file, name, options);
+  return { value, diagnostics };
 }
 
-function elaborateVariant(variant: Variant, home: ModuleScope, options: ModelOptions): Result<Program> {
+function build(shared: Shared, file: ModuleScope, name: string, options: ModelOptions): BuiltModel {
+  const declaration = file.visible.get(name);
+  if (declaration === undefined || declaration.kind === "namespace" || declaration.kind === "constant") {
+    const models = [...file.own].flatMap(([own, each]) => ((each.kind === "block" && each.block.model) || each.kind === "variant" ? [own] : []));
+    return { value: undefined, diagnostics: [unknownName(name, file.module.span, models, "model")] };
+  }
+  if (declaration.kind === "variant") return buildVariant(shared, declaration.variant, declaration.file, options);
+  return buildModel(newSession({ shared, training: options.training, dims: options.dims }), declaration, options, [], name);
+}
+
+function buildVariant(shared: Shared, variant: Variant, home: ModuleScope, options: ModelOptions): BuiltModel {
   const base = home.visible.get(variant.of.text);
-  const scratch = newSession({ training: options.training, dims: options.dims, generic: false, packRank: 2, edits: NO_EDITS });
+  const { training, dims } = options;
+  const scratch = newSession({ shared, training, dims });
   if (base === undefined || base.kind !== "block") {
-    report(scratch, unknownName(variant.of.text, variant.of.span, [...home.visible.keys()], "model"));
+    const models = [...home.visible].flatMap(([name, each]) => (each.kind === "block" ? [name] : []));
+    report(scratch, unknownName(variant.of.text, variant.of.span, models, "model"));
     return { value: undefined, diagnostics: scratch.diagnostics };
   }
   const frame = newFrame(scratch, variant.name.text);
@@ -92,21 +81,20 @@ function elaborateVariant(variant: Variant, home: ModuleScope, options: ModelOpt
       replacements.set(action.from.text, evaluate(frame, scope, action.to, true));
     }
   }
-  const session = newSession({ training: options.training, dims: options.dims, generic: false, packRank: 2, edits: { cuts, replacements } });
-  session.diagnostics.push(...scratch.diagnostics);
+  const session = newSession({ shared, training, dims, edits: { cuts, replacements } });
+  for (const diagnostic of scratch.diagnostics) report(session, diagnostic, true);
   const given = set.filter((argument) => !options.set.some((other) => other.name === argument.name));
   const result = buildModel(session, base, options, given, variant.name.text);
-  const unused = cuts.filter((cut) => !cut.used).map((cut) => describePattern(cut, variant, result.value !== undefined));
-  const diagnostics = [...result.diagnostics, ...unused.filter((diagnostic) => diagnostic !== undefined)];
-  return { value: result.value, diagnostics };
+  const unused = cuts.filter((cut) => !cut.used).flatMap((cut) => describePattern(cut, variant, result.value !== undefined) ?? []);
+  return { ...result, value: unused.length > 0 ? undefined : result.value, diagnostics: [...result.diagnostics, ...unused] };
 }
 
-function buildModel(session: Session, declaration: BlockDeclaration, options: ModelOptions, extra: readonly GivenArgument[], name: string): Result<Program> {
+function buildModel(session: Session, declaration: BlockDeclaration, options: ModelOptions, extra: readonly GivenArgument[], name: string): BuiltModel {
   const { block } = declaration;
   const frame = newFrame(session, block.name.text);
   const parameters = new Map<string, Value>();
   const span = block.name.span;
-  session.trail.push(blockKey(declaration));
+  session.trail.push({ declaration, span: undefined, text: `\`${name}\`` });
   bindParameters(
     frame,
     name,
@@ -122,13 +110,15 @@ function buildModel(session: Session, declaration: BlockDeclaration, options: Mo
       return evaluate(frame, scope, parameter.default);
     },
   );
-  const root = [...parameters.values()].some((value) => value.kind === "poison") ? undefined : elaborateBlock(frame, declaration, parameters, undefined);
-  const errors = session.diagnostics.some((diagnostic) => diagnostic.severity === "error");
-  if (root === undefined || errors) return { value: undefined, diagnostics: session.diagnostics };
+  let scope: Scope | undefined;
+  const poisoned = [...parameters.values()].some((value) => value.kind === "poison");
+  const root = poisoned ? undefined : elaborateBlock(frame, declaration, parameters, undefined, (found) => (scope = found));
+  const found = { diagnostics: session.diagnostics, frame, declaration, ...(scope === undefined ? {} : { scope }) };
+  if (root === undefined || session.errors > 0) return { ...found, value: undefined };
   for (const dim of options.dims.keys())
-    if (!declaresDim(declaration, dim)) session.diagnostics.push(problems.unknownDim(dim, portDims(declaration), span));
+    if (!portDims(declaration).includes(dim)) report(session, problems.unknownDim(dim, portDims(declaration), span), true);
   const value: Program = { model: name, root, guards: session.guards, scheme: session.scheme, batch: batchSymbol(root) };
-  return { value: session.diagnostics.some((diagnostic) => diagnostic.severity === "error") ? undefined : value, diagnostics: session.diagnostics };
+  return { ...found, value: session.errors > 0 ? undefined : value };
 }
 
 /** The symbol that leads the first input's shape. */
@@ -147,117 +137,65 @@ function portDims(declaration: BlockDeclaration): string[] {
   return [...new Set(names)];
 }
 
-function declaresDim(declaration: BlockDeclaration, name: string): boolean {
-  return portDims(declaration).includes(name);
-}
-
-/** The signature a generic check found. */
-export interface CheckedBlock {
-  readonly name: string;
-  readonly declaration: BlockDeclaration;
-  readonly instance: Instance | undefined;
-  readonly guards: Session["guards"];
-  readonly inferred: Session["inferred"];
-  readonly facts: Facts;
-}
-
-/** Checks each block of the file by itself, with symbolic parameters, then its models and variants with their defaults. */
+/**
+ * Checks each block of the file by itself, with symbolic parameters, then its models and variants with their defaults,
+ * then its recipes.
+ */
 export function checkFile(file: ModuleScope): { readonly blocks: readonly CheckedBlock[]; readonly diagnostics: readonly Diagnostic[] } {
   const diagnostics: Diagnostic[] = [];
   const reported = new Set<string>();
-  const blocks: CheckedBlock[] = [];
-  for (const declaration of file.own.values()) {
-    if (declaration.kind === "block") {
-      const checked = checkGenerically(declaration, reported, diagnostics);
-      if (checked !== undefined) blocks.push(checked);
-    }
-    if (declaration.kind === "constant") {
-      const session = newSession({ training: undefined, dims: new Map(), generic: true, packRank: 2, edits: NO_EDITS, reported });
-      declaredValue(newFrame(session, "const"), declaration, nameSpan(declaration));
-      diagnostics.push(...session.diagnostics);
-    }
-  }
-  if (diagnostics.some((diagnostic) => diagnostic.severity === "error")) return { blocks, diagnostics };
-  for (const [name, declaration] of file.own) {
-    const model = declaration.kind === "variant" || (declaration.kind === "block" && declaration.block.model && hasDefaults(declaration.block.parameters));
-    if (!model) continue;
-    const result = elaborateModel(file, name, { training: true, dims: new Map(), set: [] });
-    for (const diagnostic of result.diagnostics) {
-      const { source, start, end } = diagnostic.span;
-      const key = `${diagnostic.code} ${source.path} ${start} ${end}`;
-      if (reported.has(key)) continue;
+  const add = (found: readonly Diagnostic[]): void => {
+    for (const diagnostic of found) {
+      const key = reportKey(diagnostic);
+      if (reported.has(key) || followsFromSyntax(file, diagnostic)) continue;
       reported.add(key);
       diagnostics.push(diagnostic);
     }
+  };
+  const checks = genericChecks(file.path);
+  const blocks: CheckedBlock[] = [];
+  for (const declaration of file.own.values()) {
+    if (declaration.kind === "block") {
+      const result = checks.check(declaration);
+      add(result?.diagnostics ?? []);
+      if (result !== undefined) blocks.push(result.checked);
+    }
+    if (declaration.kind === "constant") {
+      const session = newSession({ shared: checks, training: undefined, generic: true });
+      declaredValue(newFrame(session, "const"), declaration, nameSpan(declaration));
+      add(session.diagnostics);
+    }
   }
-  return { blocks, diagnostics };
+  const models = checkModels(checks, file, add);
+  for (const train of file.trains) add(checkRecipe(file, train, models));
+  const place = ({ span }: Diagnostic): number => (span.source.path === file.path ? span.start : Number.POSITIVE_INFINITY);
+  return { blocks, diagnostics: diagnostics.toSorted((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b))) };
+}
+
+/** Models and variants with the defaults of their parameters; those that are wrong by themselves were reported. */
+function checkModels(checks: GenericChecks, file: ModuleScope, add: (found: readonly Diagnostic[]) => void): ReadonlyMap<string, BuiltModel> {
+  const models = new Map<string, BuiltModel>();
+  for (const [name, declaration] of file.own) {
+    if (declaration.kind === "block") {
+      if (!declaration.block.model || !hasDefaults(declaration.block.parameters) || checks.check(declaration)?.failed === true) continue;
+    } else if (declaration.kind !== "variant") continue;
+    const result = build(checks, file, name, { training: true, dims: new Map(), set: [] });
+    add(result.diagnostics);
+    models.set(name, result);
+  }
+  return models;
+}
+
+/** What a block with a syntax error lacks may be what the parser could not read. */
+const OF_MISSING_PARTS: ReadonlySet<string> = new Set(["RN101", "RN401", "RN402", "RN403", "RN404", "RN407"]);
+
+function followsFromSyntax(file: ModuleScope, diagnostic: Diagnostic): boolean {
+  if (!OF_MISSING_PARTS.has(diagnostic.code) || file.syntax.length === 0 || diagnostic.span.source.path !== file.path) return false;
+  const { start } = diagnostic.span;
+  const item = file.module.items.find((each) => each.span.start <= start && start <= each.span.end);
+  return item !== undefined && file.syntax.some((error) => error.span.start >= item.span.start && error.span.start <= item.span.end);
 }
 
 function hasDefaults(parameters: readonly Parameter[]): boolean {
   return parameters.every((parameter) => parameter.default !== undefined);
-}
-
-/** Ranks tried for a block with a rank pack: the first is what errors are reported for. */
-const PACK_RANKS: readonly number[] = [2, 1, 0, 3];
-
-function checkGenerically(declaration: BlockDeclaration, reported: Set<string>, diagnostics: Diagnostic[]): CheckedBlock | undefined {
-  const attempts: { session: Session; checked: CheckedBlock | undefined }[] = [];
-  const usesPack = declaration.block.body.some(
-    (statement) => statement.kind === "InPort" && (statement.type?.dims ?? []).some((dim) => dim.kind === "PackExpression"),
-  );
-  for (const rank of usesPack ? PACK_RANKS : PACK_RANKS.slice(0, 1)) {
-    const session = newSession({ training: undefined, dims: new Map(), generic: true, packRank: rank, edits: NO_EDITS, reported: new Set(reported) });
-    const frame = newFrame(session, declaration.block.name.text);
-    const parameters = new Map(declaration.block.parameters.map((parameter) => [parameter.name.text, symbolicParameter(parameter)]));
-    session.trail.push(blockKey(declaration));
-    const instance = [...parameters.values()].some((value) => value === undefined)
-      ? undefined
-      : elaborateBlock(frame, declaration, definite(parameters), undefined);
-    const opaque = [...parameters.values()].some((value) => value === undefined);
-    const checked: CheckedBlock = { name: declaration.block.name.text, declaration, instance, guards: session.guards, inferred: session.inferred, facts: session.facts };
-    attempts.push({ session, checked: opaque ? undefined : checked });
-    if (!session.diagnostics.some((diagnostic) => diagnostic.severity === "error")) break;
-  }
-  const clean = attempts.find(({ session }) => !session.diagnostics.some((diagnostic) => diagnostic.severity === "error")) ?? attempts[0];
-  if (clean === undefined) return undefined;
-  for (const key of clean.session.reported) reported.add(key);
-  diagnostics.push(...clean.session.diagnostics);
-  return clean.checked;
-}
-
-function definite(parameters: ReadonlyMap<string, Value | undefined>): Map<string, Value> {
-  const result = new Map<string, Value>();
-  for (const [name, value] of parameters) if (value !== undefined) result.set(name, value);
-  return result;
-}
-
-/** undefined: a parameter no symbol stands for (blocks, lists), whose block is checked where it is used. */
-function symbolicParameter(parameter: Parameter): Value | undefined {
-  if (parameter.type.kind !== "ScalarType") return undefined;
-  const name = parameter.name.text;
-  switch (parameter.type.name) {
-    case "dim":
-      return dimValue(symbol(name));
-    case "int":
-      return dimValue(symbol(name, { least: integerLeast(parameter) }));
-    case "real":
-    case "prob":
-      return { kind: "real", value: Number.NaN };
-    case "bool":
-      return { kind: "bool", value: { op: "==", left: symbol(name, { id: `?${name}`, least: 0 }), right: 1 } };
-    case "init":
-      return { kind: "init", name: "zeros", given: [] };
-    case "string":
-    case "block":
-      return undefined;
-    default:
-      return parameter.type.name satisfies never;
-  }
-}
-
-/** Strides, kernels and counts default to 1 or more; an int that defaults to 0 (a padding) may be 0. */
-function integerLeast(parameter: Parameter): number {
-  const written = parameter.default;
-  if (written?.kind === "NumberLiteral") return Math.min(1, written.value);
-  return written === undefined ? 1 : 0;
 }

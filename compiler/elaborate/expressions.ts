@@ -25,6 +25,9 @@ export const INITIALIZERS: readonly string[] = [
   "xavier_uniform", "lecun_normal",
 ];
 
+/** Longest list that repetition may make. */
+const MOST_ELEMENTS = 10_000;
+
 const STRING_CONSTANTS: readonly string[] = ["fan_in", "fan_out", "batch", "channel", "spatial", "nearest", "bilinear"];
 
 /** The value of an expression; in stage position names mean blocks before operators. */
@@ -77,13 +80,14 @@ function listElements(value: Value, element: Expression): readonly Value[] {
 function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span, stage: boolean): Value {
   const bound = lookup(scope, name);
   if (bound !== undefined) return bound.value;
+  const declaration = lookupDeclaration(scope, name);
   const later = lookupLater(scope, name);
-  if (later !== undefined) {
+  // A stage may be labelled like its block: `conv: conv(16, 3)`.
+  if (later !== undefined && !(stage && declaration?.kind === "block")) {
     report(frame.session, problems.usedBeforeComputed(name, span, later));
     return POISON;
   }
-  const declaration = lookupDeclaration(scope, name);
-  const operatorFirst = !stage && (declaration === undefined || fromPrelude(scope, declaration));
+  const operatorFirst = !stage && (declaration === undefined || fromPrelude(scope, declaration) || isItself(frame, declaration));
   if (!operatorFirst && declaration !== undefined) return declaredValue(frame, declaration, span);
   const builtin = builtinValue(name);
   if (builtin !== undefined) return builtin;
@@ -96,6 +100,11 @@ function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span,
 function fromPrelude(scope: Scope, declaration: Declaration): boolean {
   if (scope.file.path === PRELUDE) return true;
   return declaration.kind === "block" && declaration.file.path === PRELUDE;
+}
+
+/** Inside a block `relu` the name means the operator: a block cannot contain itself. */
+function isItself(frame: Frame, declaration: Declaration): boolean {
+  return declaration.kind === "block" && frame.session.trail.at(-1)?.declaration.block === declaration.block;
 }
 
 function builtinValue(name: string): Value | undefined {
@@ -150,13 +159,24 @@ function evaluateCall(frame: Frame, scope: Scope, call: Call, stage: boolean): V
       if (rounded !== undefined) return rounded;
     }
   }
-  const callee = evaluate(frame, scope, call.callee, stage);
+  const callee = evaluateCallee(frame, scope, call.callee, stage);
   if (callee.kind === "poison") {
     evaluateArguments(frame, scope, call.arguments);
     return POISON;
   }
   const given = evaluateArguments(frame, scope, call.arguments);
   return applyValue(frame, callee, given, call.span, stage);
+}
+
+/** A label's tensor cannot be called, so that there the name still means the block or operator. */
+function evaluateCallee(frame: Frame, scope: Scope, callee: Expression, stage: boolean): Value {
+  if (callee.kind === "Reference" && lookup(scope, callee.name.text)?.value.kind === "tensor") {
+    const declaration = lookupDeclaration(scope, callee.name.text);
+    if (declaration?.kind === "block" && (stage || !isPrimitive(callee.name.text))) return declaredValue(frame, declaration, callee.span);
+    const builtin = builtinValue(callee.name.text);
+    if (builtin !== undefined) return builtin;
+  }
+  return evaluate(frame, scope, callee, stage);
 }
 
 /** Applies what can be applied; a block without tensors among its arguments stays a block. */
@@ -169,8 +189,8 @@ export function applyValue(frame: Frame, callee: Value, given: readonly GivenArg
     case "block": {
       const tensors = given.filter((argument) => argument.name === undefined && argument.value.kind === "tensor");
       const rest = given.filter((argument) => !tensors.includes(argument));
+      if (tensors.length === 0 || stage) return { ...callee, given: [...callee.given, ...given] };
       const block: Value = { ...callee, given: [...callee.given, ...rest] };
-      if (tensors.length === 0 || stage) return block;
       return applyBlock(frame, block, tensors.map((argument) => argument.value), undefined, span);
     }
     case "primitive": {
@@ -292,7 +312,11 @@ function arithmetic(frame: Frame, operator: "+" | "-" | "*" | "/" | "%", left: V
   if (left.kind === "list" && right.kind === "list" && operator === "+") return { kind: "list", elements: [...left.elements, ...right.elements] };
   if (left.kind === "list" && right.kind === "dim" && operator === "*") {
     const count = constantOf(right.dim);
-    return count === undefined ? POISON : { kind: "list", elements: Array.from({ length: count }, () => left.elements).flat() };
+    if (count === undefined) return POISON;
+    const length = Math.max(0, count) * left.elements.length;
+    if (length <= MOST_ELEMENTS) return { kind: "list", elements: Array.from({ length: Math.max(0, count) }, () => left.elements).flat() };
+    report(frame.session, problems.tooLarge("a list that is repeated", MOST_ELEMENTS, span));
+    return POISON;
   }
   return mapDims(left, right, (a, b) => {
     switch (operator) {

@@ -5,7 +5,7 @@
 import type { RepeatStage } from "../../grammar/ast.ts";
 import { add, type Dim, mul, sameDim, sub, symbol } from "../ir/dim.ts";
 import type { TensorType } from "../ir/type.ts";
-import { addValue, type Frame, provedEqual, type Session } from "./context.ts";
+import { addValue, type Frame, provedEqual, type Session, speculate } from "./context.ts";
 import { dimValue, POISON, type TensorValue, type Value } from "./values.ts";
 
 type Round = (index: Value, value: Value) => Value;
@@ -35,11 +35,15 @@ function arbitraryRound(frame: Frame, start: TensorValue, next: TensorValue, cou
   const sizeAt = (rounds: Dim): Dim[] => start.type.shape.map((dim, axis) => add(dim, mul(rounds, change[axis] ?? 0)));
   const facts = session.facts;
   session.facts = { relations: [...facts.relations, { op: ">=", left: index, right: from }, { op: "<", left: index, right: count }] };
-  const after = round(dimValue(index), tensorOf(frame, start, sizeAt(sub(index, from))));
-  const expected = sizeAt(sub(add(index, 1), from));
-  const proved = after.kind === "tensor" && expected.every((dim, axis) => provedEqual(session, dim, after.type.shape[axis] ?? 0));
+  // The sizes assumed may be wrong, and then so is what is reported of them.
+  const result = speculate(session, () => {
+    const after = round(dimValue(index), tensorOf(frame, start, sizeAt(sub(index, from))));
+    const expected = sizeAt(sub(add(index, 1), from));
+    const proved = after.kind === "tensor" && expected.every((dim, axis) => provedEqual(session, dim, after.type.shape[axis] ?? 0));
+    return proved ? tensorOf(frame, start, sizeAt(sub(count, from))) : undefined;
+  });
   session.facts = facts;
-  return proved ? tensorOf(frame, start, sizeAt(sub(count, from))) : undefined;
+  return result;
 }
 
 function freshSize(session: Session, dim: Dim, stage: RepeatStage): Dim {

@@ -3,20 +3,21 @@
  * Invariant: a merge never broadcasts; a size that differs is an error that says where both sizes came from.
  */
 import type { JoinStage, Skip } from "../../grammar/ast.ts";
-import type { Fix } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { SkipEdge } from "../ir/program.ts";
 import type { TypeRelation } from "../operators/operator.ts";
 import { derivedName } from "./apply.ts";
 import { evaluateArguments } from "./arguments.ts";
 import type { Body } from "./body.ts";
-import { runChain, within } from "./chain.ts";
+import { collapseSole, labelText, runChain, within } from "./chain.ts";
 import { demand, emitOp, type Frame, provedEqual, report } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import { readArguments } from "./argument-reader.ts";
-import * as problems from "./problems.ts";
-import { padSkip, projectSkip } from "./skip.ts";
-import type { Scope } from "./scope.ts";
+import { divisibilityAdvice, projectFix, roundingFix, type Advice } from "./join-advice.ts";
+import * as problems from "./join-problems.ts";
+import { wrongKind } from "./problems.ts";
+import { padSkip, projectSkip, strideFor } from "./skip.ts";
+import { openScope, type Scope } from "./scope.ts";
 import { asTensor, elementwise, matchShapes } from "./tensor-expressions.ts";
 import { POISON, type TensorValue, type Value } from "./values.ts";
 
@@ -47,24 +48,28 @@ function merge(frame: Frame, scope: Scope, body: Body, stage: JoinStage, main: V
     return POISON;
   }
   const path = [...frame.path, ...frame.prefix, name];
-  const written = body.skips.filter((skip) => stage.label !== undefined && skip.join.text === stage.label.text);
+  const written = body.skips(stage.label?.text);
   const dropped = stage.arguments.some((argument) => argument.name?.text === "drop");
   if (written.length === 0) {
     report(session, problems.joinWithoutSkip(name, dropped, stage.span));
     return main;
   }
-  const kept = written.filter((skip) => !isCut(frame, path, skip));
+  const kept = written.filter(({ skip }) => !isCut(frame, path, skip));
   if (main.kind === "poison") return POISON;
   if (main.kind !== "tensor") {
-    report(session, problems.wrongKind(stage.span, "a tensor to merge into", main));
+    report(session, wrongKind(stage.span, "a tensor to merge into", main));
     return POISON;
   }
   const arrived: Arrived[] = [];
   let sound = true;
-  for (const skip of kept) {
+  for (const { skip, condition } of kept) {
+    const facts = session.facts;
+    if (condition !== undefined) session.facts = { relations: [...facts.relations, condition] };
     const one = adapt(frame, scope, body, stage, skip, main, name);
+    session.facts = facts;
     if (one === undefined) sound = false;
-    else arrived.push(one);
+    // Under its condition the skip was proved to have the join's sizes.
+    else arrived.push(condition === undefined || stage.merge.text === "concat" ? one : { ...one, value: { ...one.value, type: main.type } });
   }
   if (!sound) return POISON;
   const merged = arrived.length === 0 ? main : combine(frame, scope, stage, main, arrived);
@@ -109,11 +114,13 @@ function adapt(frame: Frame, scope: Scope, body: Body, stage: JoinStage, skip: S
   const from = evaluate(frame, scope, skip.from);
   if (from.kind === "poison") return undefined;
   if (from.kind !== "tensor") {
-    report(session, problems.wrongKind(skip.from.span, "a tensor", from));
+    report(session, wrongKind(skip.from.span, "a tensor", from));
     return undefined;
   }
   const sides = { skip: { edge: edgeName(skip), value: from }, join: { edge: joinName, value: main } };
-  const component = (): string[] => [skip.label?.text ?? (session.scheme === "torchvision" ? derivedName(frame, "downsample") : derivedName(frame, "project"))];
+  const component = (): string[] => [
+    skip.label === undefined ? derivedName(frame, session.scheme === "torchvision" ? "downsample" : "project") : labelText(frame, scope, skip.label),
+  ];
   let value: Value = from;
   let adaptation: SkipEdge["adaptation"] = "identity";
   switch (skip.via?.kind) {
@@ -132,8 +139,13 @@ function adapt(frame: Frame, scope: Scope, body: Body, stage: JoinStage, skip: S
     case "ViaChain": {
       adaptation = "chain";
       const { chain } = skip.via;
-      const holder = { ...body, outermost: skip.label !== undefined };
-      value = within(frame, skip.label === undefined ? [] : [skip.label.text], () => runChain(frame, scope, holder, chain, from).value);
+      const start = frame.entries.length;
+      const inner = openScope(scope);
+      value = within(frame, skip.label === undefined ? [] : [labelText(frame, scope, skip.label)], () => {
+        const end = runChain(frame, inner, { ...body, outermost: skip.label === undefined }, chain, from).value;
+        if (skip.label !== undefined) collapseSole(frame, start, frame.prefix.length);
+        return end;
+      });
       break;
     }
     default:
@@ -173,23 +185,31 @@ function checkFit(
     const carried = value.type.shape[axis] ?? wanted;
     const relation: TypeRelation = { op: "==", left: carried, right: wanted };
     const code = concatAxis !== undefined ? "RN204" : axis === 1 ? "RN201" : "RN202";
-    const fine = demand(session, relation, skip.span, `skip \`${arriving.edge}\` fits its join`, (witness) =>
-      problems.joinSizes(code, arriving, join, axis, witness, skip.span, joinSpan, adaptation === "identity" ? projectFix(skip, concatAxis) : []),
-    );
+    const fine = demand(session, relation, skip.span, `skip \`${arriving.edge}\` fits its join`, (witness) => {
+      const advice = adviseFit(frame, skip, value, main, axis, adaptation, concatAxis);
+      return problems.joinSizes({ code, skip: arriving, join, axis, witness, span: skip.span, mainSpan: joinSpan, ...advice });
+    });
     if (!fine) return false;
   }
   return true;
 }
 
-/** `via project` adds weights, so it is never a safe repair. */
-function projectFix(skip: Skip, concatAxis: number | undefined): Fix[] {
-  if (concatAxis !== undefined) return [];
-  const text = skip.span.source.text.slice(skip.span.start, skip.span.end);
-  const end = skip.via === undefined ? skip.join.span.end : skip.via.span.end;
-  const start = skip.join.span.end;
-  const edit = { span: { ...skip.span, start, end }, replacement: " via project" };
-  const shown = `${text.slice(0, start - skip.span.start)} via project`;
-  return [{ title: `adapt the skip with a 1×1 projection (adds weights): \`${shown}\``, applicability: "maybe-incorrect", edits: [edit] }];
+function adviseFit(
+  frame: Frame,
+  skip: Skip,
+  value: TensorValue,
+  main: TensorValue,
+  axis: number,
+  adaptation: SkipEdge["adaptation"],
+  concatAxis: number | undefined,
+): Advice {
+  if (concatAxis !== undefined) return divisibilityAdvice(frame.session, value, main, concatAxis);
+  if (skip.via?.kind === "ViaChain") {
+    const fixes = axis < 2 ? [] : roundingFix(frame, skip.via.chain, value.origins[axis], main.type.shape[axis] ?? 1);
+    return { help: [], fixes };
+  }
+  const projectable = adaptation === "identity" && strideFor(frame.session, value.type.shape, main.type.shape) !== undefined;
+  return projectable ? { help: [], fixes: projectFix(skip, value, main) } : { help: [], fixes: [] };
 }
 
 function joinAxis(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue): number {

@@ -58,8 +58,9 @@ const TABLE: Readonly<Record<string, Apply>> = {
     return sound ? emitOp(frame, "reshape", [x], { shape }, span, "reshape")?.[0] : undefined;
   },
   transpose: (read, frame, span) => {
-    const permutation = read.axes("permutation", read.peekRank("x"));
-    return emitOp(frame, "transpose", [read.tensor("x")], { permutation }, span, "transpose")?.[0];
+    const x = read.tensor("x");
+    const permutation = read.axes("permutation", x.type.shape.length);
+    return emitOp(frame, "transpose", [x], { permutation }, span, "transpose")?.[0];
   },
   broadcast: (read, frame, span) => broadcast(read, frame, span),
   slice: (read, frame, span) => slice(read, frame, span),

@@ -1,12 +1,14 @@
-/** Diagnostics of elaboration: parameters, shapes, structure. One constructor per situation; codes are catalogued. */
-import type { Diagnostic, Edit, Fix, Label } from "../../grammar/diagnostic.ts";
-import { cover, type Span } from "../../grammar/source.ts";
+/** Diagnostics of elaboration: parameters, shapes, ports. One constructor per situation; codes are catalogued. */
+import type { ShapeType } from "../../grammar/ast.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
 import { formatRelation, formatWitness, type Witness } from "../check/solve.ts";
-import { type Dim, formatDim } from "../ir/dim.ts";
+import { type Dim, evaluate, formatDim, symbolsOf } from "../ir/dim.ts";
 import type { Relation } from "../ir/relation.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { closest } from "../resolve/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
+import { chainLabels, originLabels } from "./origins.ts";
 import { describe, formatShape, type Origin, type TensorValue, type Value } from "./values.ts";
 
 const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
@@ -17,21 +19,6 @@ export function axisName(axis: number, rank: number): string {
   if (axis === 1) return rank === 2 ? "feature" : "channel";
   if (rank === 4) return axis === 2 ? "height" : "width";
   return rank === 3 ? "length" : `spatial ${axis - 2}`;
-}
-
-export function originText(dim: Dim, what: string): string {
-  return `${formatDim(dim)}, from ${what}`;
-}
-
-export function originLabels(origins: readonly (Origin | undefined)[], primary: Span): Label[] {
-  const labels: Label[] = [];
-  for (const origin of origins) {
-    if (origin === undefined) continue;
-    if (origin.span.start === primary.start && origin.span.source === primary.source) continue;
-    if (labels.some((label) => label.span.start === origin.span.start && label.text === origin.text)) continue;
-    labels.push({ span: origin.span, text: origin.text });
-  }
-  return labels;
 }
 
 export function witnessText(relation: Relation, witness: Witness): string {
@@ -59,25 +46,70 @@ export function relationFails(
   stage: string,
   inputs: readonly TensorValue[],
 ): Diagnostic {
-  const code = relation.op === "divides" ? "RN213" : relation.op === "==" ? "RN205" : "RN207";
-  const message =
-    relation.op === "divides"
-      ? `${stage}: ${formatDim(relation.divisor)} does not divide ${formatDim(relation.dividend)} (${what})`
-      : relation.op === "=="
-        ? `${stage}: ${what} must be equal, but ${formatDim(relation.left)} is not ${formatDim(relation.right)}`
-        : `${stage}: ${what}, but ${formatDim(relation.left)} ${relation.op} ${formatDim(relation.right)} is false`;
+  const labels = originLabels(inputs.flatMap((input) => [...input.origins]), span);
+  const found = { ...plain, span, note: witness, labels };
+  if (relation.op === "divides") {
+    const { divisor, dividend } = relation;
+    return { ...found, code: "RN213", message: `${stage}: ${formatDim(divisor)} does not divide ${formatDim(dividend)} (${what})` };
+  }
+  const [left, right] = [formatDim(relation.left), formatDim(relation.right)];
+  if (relation.op === "==") return { ...found, code: "RN205", message: `${stage}: ${what} must be equal, but ${left} is not ${right}` };
+  const axis = WINDOW_FITS.exec(what)?.[1];
+  if (axis === undefined) return { ...found, code: "RN217", message: `${stage}: ${what} must be ${relation.op} ${right}, but it is ${left}` };
+  return windowTooLarge(relation, 2 + Number(axis), witness, span, stage, inputs[0]);
+}
+
+/** How the window operators word their demand; the axis is counted among the spatial ones. */
+const WINDOW_FITS = /^kernel fits the padded input, spatial axis (\d+)$/;
+
+function windowTooLarge(
+  relation: Extract<TypeRelation, { op: "==" | "<=" | ">=" }>,
+  axis: number,
+  witness: string,
+  span: Span,
+  stage: string,
+  input: TensorValue | undefined,
+): Diagnostic {
+  const origin = input?.origins[axis];
+  const name = axisName(axis, input?.type.shape.length ?? 4);
+  const size = formatDim(input?.type.shape[axis] ?? relation.left);
+  const [padded, window] = [formatDim(relation.left), formatDim(relation.right)];
+  const least = smallestFor(relation);
+  const advice = [
+    ...(stage.includes("avg") ? ["`global_avgpool` takes the mean over whatever size is left"] : []),
+    ...(least === undefined ? [] : [`or state \`where ${least.name} >= ${least.value}\` at the input`]),
+    ...(stage.includes("avg") || least !== undefined ? [] : ["use a smaller window, a larger input, or fewer layers that reduce its size"]),
+  ];
   return {
     ...plain,
-    code,
-    message,
+    code: "RN207",
+    message: `${stage}: a window of ${window} does not fit ${name} ${size}${padded === size ? "" : `, ${padded} with padding`}`,
     span,
     note: witness,
-    labels: originLabels(inputs.flatMap((input) => [...input.origins]), span),
+    labels: chainLabels(origin, span),
+    help: advice,
   };
 }
 
+/** The least size of the only symbol from which on the relation holds, tried up to 4096. */
+function smallestFor(relation: Extract<TypeRelation, { op: "==" | "<=" | ">=" }>): { name: string; value: number } | undefined {
+  const symbols = new Map([...symbolsOf(relation.left), ...symbolsOf(relation.right)]);
+  const [only] = symbols;
+  if (only === undefined || symbols.size > 1) return undefined;
+  const [id, { name }] = only;
+  const holds = (value: number): boolean => {
+    const env = new Map([[id, value]]);
+    const [left, right] = [evaluate(relation.left, env), evaluate(relation.right, env)];
+    return left !== undefined && right !== undefined && left >= right;
+  };
+  if (!holds(4096)) return undefined;
+  let value = 4096;
+  while (value > 1 && holds(value - 1)) value--;
+  return { name, value };
+}
+
 export function typeProblem(problem: TypeProblem, span: Span, stage: string, inputs: readonly TensorValue[]): Diagnostic {
-  const code = { rank: "RN206", dtype: "RN306", axis: "RN208", arity: "RN303", attribute: "RN301" }[problem.kind];
+  const code = { rank: "RN206", dtype: "RN306", axis: "RN218", arity: "RN303", attribute: "RN301" }[problem.kind];
   const input = problem.input === undefined ? undefined : inputs[problem.input];
   return {
     ...plain,
@@ -200,6 +232,36 @@ export function inputRank(block: string, port: string, declared: string, got: Te
   };
 }
 
+/** RN206 at the `in` port of the model: its tensor lacks an axis that a stage needs. */
+export function inputShort(
+  block: string,
+  declared: string,
+  input: string,
+  type: ShapeType,
+  got: TensorValue,
+  useSpan: Span,
+  portSpan: Span,
+): Diagnostic {
+  const [first] = type.dims;
+  const noBatch = first?.value.kind === "NumberLiteral";
+  const at = noBatch ? first.span : (type.dims[1]?.span ?? type.span);
+  const edit = { span: { ...at, end: at.start }, replacement: noBatch ? "N, " : "1, " };
+  const what = noBatch ? "a batch axis `N`" : "an axis of one channel";
+  return {
+    ...plain,
+    code: "RN206",
+    message: `input \`${input}\` is ${formatShape(got.type)}, but \`${block}\` takes ${declared}`,
+    span: type.span,
+    note: `rank ${got.type.shape.length}, one axis short`,
+    labels: [
+      { span: useSpan, text: `needs ${declared}` },
+      { span: portSpan, text: `declared by \`${block}\`` },
+    ],
+    help: ["tensors are [batch, channels, ...spatial]"],
+    fixes: [{ title: `insert ${what}`, applicability: "maybe-incorrect", edits: [edit] }],
+  };
+}
+
 export function inputContradicts(
   block: string,
   port: string,
@@ -265,14 +327,61 @@ export function assignedTwice(name: string, span: Span, first: Span): Diagnostic
   };
 }
 
-export function whereFails(block: string, condition: string, witness: string, span: Span, conditionSpan: Span): Diagnostic {
+/** RN211: a block's `where` is false for this use; `values` are the sizes it names. */
+export function whereFails(
+  block: string,
+  condition: string,
+  values: readonly { readonly name: string; readonly dim: Dim }[],
+  witness: string,
+  span: Span,
+  conditionSpan: Span,
+  origins: readonly (Origin | undefined)[],
+): Diagnostic {
+  const sizes = values.map(({ name, dim }) => `${name} = ${formatDim(dim)}`).join(", ");
+  const symbolic = values.some(({ dim }) => typeof dim !== "number");
+  const written = span.start === conditionSpan.start && span.source === conditionSpan.source;
   return {
     ...plain,
     code: "RN211",
-    message: `\`${block}\` requires \`${condition}\`, which does not hold here`,
+    message: written ? `\`${block}\` requires \`${condition}\`, which never holds` : `\`${block}\` requires \`${condition}\`, which does not hold here`,
     span,
-    note: witness === "" ? "required condition is false" : witness,
-    labels: [{ span: conditionSpan, text: `required by \`${block}\`` }],
+    note: [sizes, symbolic && witness !== "" ? `fails for ${witness}` : ""].filter((part) => part !== "").join("; ") || "required condition is false",
+    labels: [...originLabels(origins, span), ...(written ? [] : [{ span: conditionSpan, text: `required by \`${block}\`` }])],
+    help: symbolic && !written ? ["a `where` of the block that this use is in would demand it of its own users"] : [],
+  };
+}
+
+export interface ArgumentContradiction {
+  readonly block: string;
+  readonly argument: string;
+  readonly given: Dim;
+  readonly arrives: Dim;
+  readonly origin: Origin | undefined;
+  /** The argument with its name. */
+  readonly span: Span;
+  readonly declared: Span;
+  readonly safe: boolean;
+  /** What to delete. */
+  readonly deletion: Span;
+}
+
+/** RN205: an argument states a size that the tensor itself contradicts. */
+export function argumentContradicts(found: ArgumentContradiction): Diagnostic {
+  const { block, argument, given, arrives, origin, span, declared, safe, deletion } = found;
+  return {
+    ...plain,
+    code: "RN205",
+    message: `\`${block}\` is told \`${argument}: ${formatDim(given)}\`, but ${formatDim(arrives)} arrives`,
+    span,
+    note: `${formatDim(given)} ≠ ${formatDim(arrives)}`,
+    labels: [...originLabels([origin], span), { span: declared, text: `\`${argument}\` may be left out` }],
+    fixes: [
+      {
+        title: `delete \`${argument}: ${formatDim(given)}\`: the size follows from what arrives`,
+        applicability: safe ? "safe" : "maybe-incorrect",
+        edits: [{ span: deletion, replacement: "" }],
+      },
+    ],
   };
 }
 
@@ -284,116 +393,6 @@ export function inexactDivision(dividend: Dim, divisor: Dim, witness: string, sp
     span,
     note: witness,
     help: [`write \`floor(${formatDim(dividend)}/${formatDim(divisor)})\`, or state \`where ${formatDim(dividend)} % ${formatDim(divisor)} == 0\``],
-  };
-}
-
-// ── Joins and skips ──────────────────────────────────────────────────────────────────────────────────────────
-
-export interface JoinSide {
-  readonly edge: string;
-  readonly value: TensorValue;
-}
-
-export function joinSizes(
-  code: "RN201" | "RN202" | "RN204",
-  skip: JoinSide,
-  join: JoinSide,
-  axis: number,
-  witness: string,
-  span: Span,
-  mainSpan: Span,
-  fixes: readonly Fix[],
-): Diagnostic {
-  const rank = join.value.type.shape.length;
-  const carried = skip.value.type.shape[axis] ?? 0;
-  const wanted = join.value.type.shape[axis] ?? 0;
-  const name = axisName(axis, rank);
-  const unit = code === "RN201" ? `${formatDim(carried)} channels` : `${name} ${formatDim(carried)}`;
-  const joinUnit = code === "RN201" ? formatDim(wanted) : `${name} ${formatDim(wanted)}`;
-  return {
-    ...plain,
-    code,
-    message: `skip \`${skip.edge}\` carries ${unit}; join \`${join.edge}\` has ${joinUnit}`,
-    span,
-    note: `${formatDim(carried)} ≠ ${formatDim(wanted)} (axis \`${name}\`)${witness === "" ? "" : `: ${witness}`}`,
-    labels: [
-      ...originLabels([skip.value.origins[axis]], span),
-      ...originLabels([join.value.origins[axis] ?? { span: mainSpan, text: formatDim(wanted) }], span),
-    ],
-    fixes,
-  };
-}
-
-export function joinRanks(skip: JoinSide, join: JoinSide, span: Span): Diagnostic {
-  return {
-    ...plain,
-    code: "RN214",
-    message: `skip \`${skip.edge}\` carries ${formatShape(skip.value.type)}; join \`${join.edge}\` has ${formatShape(join.value.type)}`,
-    span,
-    note: `rank ${skip.value.type.shape.length} ≠ rank ${join.value.type.shape.length}`,
-    labels: [...originLabels([...skip.value.origins], span), ...originLabels([...join.value.origins], span)],
-    help: ["a merge never broadcasts: bring both sides to one rank first"],
-  };
-}
-
-export function projectImpossible(skip: JoinSide, join: JoinSide, axis: number, span: Span): Diagnostic {
-  const rank = join.value.type.shape.length;
-  return {
-    ...plain,
-    code: "RN203",
-    message: `no stride takes skip \`${skip.edge}\` from ${axisName(axis, rank)} ${formatDim(skip.value.type.shape[axis] ?? 0)} to ${formatDim(join.value.type.shape[axis] ?? 0)} of join \`${join.edge}\``,
-    span,
-    note: "a projection divides each size by a whole stride, rounding up",
-    labels: [...originLabels([skip.value.origins[axis]], span), ...originLabels([join.value.origins[axis]], span)],
-  };
-}
-
-export function projectStride(given: Dim, needed: Dim, gives: Dim, wanted: Dim, origins: readonly (Origin | undefined)[], span: Span, edits: readonly Edit[]): Diagnostic {
-  return {
-    ...plain,
-    code: "RN203",
-    message: `\`project(stride: ${formatDim(given)})\` gives size ${formatDim(gives)}; the join has ${formatDim(wanted)}`,
-    span,
-    note: `gives ${formatDim(gives)}, not ${formatDim(wanted)}`,
-    labels: originLabels(origins, span),
-    fixes: edits.length === 0 ? [] : [{ title: `stride: ${formatDim(needed)}`, applicability: "safe", edits }],
-  };
-}
-
-export function noSuchJoin(name: string, span: Span, joins: readonly string[]): Diagnostic {
-  return {
-    ...plain,
-    code: "RN403",
-    message: `there is no join \`${name}\` in this body for the skip to enter`,
-    span,
-    note: "no such join",
-    help: [joins.length > 0 ? `joins here: ${joins.join(", ")}` : `add \`-> join ${name}: add\` to a chain`],
-    fixes: renameFix(span, closest(name, joins)),
-  };
-}
-
-export function joinWithoutSkip(name: string, dropped: boolean, span: Span): Diagnostic {
-  return {
-    ...plain,
-    code: "RN402",
-    message: dropped
-      ? `join \`${name}\` drops its main path at random, but no skip enters it: nothing would be left`
-      : `no skip enters join \`${name}\``,
-    span,
-    note: "nothing to merge",
-    help: [`add \`skip x -> ${name}\``],
-  };
-}
-
-export function unknownMerge(name: string, span: Span, known: readonly string[]): Diagnostic {
-  return {
-    ...plain,
-    code: "RN406",
-    message: `there is no merge \`${name}\``,
-    span,
-    note: "unknown merge",
-    help: [`merges are ${known.join(", ")}`],
-    fixes: renameFix(span, closest(name, known)),
   };
 }
 
@@ -419,6 +418,11 @@ export function noInput(span: Span): Diagnostic {
   };
 }
 
+/** RN410: more rounds, elements or levels than any network has; stops what would not end. */
+export function tooLarge(what: string, limit: number, span: Span): Diagnostic {
+  return { ...plain, code: "RN410", message: `${what}: more than ${limit}`, span, note: `at most ${limit}`, help: ["this is a limit of the compiler"] };
+}
+
 export function repeatChangesShape(span: Span, first: string, second: string): Diagnostic {
   return {
     ...plain,
@@ -438,8 +442,4 @@ export function unknownDim(name: string, known: readonly string[], span: Span): 
     span,
     help: [known.length > 0 ? `its free dims are ${known.join(", ")}` : "all its dims are fixed"],
   };
-}
-
-export function spanOf(first: Span, last: Span): Span {
-  return cover(first, last);
 }

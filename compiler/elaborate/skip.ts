@@ -8,7 +8,8 @@ import { applyBlock } from "./apply.ts";
 import { evaluateArguments } from "./arguments.ts";
 import { emitOp, type Frame, provedEqual, report, type Session } from "./context.ts";
 import { declaredValue } from "./expressions.ts";
-import * as problems from "./problems.ts";
+import * as problems from "./join-problems.ts";
+import { wrongKind } from "./problems.ts";
 import type { Scope } from "./scope.ts";
 import { dimValue, type GivenArgument, POISON, type TensorValue, type Value } from "./values.ts";
 
@@ -35,7 +36,7 @@ export function projectSkip(
   const given = evaluateArguments(frame, scope, via.arguments);
   if (given.some((argument) => argument.value.kind === "poison")) return POISON;
   const written = given.find((argument) => argument.name === "stride");
-  const stride = written?.value.kind === "dim" ? checkStride(frame, sides, written, written.value.dim, skip) : findStrides(frame, sides, skip);
+  const stride = written?.value.kind === "dim" ? checkStride(frame, sides, written, written.value.dim) : findStrides(frame, sides, skip);
   if (stride === undefined) return POISON;
   const block = given.find((argument) => argument.name === "block")?.value ?? standardProjection(frame, scope, skip);
   if (block.kind !== "block") return POISON;
@@ -58,7 +59,7 @@ export function projectSkip(
 function standardProjection(frame: Frame, scope: Scope, skip: Skip): Value {
   const declaration = scope.file.visible.get("projection");
   if (declaration !== undefined) return declaredValue(frame, declaration, skip.span);
-  report(frame.session, problems.wrongKind(skip.span, "a block `projection` in scope", POISON));
+  report(frame.session, wrongKind(skip.span, "a block `projection` in scope", POISON));
   return POISON;
 }
 
@@ -72,13 +73,20 @@ function sameRank(frame: Frame, sides: Sides, skip: Skip): boolean {
 function findStrides(frame: Frame, sides: Sides, skip: Skip): Dim | undefined {
   const from = sides.skip.value.type.shape;
   const to = sides.join.value.type.shape;
-  const candidates = strideCandidates(from, to);
+  const found = strideFor(frame.session, from, to);
+  if (found !== undefined) return found;
   const spatial = from.slice(2).map((size, i) => ({ size, wanted: to[i + 2] ?? size }));
-  for (const stride of candidates)
-    if (spatial.every(({ size, wanted }) => provedEqual(frame.session, ceilDiv(size, stride), wanted))) return stride;
+  const candidates = strideCandidates(from, to);
   const first = spatial.findIndex(({ size, wanted }) => !candidates.some((stride) => provedEqual(frame.session, ceilDiv(size, stride), wanted)));
   report(frame.session, problems.projectImpossible(sides.skip, sides.join, 2 + Math.max(0, first), skip.span));
   return undefined;
+}
+
+/** The first stride proved to take the spatial sizes of one shape to those of the other, rounding up. */
+export function strideFor(session: Session, from: readonly Dim[], to: readonly Dim[]): Dim | undefined {
+  return strideCandidates(from, to).find((stride) =>
+    from.slice(2).every((size, i) => provedEqual(session, ceilDiv(size, stride), to[i + 2] ?? size)),
+  );
 }
 
 /** Whole numbers, after the symbolic strides that occur in the join's sizes. */
@@ -111,7 +119,7 @@ function divisorsOfAtom(atom: DimAtom): Dim[] {
 }
 
 /** A written stride must be right; the right one is a safe fix. */
-function checkStride(frame: Frame, sides: Sides, written: GivenArgument, stride: Dim, skip: Skip): Dim | undefined {
+function checkStride(frame: Frame, sides: Sides, written: GivenArgument, stride: Dim): Dim | undefined {
   const from = sides.skip.value;
   const to = sides.join.value;
   for (const [axis, size] of from.type.shape.entries()) {
@@ -120,9 +128,7 @@ function checkStride(frame: Frame, sides: Sides, written: GivenArgument, stride:
     const gives = ceilDiv(size, stride);
     if (provedEqual(frame.session, gives, wanted)) continue;
     const needed = soleStride(frame.session, from.type.shape, to.type.shape);
-    const edits = needed === undefined ? [] : [{ span: written.span, replacement: String(needed) }];
-    const origins = [from.origins[axis], to.origins[axis]];
-    report(frame.session, problems.projectStride(stride, needed ?? 1, gives, wanted, origins, needed === undefined ? skip.span : written.span, edits));
+    report(frame.session, problems.projectStride({ given: stride, needed, gives, axis, sides, span: written.span }));
     return undefined;
   }
   return stride;

@@ -13,7 +13,7 @@ const REAL_FUNCTIONS: Readonly<Record<string, (x: number) => number>> = {
   tanh: Math.tanh,
 };
 
-const NAMES: readonly string[] = ["min", "max", "product", "sum", "rank", "length", "fill", "real", "floor", "ceil", "round", ...Object.keys(REAL_FUNCTIONS)];
+const NAMES: readonly string[] = ["min", "max", "product", "sum", "rank", "length", "range", "fill", "real", "floor", "ceil", "round", ...Object.keys(REAL_FUNCTIONS)];
 
 export function isStatic(name: string): boolean {
   return NAMES.includes(name);
@@ -36,6 +36,10 @@ export function applyStatic(frame: Frame, name: string, given: readonly GivenArg
     case "length":
       if (first.kind === "pack") return dimValue(first.dims.length);
       return first.kind === "list" || first.kind === "tuple" ? dimValue(first.elements.length) : undefined;
+    case "range": {
+      const count = first.kind === "dim" ? constantOf(first.dim) : undefined;
+      return count === undefined ? undefined : { kind: "list", elements: Array.from({ length: Math.max(0, count) }, (_, i) => dimValue(i)) };
+    }
     case "fill":
       return first.kind === "pack" && second?.kind === "dim" ? { kind: "pack", dims: first.dims.map(() => second.dim) } : undefined;
     case "real":

@@ -9,6 +9,7 @@ import { constantOf, type Dim } from "../ir/dim.ts";
 import type { Dtype } from "../ir/type.ts";
 import type { TypeRelation } from "../operators/operator.ts";
 import { demand, emitOp, type Frame, report } from "./context.ts";
+import { originLabels } from "./origins.ts";
 import * as problems from "./problems.ts";
 import { formatShape, POISON, type TensorValue, type Value } from "./values.ts";
 
@@ -57,7 +58,7 @@ export function matchShapes(frame: Frame, a: TensorValue, b: TensorValue, span: 
     message: `${what} needs tensors of one shape, but they are ${formatShape(a.type)} and ${formatShape(b.type)}`,
     span,
     note: `rank ${rankA} ≠ rank ${rankB}`,
-    labels: problems.originLabels([...a.origins, ...b.origins], span),
+    labels: originLabels([...a.origins, ...b.origins], span),
     help: ["nothing broadcasts by itself: write `broadcast(small, like: large, axes: [...])`"],
     fixes: [],
   });
@@ -70,9 +71,14 @@ function sameSizes(frame: Frame, a: TensorValue, b: TensorValue, span: Span, wha
     const relation: TypeRelation = { op: "==", left, right };
     const name = problems.axisName(axis, a.type.shape.length);
     return demand(frame.session, relation, span, `${what}: equal ${name} sizes`, (witness) =>
-      problems.relationFails(relation, `${name} sizes`, witness, span, what, [a, b]),
+      problems.relationFails(relation, `${name} sizes`, witness, span, what, [onlyAxis(a, axis), onlyAxis(b, axis)]),
     );
   });
+}
+
+/** The tensor with the origin of one size only. */
+function onlyAxis(tensor: TensorValue, axis: number): TensorValue {
+  return { ...tensor, origins: tensor.origins.slice(axis, axis + 1) };
 }
 
 /** A number as a scalar tensor; a size of unknown value stays a size. */

@@ -32,6 +32,7 @@ export function declareTensor(frame: Frame, scope: Scope, statement: ParamDeclar
   const origins = type.shape.map((dim, axis) => ({
     span: statement.type.dims[Math.min(axis, statement.type.dims.length - 1)]?.span ?? statement.span,
     text: `${formatDim(dim)}, of \`${statement.name.text}\``,
+    dim,
   }));
   scope.names.set(statement.name.text, { value: { kind: "tensor", id, type, origins }, span: statement.name.span, declared: "tensor" });
 }

@@ -2,7 +2,7 @@
  * What an expression can denote while blocks are elaborated.
  * Invariant: `poison` stands for a value whose error was already reported; whatever it touches stays silent.
  */
-import type { Block, Call, Expression } from "../../grammar/ast.ts";
+import type { Block, Call, Expression, InPort } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { Initializer } from "../ir/attributes.ts";
 import { type Dim, dimKey, formatDim } from "../ir/dim.ts";
@@ -11,10 +11,19 @@ import type { Relation } from "../ir/relation.ts";
 import type { TensorType } from "../ir/type.ts";
 import type { Declaration, ModuleScope } from "../resolve/modules.ts";
 
+export type BlockDeclaration = Extract<Declaration, { kind: "block" }>;
+
 /** Where one size of a tensor came from. */
 export interface Origin {
   readonly span: Span;
   readonly text: string;
+  readonly dim: Dim;
+  /** The size it was computed from. */
+  readonly previous?: Origin;
+  /** What computed it: `` `maxpool(2)` ``; absent for a declared size. */
+  readonly by?: string;
+  /** Declared at an `in` port of the model or block under check. */
+  readonly port?: InPort;
 }
 
 export interface TensorValue {
@@ -27,7 +36,7 @@ export interface TensorValue {
 
 export interface BlockValue {
   readonly kind: "block";
-  readonly declaration: Extract<Declaration, { kind: "block" }>;
+  readonly declaration: BlockDeclaration;
   /** Arguments given so far: `conv(64, 3)` without inputs is a block still to be applied. */
   readonly given: readonly GivenArgument[];
 }

@@ -287,9 +287,42 @@ function buildContraction(group: Extract<Group, { form: "contraction" }>, shared
     kernel: kernelStrides(logical.kernel, tensors, context, table),
     output: roleStrides(logical.output, tensors, context, table),
   };
+  const inputPrologue = prologue(group, logical.input, shared, table);
+  const outputPrologue = prologue(group, logical.output, shared, table);
+  const withPrologues: Contraction = {
+    ...contraction,
+    ...(inputPrologue === undefined ? {} : { inputPrologue }),
+    ...(outputPrologue === undefined ? {} : { outputPrologue }),
+  };
   const { axes, indices } = resultAxes(logical, group.domain.length);
   const stores = buildStores(group, shared, indices, table);
-  return finish({ form: "contraction", axes, reduced: [], accumulators: [], contraction, stores, operands: table.operands }, group, shared);
+  return finish({ form: "contraction", axes, reduced: [], accumulators: [], contraction: withPrologues, stores, operands: table.operands }, group, shared);
+}
+
+/** The function applied to an operand as it is read, over [batch, group, spatial.., channel] of its role. */
+function prologue(
+  group: Extract<Group, { form: "contraction" }>,
+  role: LogicalRole,
+  { interner }: Shared,
+  table: OperandTable,
+): Expression | undefined {
+  const value = group.prologues.get(role.tensor);
+  const base = group.operands[role.tensor];
+  if (value === undefined || base === undefined) return undefined;
+  const rank = role.spatial.length + 2;
+  const sums = new Map<number, Affine>();
+  const add = (axis: RoleAxis | undefined, position: number): void => {
+    if (axis === undefined) return;
+    const terms = [...(sums.get(axis.axis)?.terms ?? []), { axis: position, coefficient: axis.scale }];
+    sums.set(axis.axis, { constant: 0, terms });
+  };
+  add(role.batch, 0);
+  add(role.group, 1);
+  for (const [k, axis] of role.spatial.entries()) add(axis, 2 + k);
+  add(role.channel, rank);
+  const axes = Array.from({ length: rank }, (_, axis) => sums.get(axis) ?? zero);
+  const read: Expression = { kind: "accumulator", index: 0 };
+  return createResolver(table, interner, (tensor) => (tensor === base ? interner.make(read) : undefined))(value, axes);
 }
 
 function roleStrides(role: LogicalRole, tensors: readonly number[], context: KernelContext, table: OperandTable) {

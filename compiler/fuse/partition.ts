@@ -12,7 +12,7 @@ import { costOf, type Load, loadsOf, mapChildren, readAt, rewriteExpression } fr
 import { measureDepths, orderStatements } from "./order.ts";
 import { markRoots } from "./roots.ts";
 import type { Target } from "./rules.ts";
-import { sameShape, sameSize, sizeKey } from "./size.ts";
+import { compareSizes, elementsOf, sameShape, sameSize, sizeKey } from "./size.ts";
 import type { Statement, Statements, Tensor } from "./statements.ts";
 
 /** A tensor that a group computes. */
@@ -39,7 +39,13 @@ interface GroupBase {
 export type Group =
   | (GroupBase & { readonly form: "pointwise" })
   | (GroupBase & { readonly form: "reduction"; readonly reduced: readonly Axis[]; readonly accumulators: Accumulator[] })
-  | (GroupBase & { readonly form: "contraction"; readonly contraction: LogicalContraction; readonly operands: readonly number[] })
+  | (GroupBase & {
+      readonly form: "contraction";
+      readonly contraction: LogicalContraction;
+      readonly operands: readonly number[];
+      /** By position: what is computed from the operand's elements as they are read, over the operand's axes. */
+      readonly prologues: ReadonlyMap<number, Expression>;
+    })
   | (GroupBase & {
       readonly form: "scatter";
       readonly axes: readonly Axis[];
@@ -102,14 +108,8 @@ class Partitioner {
         return this.placePointwise(statement, body.values, isRoot);
       case "reduction":
         return this.placeReduction(statement, body);
-      case "contraction": {
-        const domain = this.shapeOf(statement.outputs[0] ?? -1);
-        const operands = statement.inputs;
-        const group: Group = { ...this.base(domain), form: "contraction", contraction: body.contraction, operands };
-        for (const input of operands) this.addRead(group, input);
-        this.open(group, statement, [{ kind: "accumulator", index: 0 }]);
-        return;
-      }
+      case "contraction":
+        return this.placeContraction(statement, body.contraction);
       case "scatter": {
         const resolve = this.resolver(statement);
         const value = resolve(body.value);
@@ -124,6 +124,32 @@ class Partitioner {
       default:
         return body satisfies never;
     }
+  }
+
+  private placeContraction(statement: Statement, contraction: LogicalContraction): void {
+    const prologues = new Map<number, Expression>();
+    const operands = statement.inputs.map((input, position) => {
+      const value = this.inlined.get(input);
+      if (value === undefined || (value.kind === "load" && isPlain(value.at))) return input;
+      const base = prologueBase(value, this.shapeOf(input), (tensor) => this.shapeOf(tensor));
+      if (base !== undefined) {
+        prologues.set(position, value);
+        return base;
+      }
+      // What it reads became roots of full size after all, so that it must be stored.
+      this.inlined.delete(input);
+      const group: Group = { ...this.base(this.shapeOf(input)), form: "pointwise" };
+      const producer = this.program.statements[this.tensor(input).statement];
+      invariant(producer !== undefined, `tensor ${input} has no statement`);
+      this.open(group, producer, [value]);
+      this.attach(group, loadsOf([value]), costOf([value]));
+      return input;
+    });
+    const domain = this.shapeOf(statement.outputs[0] ?? -1);
+    const group: Group = { ...this.base(domain), form: "contraction", contraction, operands, prologues };
+    for (const input of operands) this.addRead(group, input);
+    for (const load of loadsOf(prologues.values())) group.reads.add(load.operand);
+    this.open(group, statement, [{ kind: "accumulator", index: 0 }]);
   }
 
   private placePointwise(statement: Statement, values: readonly Expression[], isRoot: boolean): void {
@@ -147,6 +173,7 @@ class Partitioner {
       const group: Group = { ...this.base(shape), form: "pointwise" };
       this.open(group, statement, resolved);
       this.attach(group, loads, cost);
+      if (shape.every((extent) => extent === 1)) this.readers.set("single", group.id);
       return;
     }
     const { group, axes } = found;
@@ -188,7 +215,10 @@ class Partitioner {
       if (group === undefined || group.id <= latest || group.form !== "pointwise" || !sameShape(group.domain, domain)) continue;
       if (this.hasRoom(group, loads, cost)) return { group, axes: domain.map((_, axis) => axis) };
     }
-    return undefined;
+    // Single numbers, such as the counters of all batch norms, are not worth a kernel each.
+    const single = domain.every((extent) => extent === 1) ? this.groups[this.readers.get("single") ?? -1] : undefined;
+    if (single === undefined || single.id <= latest || !this.hasRoom(single, loads, cost)) return undefined;
+    return { group: single, axes: domain.map(() => -1) };
   }
 
   private placeReduction(statement: Statement, body: Extract<Statement["body"], { form: "reduction" }>): void {
@@ -315,6 +345,19 @@ class Partitioner {
   private shapeOf(id: number): readonly Size[] {
     return this.tensor(id).shape;
   }
+}
+
+/** The one tensor of full size that the value reads, element by element, if all else that it reads is smaller. */
+function prologueBase(value: Expression, shape: readonly Size[], shapeOf: (tensor: number) => readonly Size[]): number | undefined {
+  let base: number | undefined;
+  for (const load of loadsOf([value])) {
+    if (!isPlain(load.at)) return undefined;
+    if (isIdentity(load.at, shape.length) && sameShape(shapeOf(load.operand), shape)) {
+      if (base !== undefined && base !== load.operand) return undefined;
+      base = load.operand;
+    } else if (compareSizes(elementsOf(shapeOf(load.operand)), elementsOf(shape)) >= 0) return undefined;
+  }
+  return base;
 }
 
 interface Place {

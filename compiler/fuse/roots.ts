@@ -26,6 +26,8 @@ interface Analysis {
   /** Must lie in memory: used by a contraction, alias, concat or as a result. */
   readonly forced: Uint8Array;
   readonly results: Uint8Array;
+  /** The only reader, if that is an ungrouped contraction over a window that can compute the tensor as it reads; else -1. */
+  readonly prologueOf: Int32Array;
 }
 
 const unused = -1;
@@ -50,7 +52,9 @@ export function markRoots(program: Statements, factsOf: FactsOf, target: Target)
     else {
       const base = statement.inputs[facts.view?.operand ?? -1];
       const needed = statement.outputs.some((output) => forced[output] === 1);
-      if (needed && base !== undefined && !statement.outputs.some((output) => results[output] === 1)) {
+      const reader = target.rules.prologues ? (analysis.prologueOf[statement.outputs[0] ?? -1] ?? unused) : unused;
+      if (needed && reader !== unused && !facts.free) owner[id] = reader;
+      else if (needed && base !== undefined && !statement.outputs.some((output) => results[output] === 1)) {
         // Whoever reads the view by strides reads its base: that one must lie in memory instead.
         forced[base] = 1;
       } else if (needed) root[id] = 1;
@@ -106,12 +110,27 @@ function analyse(program: Statements, factsOf: FactsOf): Analysis {
   const rides = new Uint8Array(tensors.length);
   const cost = new Float64Array(tensors.length);
   const fullReads = new Float64Array(tensors.length);
-  const analysis: Analysis = { consumers, forced, results, rides, cost, fullReads };
-  for (const statement of statements) measure(statement, program, analysis, factsOf(statement));
+  const prologueOf = new Int32Array(tensors.length).fill(unused);
+  const analysis: Analysis = { consumers, forced, results, rides, cost, fullReads, prologueOf };
+  for (const statement of statements) {
+    const { body, inputs } = statement;
+    measure(statement, program, analysis, factsOf);
+    if (body.form !== "contraction" || body.contraction.window.length === 0 || body.contraction.groups !== 1) continue;
+    for (const { tensor } of [body.contraction.input, body.contraction.output]) {
+      const input = inputs[tensor] ?? -1;
+      if (consumers[input] === 1 && inputs.indexOf(input) === inputs.lastIndexOf(input)) prologueOf[input] = statement.id;
+    }
+  }
+  for (const { id } of tensors) {
+    if (rides[id] === 1 || results[id] === 1 || (cost[id] ?? 0) > cheap || fullReads[id] !== 1) prologueOf[id] = unused;
+    if (forced[id] === 1) cost[id] = fullReads[id] = 0;
+  }
   return analysis;
 }
 
-function measure({ body, inputs, outputs }: Statement, { statements, tensors }: Statements, analysis: Analysis, facts: BodyFacts): void {
+function measure(statement: Statement, { statements, tensors }: Statements, analysis: Analysis, factsOf: FactsOf): void {
+  const { body, inputs, outputs } = statement;
+  const facts = factsOf(statement);
   const { consumers, rides, cost, fullReads, forced } = analysis;
   if (body.form === "reduction" || body.form === "contraction") for (const output of outputs) rides[output] = 1;
   if (body.form !== "pointwise") return;
@@ -121,14 +140,17 @@ function measure({ body, inputs, outputs }: Statement, { statements, tensors }: 
   for (const read of facts.reads) {
     const input = inputs[read.load.operand] ?? -1;
     if (rides[input] === 1 && consumers[input] === 1 && read.permutes) ridden = 1;
-    total += cost[input] ?? 0;
-    const stored = forced[input] === 1 || statements[tensors[input]?.statement ?? 0]?.body.form !== "pointwise";
-    if (!stored) reads += fullReads[input] ?? 0;
-    else if (read.full) reads++;
+    const producer = statements[tensors[input]?.statement ?? 0];
+    // What is read several times and is not free will be refused to be evaluated in place.
+    const elementwise = producer?.body.form === "pointwise" && (read.full || factsOf(producer).free);
+    const stored = forced[input] === 1 || !elementwise;
+    if (!stored) {
+      total += cost[input] ?? 0;
+      reads += fullReads[input] ?? 0;
+    } else if (read.full) reads++;
   }
   for (const output of outputs) {
     rides[output] = ridden;
-    if (forced[output] === 1) continue;
     cost[output] = total;
     fullReads[output] = reads;
   }

@@ -37,7 +37,7 @@ const everything: FusionRules = {
   siblings: true,
   channelsLast: true,
   concatInPlace: true,
-  prologues: false,
+  prologues: true,
   collapsing: true,
   inPlace: true,
 };

@@ -80,7 +80,7 @@ export function printKernel(kernel: Kernel, nameOf: (buffer: number) => string =
   const lines = [`${kernel.form} ${kernel.name} [${kernel.axes.map(({ name, extent }) => `${name}<${printSize(extent)}`).join(", ")}]`];
   if (kernel.serves.length > 0) lines.push(`  for ${kernel.serves.join(", ")}`);
   for (const [k, operand] of kernel.operands.entries()) lines.push(`  %${k} = ${printOperand(operand, nameOf)}`);
-  if (kernel.form === "contraction") lines.push(...printContraction(kernel.contraction, names));
+  if (kernel.form === "contraction") lines.push(...printContraction(kernel.contraction));
   if (kernel.form === "reduction") {
     lines.push(`  over [${kernel.reduced.map(({ name, extent }) => `${name}<${printSize(extent)}`).join(", ")}]`);
     for (const [k, { combine, value, position }] of kernel.accumulators.entries()) {
@@ -95,14 +95,15 @@ export function printKernel(kernel: Kernel, nameOf: (buffer: number) => string =
   return lines.join("\n");
 }
 
-function printContraction(c: Contraction, names: readonly string[]): readonly string[] {
+function printContraction(c: Contraction): readonly string[] {
   const window = c.window.map(
     (axis) => `${axis.input}->${axis.output} by ${axis.taps} taps stride ${axis.stride} dilation ${axis.dilation} padding ${axis.padding}`,
   );
   const sizes = `batch ${printSize(c.batch)} groups ${printSize(c.groups)} channels ${c.inputChannels}->${c.outputChannels}`;
   const lines = [`  s0 = ${c.result} of input %${c.input.operand}, kernel %${c.kernel.operand}, output %${c.output.operand}; ${sizes}`];
   for (const each of window) lines.push(`    window ${each}`);
-  if (c.inputPrologue !== undefined) lines.push(`    input read as ${printExpression(c.inputPrologue, names)}`);
-  if (c.outputPrologue !== undefined) lines.push(`    output read as ${printExpression(c.outputPrologue, names)}`);
+  const own = ["b", "g", ...c.window.map((_, k) => `s${k}`), "c"];
+  if (c.inputPrologue !== undefined) lines.push(`    input read as ${printExpression(c.inputPrologue, own)}`);
+  if (c.outputPrologue !== undefined) lines.push(`    output read as ${printExpression(c.outputPrologue, own)}`);
   return lines;
 }

@@ -23,6 +23,8 @@ export interface Instance {
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly entries: readonly Entry[];
+  /** Labels whose tensors come first in checkpoints, in this order. */
+  readonly order: readonly string[];
   /** Whether a parameter or state lies in it or below it. */
   readonly holdsTensors: boolean;
 }

@@ -48,7 +48,10 @@ function verifyUpdates(graph: Graph): void {
   const targets = new Set<number>();
   for (const { target, value } of graph.updates) {
     const node = graph.nodes[target];
-    invariant(node?.op === "parameter" || node?.op === "state", `update of node ${target}, which is not kept between runs`);
+    invariant(
+      node?.op === "parameter" || node?.op === "state",
+      `update of node ${target}, which is not kept between runs`,
+    );
     invariant(!targets.has(target), `two updates of ${node.attributes.name}`);
     targets.add(target);
     const type = typeOfValue(graph, value);
@@ -63,7 +66,10 @@ function verifySize(size: Dim, batch: string | undefined, what: string): void {
     return;
   }
   const parts = batch === undefined ? undefined : coefficientOf(size, batch);
-  invariant(parts?.rest === 0 && parts.coefficient >= 1, `${what} has the size ${formatDim(size)}, not a multiple of the batch`);
+  invariant(
+    parts?.rest === 0 && parts.coefficient >= 1,
+    `${what} has the size ${formatDim(size)}, not a multiple of the batch`,
+  );
 }
 
 function sourceName(node: GraphNode): string | undefined {

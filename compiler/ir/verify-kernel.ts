@@ -70,6 +70,8 @@ export function verifyKernel(kernel: Kernel): Kernel {
   if (kernel.form === "contraction") {
     const { input, kernel: weights, output, result, window } = kernel.contraction;
     invariant(parallel === window.length + 3, fail(`a contraction over ${window.length} spatial axes has ${parallel} axes`));
+    const { inputPrologue, outputPrologue } = kernel.contraction;
+    for (const each of [inputPrologue, outputPrologue]) if (each !== undefined) check(each, parallel, 0, 1);
     for (const [role, { operand }] of Object.entries({ input, kernel: weights, output })) {
       invariant((role === result) === (operand < 0), fail(`the ${role} of the contraction has operand ${operand}`));
       invariant(operand < kernel.operands.length, fail(`there is no operand ${operand}`));

@@ -33,7 +33,10 @@ function expectImage(context: TypeContext, type: TensorType, position: number): 
 
 function requireWeight(context: TypeContext, weight: TensorType, attributes: ConvolutionAttributes): void {
   context.require({ op: ">=", left: attributes.groups, right: 1 }, "number of groups");
-  context.require({ op: "divides", divisor: attributes.groups, dividend: weight.shape[0] ?? 1 }, "groups divide the output channels");
+  context.require(
+    { op: "divides", divisor: attributes.groups, dividend: weight.shape[0] ?? 1 },
+    "groups divide the output channels",
+  );
   for (const [axis, size] of attributes.kernel.entries()) {
     requireEqual(context, weight.shape[axis + 2] ?? 1, size, `taps of the weight, spatial axis ${axis}`);
   }
@@ -81,14 +84,16 @@ export const convolution: Operator<"convolution"> = {
     ];
   },
   lower: (context, attributes) =>
-    contraction("output", attributes, { input: context.inputs[0], kernel: context.inputs[1], output: context.outputs[0] }),
+    contraction("output", attributes, {
+      input: context.inputs[0],
+      kernel: context.inputs[1],
+      output: context.outputs[0],
+    }),
   reference(inputs, attributes, shapes) {
     const [x, weight] = [inputAt(inputs, 0), inputAt(inputs, 1)];
     const shape = shapeAt(shapes, 0);
     const y = new Float64Array(elementCount(shape));
-    forEachProduct(x.shape, weight.shape, shape, attributes, (xi, wi, yi) => {
-      y[yi] = (y[yi] ?? 0) + at(x, xi) * at(weight, wi);
-    });
+    sumProducts("y", { x: x.data, weight: weight.data, y }, { x: x.shape, weight: weight.shape, y: shape }, attributes);
     return [{ shape, data: y }];
   },
   onnx: "Conv",
@@ -103,7 +108,8 @@ export const convolution_input_gradient: Operator<"convolution_input_gradient"> 
     const pair = operands(context, inputs);
     if (pair === undefined) return undefined;
     const [dy, weight] = pair;
-    if (!expectImage(context, dy, 0) || !expectRank(context, weight, dy.shape.length, 1, "the weight")) return undefined;
+    if (!expectImage(context, dy, 0) || !expectRank(context, weight, dy.shape.length, 1, "the weight"))
+      return undefined;
     if (!expectWindow(context, attributes, dy.shape.length - 2)) return undefined;
     requireEqual(context, dy.shape[1] ?? 1, weight.shape[0] ?? 1, "output channels");
     requireWeight(context, weight, attributes);
@@ -121,14 +127,21 @@ export const convolution_input_gradient: Operator<"convolution_input_gradient"> 
     ];
   },
   lower: (context, attributes) =>
-    contraction("input", attributes, { output: context.inputs[0], kernel: context.inputs[1], input: context.outputs[0] }),
+    contraction("input", attributes, {
+      output: context.inputs[0],
+      kernel: context.inputs[1],
+      input: context.outputs[0],
+    }),
   reference(inputs, attributes, shapes) {
     const [dy, weight] = [inputAt(inputs, 0), inputAt(inputs, 1)];
     const shape = shapeAt(shapes, 0);
     const dx = new Float64Array(elementCount(shape));
-    forEachProduct(shape, weight.shape, dy.shape, attributes, (xi, wi, yi) => {
-      dx[xi] = (dx[xi] ?? 0) + at(dy, yi) * at(weight, wi);
-    });
+    sumProducts(
+      "x",
+      { x: dx, weight: weight.data, y: dy.data },
+      { x: shape, weight: weight.shape, y: dy.shape },
+      attributes,
+    );
     return [{ shape, data: dx }];
   },
   onnx: "ConvTranspose",
@@ -146,7 +159,10 @@ export const convolution_kernel_gradient: Operator<"convolution_kernel_gradient"
     const { groups, kernel } = attributes;
     context.require({ op: ">=", left: groups, right: 1 }, "number of groups");
     context.require({ op: "divides", divisor: groups, dividend: x.shape[1] ?? 1 }, "groups divide the input channels");
-    context.require({ op: "divides", divisor: groups, dividend: dy.shape[1] ?? 1 }, "groups divide the output channels");
+    context.require(
+      { op: "divides", divisor: groups, dividend: dy.shape[1] ?? 1 },
+      "groups divide the output channels",
+    );
     requireEqual(context, x.shape[0] ?? 1, dy.shape[0] ?? 1, "batch");
     requireOutput(context, x.shape.slice(2), dy.shape.slice(2), attributes);
     return [{ dtype: x.dtype, shape: [dy.shape[1] ?? 1, divExact(x.shape[1] ?? 1, groups), ...kernel] }];
@@ -161,14 +177,21 @@ export const convolution_kernel_gradient: Operator<"convolution_kernel_gradient"
     ];
   },
   lower: (context, attributes) =>
-    contraction("kernel", attributes, { input: context.inputs[0], output: context.inputs[1], kernel: context.outputs[0] }),
+    contraction("kernel", attributes, {
+      input: context.inputs[0],
+      output: context.inputs[1],
+      kernel: context.outputs[0],
+    }),
   reference(inputs, attributes, shapes) {
     const [x, dy] = [inputAt(inputs, 0), inputAt(inputs, 1)];
     const shape = shapeAt(shapes, 0);
     const dw = new Float64Array(elementCount(shape));
-    forEachProduct(x.shape, shape, dy.shape, attributes, (xi, wi, yi) => {
-      dw[wi] = (dw[wi] ?? 0) + at(x, xi) * at(dy, yi);
-    });
+    sumProducts(
+      "weight",
+      { x: x.data, weight: dw, y: dy.data },
+      { x: x.shape, weight: shape, y: dy.shape },
+      attributes,
+    );
     return [{ shape, data: dw }];
   },
   onnx: undefined,
@@ -188,7 +211,11 @@ interface RoleSizes {
 }
 
 /** Layouts are PyTorch's: images [N, group*channel, ..], weights [group*output, input, ..taps]. */
-function contraction(result: LogicalContraction["result"], attributes: ConvolutionAttributes, sizes: RoleSizes): Computation {
+function contraction(
+  result: LogicalContraction["result"],
+  attributes: ConvolutionAttributes,
+  sizes: RoleSizes,
+): Computation {
   const groups = countOf(attributes.groups);
   const inputChannels = fixedSize(sizes.kernel?.[1], "channels of a weight");
   const outputChannels = fixedSize(sizes.kernel?.[0], "channels of a weight") / groups;
@@ -213,33 +240,51 @@ function contraction(result: LogicalContraction["result"], attributes: Convoluti
       inputChannels,
       outputChannels,
       input: image(tensor.input, inputChannels),
-      kernel: { tensor: tensor.kernel, group: group(0, outputChannels), taps: spatial, input: plain(1), output: plain(0) },
+      kernel: {
+        tensor: tensor.kernel,
+        group: group(0, outputChannels),
+        taps: spatial,
+        input: plain(1),
+        output: plain(0),
+      },
       output: image(tensor.output, outputChannels),
     },
   };
 }
 
-/** Visits the flat positions of x, weight and y of every product of a convolution. */
-function forEachProduct(
-  x: readonly number[],
-  weight: readonly number[],
-  y: readonly number[],
+interface Operands<T> {
+  readonly x: T;
+  readonly weight: T;
+  readonly y: T;
+}
+
+/** Adds every product of a convolution to the operand that results from the other two. */
+function sumProducts(
+  result: keyof Operands<unknown>,
+  data: Operands<Float64Array>,
+  shapes: Operands<readonly number[]>,
   attributes: ConvolutionAttributes,
-  visit: (x: number, weight: number, y: number) => void,
 ): void {
-  const [batch = 1, channels = 1, ...sizes] = x;
-  const [outputs = 1, perGroup = 1] = weight;
-  const taps = tapsOf(windowAxes(attributes, sizes, y.slice(2)));
-  const [area, field, tapCount] = [elementCount(sizes), elementCount(y.slice(2)), elementCount(weight.slice(2))];
+  const [batch = 1, channels = 1, ...sizes] = shapes.x;
+  const [outputs = 1, perGroup = 1, ...field] = shapes.weight;
+  const taps = tapsOf(windowAxes(attributes, sizes, shapes.y.slice(2)));
   const outputsPerGroup = outputs / countOf(attributes.groups);
+  const { x, weight, y } = data;
   for (let n = 0; n < batch; n++) {
     for (let o = 0; o < outputs; o++) {
       const first = Math.floor(o / outputsPerGroup) * perGroup;
       for (let c = 0; c < perGroup; c++) {
-        const xStart = (n * channels + first + c) * area;
-        const wStart = (o * perGroup + c) * tapCount;
-        const yStart = (n * outputs + o) * field;
-        for (const { input, tap, output } of taps) visit(xStart + input, wStart + tap, yStart + output);
+        const xStart = (n * channels + first + c) * elementCount(sizes);
+        const wStart = (o * perGroup + c) * elementCount(field);
+        const yStart = (n * outputs + o) * elementCount(shapes.y.slice(2));
+        for (let k = 0; k < taps.count; k++) {
+          const xi = xStart + (taps.input[k] ?? 0);
+          const wi = wStart + (taps.tap[k] ?? 0);
+          const yi = yStart + (taps.output[k] ?? 0);
+          if (result === "y") y[yi] = (y[yi] ?? 0) + (x[xi] ?? 0) * (weight[wi] ?? 0);
+          else if (result === "x") x[xi] = (x[xi] ?? 0) + (y[yi] ?? 0) * (weight[wi] ?? 0);
+          else weight[wi] = (weight[wi] ?? 0) + (x[xi] ?? 0) * (y[yi] ?? 0);
+        }
       }
     }
   }
@@ -256,7 +301,11 @@ export const matmul: Operator<"matmul"> = {
     const [left, right] = pair;
     const rank = left.shape.length;
     if (rank !== 2 && rank !== 3) {
-      return context.fail({ kind: "rank", input: 0, message: `matmul takes matrices (2 axes) or stacks of them (3), not ${rank}` });
+      return context.fail({
+        kind: "rank",
+        input: 0,
+        message: `matmul takes matrices (2 axes) or stacks of them (3), not ${rank}`,
+      });
     }
     if (!expectRank(context, right, rank, 1, "the right operand")) return undefined;
     if (rank === 3) requireEqual(context, left.shape[0] ?? 1, right.shape[0] ?? 1, "number of matrices");

@@ -56,7 +56,12 @@ export function spread(emitter: Emitter, x: Value, shape: readonly Dim[], axes: 
 
 /** Repeats a tensor whose `dropped` axes were reduced away back to `shape`. */
 export function unreduce(emitter: Emitter, x: Value, shape: readonly Dim[], dropped: readonly number[]): Value {
-  return spread(emitter, x, shape, shape.map((_, axis) => axis).filter((axis) => !dropped.includes(axis)));
+  return spread(
+    emitter,
+    x,
+    shape,
+    shape.map((_, axis) => axis).filter((axis) => !dropped.includes(axis)),
+  );
 }
 
 /** Repeats a vector over channels (axis 1) to the shape of `model`. */

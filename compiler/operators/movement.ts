@@ -7,8 +7,15 @@ import type { TensorType } from "../ir/type.ts";
 import { sumOver } from "./gradient-arithmetic.ts";
 import { along, axesOf, countOf, fixed } from "./kernel-expressions.ts";
 import type { Operator } from "./operator.ts";
-import { aroundAxis, at, flatIndex, inputAt, shapeAt, stridesOf, tensorOf } from "./row-major.ts";
-import { expectAxis, expectEntries, expectInputs, expectSameDtype, requireAtLeast, requireEqual } from "./type-rules.ts";
+import { aroundAxis, at, flatIndex, inputAt, shapeAt, stridedCopy, stridesOf, tensorOf } from "./row-major.ts";
+import {
+  expectAxis,
+  expectEntries,
+  expectInputs,
+  expectSameDtype,
+  requireAtLeast,
+  requireEqual,
+} from "./type-rules.ts";
 
 /** Insertion and repetition of axes. */
 export const broadcast: Operator<"broadcast"> = {
@@ -33,10 +40,12 @@ export const broadcast: Operator<"broadcast"> = {
     if (dy === undefined || x === undefined) return [undefined];
     const { shape, axes } = node.attributes;
     const own = emitter.typeOf(x).shape;
-    const repeated = shape.map((_, axis) => axis).filter((axis) => {
-      const position = axes.indexOf(axis);
-      return position < 0 || !sameDim(own[position] ?? 1, shape[axis] ?? 1);
-    });
+    const repeated = shape
+      .map((_, axis) => axis)
+      .filter((axis) => {
+        const position = axes.indexOf(axis);
+        return position < 0 || !sameDim(own[position] ?? 1, shape[axis] ?? 1);
+      });
     const total = sumOver(emitter, dy, repeated);
     const kept = shape.length - repeated.length;
     return [kept === own.length ? total : emitter.emit("reshape", [total], { shape: own })];
@@ -46,16 +55,23 @@ export const broadcast: Operator<"broadcast"> = {
     return {
       form: "pointwise",
       axes: axesOf(context.outputs[0] ?? []),
-      values: [context.load(0, axes.map((axis, position) => (own[position] === 1 ? fixed(0) : along(axis))))],
+      values: [
+        context.load(
+          0,
+          axes.map((axis, position) => (own[position] === 1 ? fixed(0) : along(axis))),
+        ),
+      ],
     };
   },
   reference(inputs, { axes }, shapes) {
     const x = inputAt(inputs, 0);
     const strides = stridesOf(x.shape);
-    const own = axes.map((axis, position) => [axis, x.shape[position] === 1 ? 0 : (strides[position] ?? 0)] as const);
-    return [
-      tensorOf(shapeAt(shapes, 0), (index) => at(x, own.reduce((flat, [axis, stride]) => flat + (index[axis] ?? 0) * stride, 0))),
-    ];
+    const shape = shapeAt(shapes, 0);
+    const own = shape.map((_, axis) => {
+      const position = axes.indexOf(axis);
+      return position < 0 || x.shape[position] === 1 ? 0 : (strides[position] ?? 0);
+    });
+    return [stridedCopy(x, 0, own, shape)];
   },
   onnx: "Expand",
 };
@@ -86,7 +102,10 @@ export const transpose: Operator<"transpose"> = {
     const [x] = inputs;
     if (!expectInputs(context, inputs, 1) || x === undefined) return undefined;
     if (!expectEntries(context, permutation, x.shape.length, "the permutation")) return undefined;
-    if (new Set(permutation).size !== permutation.length || !permutation.every((axis) => axis >= 0 && axis < x.shape.length)) {
+    if (
+      new Set(permutation).size !== permutation.length ||
+      !permutation.every((axis) => axis >= 0 && axis < x.shape.length)
+    ) {
       return context.fail({ kind: "axis", input: 0, message: "the permutation must name each axis once" });
     }
     return [{ dtype: x.dtype, shape: permutation.map((axis) => x.shape[axis] ?? 1) }];
@@ -99,13 +118,18 @@ export const transpose: Operator<"transpose"> = {
   lower: (context, { permutation }) => ({
     form: "pointwise",
     axes: axesOf(context.outputs[0] ?? []),
-    values: [context.load(0, permutation.map((_, axis) => along(permutation.indexOf(axis))))],
+    values: [
+      context.load(
+        0,
+        permutation.map((_, axis) => along(permutation.indexOf(axis))),
+      ),
+    ],
   }),
   reference(inputs, { permutation }, shapes) {
     const x = inputAt(inputs, 0);
     const strides = stridesOf(x.shape);
     const moved = permutation.map((axis) => strides[axis] ?? 0);
-    return [tensorOf(shapeAt(shapes, 0), (index) => at(x, flatIndex(index, moved)))];
+    return [stridedCopy(x, 0, moved, shapeAt(shapes, 0))];
   },
   onnx: "Transpose",
 };
@@ -146,14 +170,22 @@ export const slice: Operator<"slice"> = {
   lower: (context, { start, step }) => ({
     form: "pointwise",
     axes: axesOf(context.outputs[0] ?? []),
-    values: [context.load(0, start.map((first, axis) => along(axis, countOf(step[axis]), countOf(first))))],
+    values: [
+      context.load(
+        0,
+        start.map((first, axis) => along(axis, countOf(step[axis]), countOf(first))),
+      ),
+    ],
   }),
   reference(inputs, { start, step }, shapes) {
     const x = inputAt(inputs, 0);
     const strides = stridesOf(x.shape);
     const moved = strides.map((stride, axis) => stride * countOf(step[axis]));
-    const origin = flatIndex(start.map((first) => countOf(first)), strides);
-    return [tensorOf(shapeAt(shapes, 0), (index) => at(x, origin + flatIndex(index, moved)))];
+    const origin = flatIndex(
+      start.map((first) => countOf(first)),
+      strides,
+    );
+    return [stridedCopy(x, origin, moved, shapeAt(shapes, 0))];
   },
   onnx: "Slice",
 };
@@ -165,7 +197,8 @@ export const pad: Operator<"pad"> = {
     const [x] = inputs;
     if (!expectInputs(context, inputs, 1) || x === undefined) return undefined;
     const rank = x.shape.length;
-    if (!expectEntries(context, before, rank, "before") || !expectEntries(context, after, rank, "after")) return undefined;
+    if (!expectEntries(context, before, rank, "before") || !expectEntries(context, after, rank, "after"))
+      return undefined;
     if (!expectEntries(context, interior, rank, "interior")) return undefined;
     const shape = x.shape.map((own, axis) => {
       const [front, back, between] = [before[axis] ?? 0, after[axis] ?? 0, interior[axis] ?? 0];
@@ -224,7 +257,8 @@ export const concat: Operator<"concat"> = {
         return context.fail({ kind: "rank", input: position + 1, message });
       }
       for (const [k, size] of first.shape.entries()) {
-        if (k !== axis) requireEqual(context, size, other.shape[k] ?? 0, `concatenated input ${position + 2}, axis ${k}`);
+        if (k !== axis)
+          requireEqual(context, size, other.shape[k] ?? 0, `concatenated input ${position + 2}, axis ${k}`);
       }
       total = add(total, other.shape[axis] ?? 0);
     }

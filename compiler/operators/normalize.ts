@@ -7,7 +7,18 @@ import { invariant } from "../ir/invariant.ts";
 import type { Expression, Size } from "../ir/kernel.ts";
 import type { TensorType } from "../ir/type.ts";
 import { allButChannels, apply, countLike, map, minus, over, perChannel, plus, times } from "./gradient-arithmetic.ts";
-import { accumulated, along, axesOf, binary, everyAxis, fixed, literal, multiplySizes, sizeValue, unary } from "./kernel-expressions.ts";
+import {
+  accumulated,
+  along,
+  axesOf,
+  binary,
+  everyAxis,
+  fixed,
+  literal,
+  multiplySizes,
+  sizeValue,
+  unary,
+} from "./kernel-expressions.ts";
 import type { Emitter, LowerContext, Operator, ReferenceTensor, TypeContext } from "./operator.ts";
 import { aroundAxis, at, inputAt } from "./row-major.ts";
 import { splitAxes } from "./reduce.ts";
@@ -51,7 +62,9 @@ function inverseDeviation(variance: Expression, eps: number): Expression {
 /** Calls `visit` for each element of x with its channel. */
 function forEachChannel(x: ReferenceTensor, visit: (flat: number, channel: number) => void): number {
   const [outer, channels, inner] = aroundAxis(x.shape, 1);
-  for (let flat = 0; flat < outer * channels * inner; flat++) visit(flat, Math.floor(flat / inner) % channels);
+  for (let row = 0; row < outer * channels; row++) {
+    for (let k = 0; k < inner; k++) visit(row * inner + k, row % channels);
+  }
   return outer * inner;
 }
 
@@ -63,7 +76,10 @@ function pooled(sizes: readonly Size[]): Size {
 function reductionAxes(sizes: readonly Size[]) {
   return {
     axes: axesOf([sizes[1] ?? 1]),
-    reduced: axesOf(allButChannels(sizes.length).map((axis) => sizes[axis] ?? 1), "r"),
+    reduced: axesOf(
+      allButChannels(sizes.length).map((axis) => sizes[axis] ?? 1),
+      "r",
+    ),
   };
 }
 
@@ -79,7 +95,8 @@ export const batch_norm: Operator<"batch_norm"> = {
   /** With the statistics held fixed; those of the same batch are recognised by the differentiator. */
   gradient(emitter, node, [dy]) {
     const [x, weight, , mean, variance] = node.inputs;
-    if (dy === undefined || x === undefined || weight === undefined || mean === undefined || variance === undefined) return [];
+    if (dy === undefined || x === undefined || weight === undefined || mean === undefined || variance === undefined)
+      return [];
     const { eps } = node.attributes;
     const [sumDy, sumDyXhat] = normSums(emitter, x, dy, mean, variance, eps);
     const inverse = map(emitter, "rsqrt", plus(emitter, variance, eps));
@@ -155,7 +172,10 @@ export const batch_moments: Operator<"batch_moments"> = {
   lower(context) {
     const sizes = context.inputs[0] ?? [];
     const count = sizeValue(pooled(sizes));
-    const pivot = context.load(0, sizes.map((_, axis) => (axis === 1 ? along(0) : fixed(0))));
+    const pivot = context.load(
+      0,
+      sizes.map((_, axis) => (axis === 1 ? along(0) : fixed(0))),
+    );
     const distance = binary("subtract", context.load(0, splitAxes(sizes.length, allButChannels(sizes.length))), pivot);
     const [first, second] = [accumulated(0), accumulated(1)];
     const spread = binary("subtract", second, binary("divide", unary("square", first), count));
@@ -194,7 +214,8 @@ export const batch_moments: Operator<"batch_moments"> = {
 
 /** x, dy, mean, variance -> sum(dy), sum(dy * xhat). */
 export const batch_norm_gradient_sums: Operator<"batch_norm_gradient_sums"> = {
-  documentation: "Per channel sum(dy) and sum(dy * xhat), xhat = (x - mean) / sqrt(variance + eps): gradients of bias and weight.",
+  documentation:
+    "Per channel sum(dy) and sum(dy * xhat), xhat = (x - mean) / sqrt(variance + eps): gradients of bias and weight.",
   type(context, inputs) {
     const x = channelwise(context, inputs, 2, ["the mean", "the variance"]);
     return x && [channelVector(x), channelVector(x)];
@@ -221,7 +242,8 @@ export const batch_norm_gradient_sums: Operator<"batch_norm_gradient_sums"> = {
     const [sumDy, sumDyXhat] = [new Float64Array(channels), new Float64Array(channels)];
     forEachChannel(x, (flat, c) => {
       sumDy[c] = (sumDy[c] ?? 0) + at(dy, flat);
-      sumDyXhat[c] = (sumDyXhat[c] ?? 0) + (at(dy, flat) * (at(x, flat) - at(mean, c))) / Math.sqrt(at(variance, c) + eps);
+      sumDyXhat[c] =
+        (sumDyXhat[c] ?? 0) + (at(dy, flat) * (at(x, flat) - at(mean, c))) / Math.sqrt(at(variance, c) + eps);
     });
     const shape = shapes[0] ?? [channels];
     return [
@@ -238,7 +260,13 @@ export const batch_norm_gradient_input: Operator<"batch_norm_gradient_input"> = 
     "dx of batch norm with the statistics of the same batch: weight / sqrt(variance + eps) * " +
     "(dy - sum_dy / n - xhat * sum_dy_xhat / n) (Ioffe and Szegedy 2015, section 3).",
   type(context, inputs) {
-    const x = channelwise(context, inputs, 2, ["the weight", "the mean", "the variance", "the sum of dy", "the sum of dy * xhat"]);
+    const x = channelwise(context, inputs, 2, [
+      "the weight",
+      "the mean",
+      "the variance",
+      "the sum of dy",
+      "the sum of dy * xhat",
+    ]);
     return x && [x];
   },
   gradient: "none",
@@ -262,7 +290,8 @@ export const batch_norm_gradient_input: Operator<"batch_norm_gradient_input"> = 
     forEachChannel(x, (flat, c) => {
       const deviation = Math.sqrt(at(variance, c) + eps);
       const xhat = (at(x, flat) - at(mean, c)) / deviation;
-      data[flat] = (at(weight, c) / deviation) * (at(dy, flat) - at(sumDy, c) / count - (xhat * at(sumDyXhat, c)) / count);
+      data[flat] =
+        (at(weight, c) / deviation) * (at(dy, flat) - at(sumDy, c) / count - (xhat * at(sumDyXhat, c)) / count);
     });
     return [{ shape: x.shape, data }];
   },
@@ -281,6 +310,10 @@ function normInput(
   // Factors that depend on the channel alone stand together, so that they can be computed once per channel.
   const pull = binary("multiply", inverse, binary("divide", channel(6), count));
   const level = binary("divide", channel(5), count);
-  const rest = binary("subtract", binary("subtract", context.load(1, everywhere), level), binary("multiply", centred, pull));
+  const rest = binary(
+    "subtract",
+    binary("subtract", context.load(1, everywhere), level),
+    binary("multiply", centred, pull),
+  );
   return binary("multiply", binary("multiply", channel(2), inverse), rest);
 }

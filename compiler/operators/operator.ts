@@ -68,7 +68,12 @@ export type Computation =
   /** Along an axis, inputs one after another. */
   | { readonly form: "concat"; readonly axis: number }
   /** output = zeros; then output[index..] += value over `axes`, in order. */
-  | { readonly form: "scatter"; readonly axes: readonly Axis[]; readonly at: readonly Coordinate[]; readonly value: Expression }
+  | {
+      readonly form: "scatter";
+      readonly axes: readonly Axis[];
+      readonly at: readonly Coordinate[];
+      readonly value: Expression;
+    }
   /** Inputs, parameters, states, scalars: nothing to compute. */
   | { readonly form: "source" };
 
@@ -77,7 +82,13 @@ export interface LogicalContraction
   extends Pick<Contraction, "result" | "batch" | "groups" | "window" | "inputChannels" | "outputChannels"> {
   /** Positions among the node's inputs; the result's own role has tensor -1 (the node's output 0). */
   readonly input: LogicalRole;
-  readonly kernel: { readonly tensor: number; readonly group: RoleAxis | undefined; readonly taps: readonly RoleAxis[]; readonly input: RoleAxis; readonly output: RoleAxis };
+  readonly kernel: {
+    readonly tensor: number;
+    readonly group: RoleAxis | undefined;
+    readonly taps: readonly RoleAxis[];
+    readonly input: RoleAxis;
+    readonly output: RoleAxis;
+  };
   readonly output: LogicalRole;
 }
 
@@ -98,7 +109,11 @@ export interface Operator<K extends OpName> {
   /** One paragraph for LANGUAGE.md and hover: meaning, shapes, source of the formula. */
   readonly documentation: string;
   /** Output types, or undefined after `fail`. */
-  type(context: TypeContext, inputs: readonly TensorType[], attributes: Attributes[K]): readonly TensorType[] | undefined;
+  type(
+    context: TypeContext,
+    inputs: readonly TensorType[],
+    attributes: Attributes[K],
+  ): readonly TensorType[] | undefined;
   /** Gradients of the inputs given those of the outputs (undefined: no gradient flows); "none" if not differentiable. */
   readonly gradient:
     | "none"

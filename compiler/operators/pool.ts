@@ -19,7 +19,14 @@ import {
 } from "./kernel-expressions.ts";
 import type { Operator, TypeContext } from "./operator.ts";
 import { at, elementCount, inputAt, shapeAt } from "./row-major.ts";
-import { expectFloat, expectInputs, expectInteger, expectSameShape, requireAtLeast, requireEqual } from "./type-rules.ts";
+import {
+  expectFloat,
+  expectInputs,
+  expectInteger,
+  expectSameShape,
+  requireAtLeast,
+  requireEqual,
+} from "./type-rules.ts";
 import { expectWindow, poolOutputs, requireFit, type Taps, tapsOf, windowAxes, windowDims } from "./window.ts";
 
 /** Demands of every pooling window; the padding bound keeps a real element in each window. */
@@ -56,39 +63,46 @@ function backwardType(context: TypeContext, dy: TensorType, attributes: WithInpu
 /** Coordinates of an input under output axes 2.. and tap axes behind them. */
 function inputCoordinates(window: readonly WindowAxis[]): readonly Coordinate[] {
   const rank = window.length + 2;
-  return [0, 1].map((axis): Coordinate => ({ index: along(axis) })).concat(
-    window.map(({ input, stride, dilation, padding }, axis) => ({
-      index: {
-        constant: -padding,
-        terms: [
-          { axis: axis + 2, coefficient: stride },
-          { axis: axis + rank, coefficient: dilation },
-        ],
-      },
-      bound: { extent: input, divisor: 1 },
-    })),
-  );
+  return [0, 1]
+    .map((axis): Coordinate => ({ index: along(axis) }))
+    .concat(
+      window.map(({ input, stride, dilation, padding }, axis) => ({
+        index: {
+          constant: -padding,
+          terms: [
+            { axis: axis + 2, coefficient: stride },
+            { axis: axis + rank, coefficient: dilation },
+          ],
+        },
+        bound: { extent: input, divisor: 1 },
+      })),
+    );
 }
 
 /** Coordinates of the output whose tap (axes behind the pixel's) covers the pixel (axes 2..), if there is one. */
 function outputCoordinates(window: readonly WindowAxis[]): readonly Coordinate[] {
   const rank = window.length + 2;
-  return [0, 1].map((axis): Coordinate => ({ index: along(axis) })).concat(
-    window.map(({ output, stride, dilation, padding }, axis) => ({
-      index: {
-        constant: padding,
-        terms: [
-          { axis: axis + 2, coefficient: 1 },
-          { axis: axis + rank, coefficient: -dilation },
-        ],
-      },
-      bound: { extent: output, divisor: stride },
-    })),
-  );
+  return [0, 1]
+    .map((axis): Coordinate => ({ index: along(axis) }))
+    .concat(
+      window.map(({ output, stride, dilation, padding }, axis) => ({
+        index: {
+          constant: padding,
+          terms: [
+            { axis: axis + 2, coefficient: 1 },
+            { axis: axis + rank, coefficient: -dilation },
+          ],
+        },
+        bound: { extent: output, divisor: stride },
+      })),
+    );
 }
 
 function tapAxes(window: readonly WindowAxis[]) {
-  return axesOf(window.map(({ taps }) => taps), "k");
+  return axesOf(
+    window.map(({ taps }) => taps),
+    "k",
+  );
 }
 
 /** Per image and channel, visits the taps in bounds. */
@@ -100,7 +114,9 @@ function forEachTap(
 ): void {
   const [area, field] = [elementCount(input.slice(2)), elementCount(output.slice(2))];
   for (let plane = 0; plane < elementCount(input.slice(0, 2)); plane++) {
-    for (const each of taps) visit(plane * area + each.input, plane * field + each.output, each.tap);
+    for (let k = 0; k < taps.count; k++) {
+      visit(plane * area + (taps.input[k] ?? 0), plane * field + (taps.output[k] ?? 0), taps.tap[k] ?? 0);
+    }
   }
 }
 
@@ -204,11 +220,17 @@ function countAlong(axis: WindowAxis, start: number, countPadding: boolean): num
 }
 
 /** Elements of the window that begins at `starts[k]` (affine, i32), as f32; at least 1 even where no window begins. */
-function countValue(window: readonly WindowAxis[], starts: readonly Coordinate["index"][], countPadding: boolean): Expression {
+function countValue(
+  window: readonly WindowAxis[],
+  starts: readonly Coordinate["index"][],
+  countPadding: boolean,
+): Expression {
   let constant = 1;
   let variable: Expression | undefined;
   for (const [position, axis] of window.entries()) {
-    const counts = Array.from({ length: axis.output }, (_, o) => countAlong(axis, o * axis.stride - axis.padding, countPadding));
+    const counts = Array.from({ length: axis.output }, (_, o) =>
+      countAlong(axis, o * axis.stride - axis.padding, countPadding),
+    );
     if (counts.every((count) => count === counts[0])) {
       constant *= counts[0] ?? 1;
       continue;
@@ -297,7 +319,8 @@ export const avg_pool_gradient: Operator<"avg_pool_gradient"> = {
   documentation: "The gradient of avg_pool: each window spreads dy evenly over the elements it averaged.",
   type(context, inputs, attributes) {
     const [dy] = inputs;
-    if (!expectInputs(context, inputs, 1) || dy === undefined || !expectUndilated(context, attributes)) return undefined;
+    if (!expectInputs(context, inputs, 1) || dy === undefined || !expectUndilated(context, attributes))
+      return undefined;
     const dx = backwardType(context, dy, attributes);
     return dx && [dx];
   },

@@ -10,7 +10,8 @@ import { expectInputs, expectInteger, expectRank } from "./type-rules.ts";
 
 /** Uniform in [0, 1). */
 export const random: Operator<"random"> = {
-  documentation: "Uniform numbers in [0, 1) from a counter-based generator keyed by the seed input (shape []) and the stream.",
+  documentation:
+    "Uniform numbers in [0, 1) from a counter-based generator keyed by the seed input (shape []) and the stream.",
   type(context, inputs, { shape }) {
     const [seed] = inputs;
     if (!expectInputs(context, inputs, 1) || seed === undefined) return undefined;
@@ -21,7 +22,12 @@ export const random: Operator<"random"> = {
   lower(context, { stream }) {
     const axes = axesOf(context.outputs[0] ?? []);
     const position = rowMajor(axes.map(({ extent }, axis) => ({ axis, extent })));
-    const value = { kind: "random", seed: context.load(0, []), stream, index: { kind: "index", value: position } } as const;
+    const value = {
+      kind: "random",
+      seed: context.load(0, []),
+      stream,
+      index: { kind: "index", value: position },
+    } as const;
     return { form: "pointwise", axes, values: [value] };
   },
   reference(inputs, { stream }, shapes) {

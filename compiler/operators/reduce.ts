@@ -8,17 +8,18 @@ import type { Accumulator, Affine } from "../ir/kernel.ts";
 import { apply, countLike, over, sumOver, times, unreduce, where } from "./gradient-arithmetic.ts";
 import { accumulated, along, axesOf, binary, multiplySizes, sizeValue } from "./kernel-expressions.ts";
 import type { Emitter, Operator } from "./operator.ts";
-import { aroundAxis, at, elementCount, flatIndex, forEachIndex, inputAt, shapeAt, stridesOf } from "./row-major.ts";
+import { aroundAxis, at, elementCount, forEachOffset, inputAt, shapeAt, stridesOf } from "./row-major.ts";
 import { binaryFunctions } from "./scalar-functions.ts";
 import { expectAxis, expectEntries, expectFloat, expectInputs } from "./type-rules.ts";
 
-const combinations: { readonly [K in ReduceOp]: { readonly combine: Accumulator["combine"]; readonly start: number } } = {
-  sum: { combine: "sum", start: 0 },
-  mean: { combine: "sum", start: 0 },
-  max: { combine: "max", start: Number.NEGATIVE_INFINITY },
-  min: { combine: "min", start: Number.POSITIVE_INFINITY },
-  prod: { combine: "prod", start: 1 },
-};
+const combinations: { readonly [K in ReduceOp]: { readonly combine: Accumulator["combine"]; readonly start: number } } =
+  {
+    sum: { combine: "sum", start: 0 },
+    mean: { combine: "sum", start: 0 },
+    max: { combine: "max", start: Number.NEGATIVE_INFINITY },
+    min: { combine: "min", start: Number.POSITIVE_INFINITY },
+    prod: { combine: "prod", start: 1 },
+  };
 
 const steps = {
   sum: binaryFunctions.add,
@@ -57,7 +58,12 @@ export const reduce: Operator<"reduce"> = {
         return [unreduce(emitter, dy, emitter.typeOf(x).shape, axes)];
       case "mean": {
         const { shape, dtype } = emitter.typeOf(x);
-        const count = countLike(emitter, axes.map((axis) => shape[axis] ?? 1), emitter.typeOf(dy).shape, dtype);
+        const count = countLike(
+          emitter,
+          axes.map((axis) => shape[axis] ?? 1),
+          emitter.typeOf(dy).shape,
+          dtype,
+        );
         return [unreduce(emitter, over(emitter, dy, count), shape, axes)];
       }
       case "max":
@@ -90,8 +96,7 @@ export const reduce: Operator<"reduce"> = {
     const moved = x.shape.map((_, axis) => strides[kept.indexOf(axis)] ?? 0);
     const data = new Float64Array(elementCount(shape)).fill(combinations[op].start);
     const step = steps[op === "mean" ? "sum" : op];
-    forEachIndex(x.shape, (index, flat) => {
-      const target = flatIndex(index, moved);
+    forEachOffset(x.shape, moved, (flat, target) => {
       data[target] = step(data[target] ?? 0, at(x, flat));
     });
     const count = elementCount(axes.map((axis) => x.shape[axis] ?? 1));

@@ -64,10 +64,15 @@ export const constant: Operator<"constant"> = {
 
 /** A size as a number. */
 export const size: Operator<"size"> = {
-  documentation: "A size as a number, such as the count of elements that batch norm averages over when the batch is free.",
+  documentation:
+    "A size as a number, such as the count of elements that batch norm averages over when the batch is free.",
   type: (context, inputs, { dtype }) => (expectInputs(context, inputs, 0) ? [{ dtype, shape: [] }] : undefined),
   gradient: () => [],
-  lower: (_context, { value, dtype }) => ({ form: "pointwise", axes: [], values: [dimValue(value, scalarTypeOf(dtype))] }),
+  lower: (_context, { value, dtype }) => ({
+    form: "pointwise",
+    axes: [],
+    values: [dimValue(value, scalarTypeOf(dtype))],
+  }),
   reference: (_inputs, { value }, shapes) => [tensorOf(shapeAt(shapes, 0), () => countOf(value))],
   onnx: undefined,
 };

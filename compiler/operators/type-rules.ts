@@ -19,7 +19,13 @@ export function expectInputs(context: TypeContext, inputs: readonly TensorType[]
 }
 
 /** Demands an exact rank of input `position`; `what` says what it is: "the weight". */
-export function expectRank(context: TypeContext, type: TensorType, rank: number, position: number, what: string): boolean {
+export function expectRank(
+  context: TypeContext,
+  type: TensorType,
+  rank: number,
+  position: number,
+  what: string,
+): boolean {
   if (type.shape.length === rank) return true;
   context.fail({
     kind: "rank",
@@ -53,7 +59,11 @@ export function expectSameDtype(context: TypeContext, first: TensorType, other: 
 /** Demands an axis that exists. */
 export function expectAxis(context: TypeContext, type: TensorType, axis: number): boolean {
   if (Number.isInteger(axis) && axis >= 0 && axis < type.shape.length) return true;
-  context.fail({ kind: "axis", input: 0, message: `there is no axis ${axis}: the input has ${type.shape.length} axes` });
+  context.fail({
+    kind: "axis",
+    input: 0,
+    message: `there is no axis ${axis}: the input has ${type.shape.length} axes`,
+  });
   return false;
 }
 

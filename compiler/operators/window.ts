@@ -46,7 +46,8 @@ export function poolOutput(size: Dim, dims: WindowDims, ceil: boolean): Dim {
 /** Demands lists of one length and sizes in range; `spatial` is the number of axes behind batch and channels. */
 export function expectWindow(context: TypeContext, attributes: WindowAttributes, spatial: number): boolean {
   const { kernel, stride, padding, dilation } = attributes;
-  if (!expectEntries(context, kernel, spatial, "kernel") || !expectEntries(context, stride, spatial, "stride")) return false;
+  if (!expectEntries(context, kernel, spatial, "kernel") || !expectEntries(context, stride, spatial, "stride"))
+    return false;
   if (!expectEntries(context, padding, spatial, "padding") || !expectEntries(context, dilation, spatial, "dilation")) {
     return false;
   }
@@ -63,7 +64,12 @@ export function expectWindow(context: TypeContext, attributes: WindowAttributes,
 export function requireFit(context: TypeContext, sizes: readonly Dim[], attributes: WindowAttributes): void {
   for (const [axis, { kernel, padding, dilation }] of windowDims(attributes).entries()) {
     const padded = add(sizes[axis] ?? 1, mul(2, padding));
-    requireAtLeast(context, padded, add(mul(dilation, sub(kernel, 1)), 1), `kernel fits the padded input, spatial axis ${axis}`);
+    requireAtLeast(
+      context,
+      padded,
+      add(mul(dilation, sub(kernel, 1)), 1),
+      `kernel fits the padded input, spatial axis ${axis}`,
+    );
   }
 }
 
@@ -92,14 +98,25 @@ export function windowAxes(
   }));
 }
 
-/** For one output position: each tap in bounds, as flat spatial position of the input and flat tap. */
-export type Taps = readonly { readonly output: number; readonly input: number; readonly tap: number }[];
+/** Pairs of an output position and a tap, with the input they read, as flat spatial positions; in parallel lists. */
+export interface Taps {
+  readonly count: number;
+  readonly output: Int32Array;
+  readonly input: Int32Array;
+  readonly tap: Int32Array;
+}
 
-/** Every (output, tap) pair whose input lies in bounds, ordered by output, then tap, row-major. */
+interface Pair {
+  readonly output: number;
+  readonly input: number;
+  readonly tap: number;
+}
+
+/** Every pair whose input lies in bounds, ordered by output, then tap, row-major. */
 export function tapsOf(window: readonly WindowAxis[]): Taps {
-  let found: { output: number; input: number; tap: number }[] = [{ output: 0, input: 0, tap: 0 }];
+  let found: Pair[] = [{ output: 0, input: 0, tap: 0 }];
   for (const axis of window) {
-    const pairs: { output: number; input: number; tap: number }[] = [];
+    const pairs: Pair[] = [];
     for (let output = 0; output < axis.output; output++) {
       for (let tap = 0; tap < axis.taps; tap++) {
         const input = output * axis.stride + tap * axis.dilation - axis.padding;
@@ -115,5 +132,11 @@ export function tapsOf(window: readonly WindowAxis[]): Taps {
     );
   }
   const taps = elementCount(window.map((axis) => axis.taps));
-  return found.sort((a, b) => a.output * taps + a.tap - (b.output * taps + b.tap));
+  found.sort((a, b) => a.output * taps + a.tap - (b.output * taps + b.tap));
+  return {
+    count: found.length,
+    output: Int32Array.from(found, ({ output }) => output),
+    input: Int32Array.from(found, ({ input }) => input),
+    tap: Int32Array.from(found, ({ tap }) => tap),
+  };
 }

@@ -51,7 +51,8 @@ export function packIntervals(intervals: readonly Interval[]): { readonly offset
       }
       cursor = Math.max(cursor, to[p] ?? 0);
     }
-    const offset = best < 0 ? cursor : best;
+    const tail = bytes - cursor;
+    const offset = best < 0 || (tail >= size && tail < tightest) ? cursor : best;
     offsets[k] = offset;
     bytes = Math.max(bytes, offset + size);
     let at = placed++;

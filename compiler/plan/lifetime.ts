@@ -79,8 +79,10 @@ function operandInStep(kernel: Kernel, store: Store, free: (buffer: number) => b
   if (written === undefined) return undefined;
   const barred = new Set<number>();
   if (kernel.form === "contraction") {
-    const { input, kernel: weights, output } = kernel.contraction;
+    const { input, kernel: weights, output, inputPrologue, outputPrologue } = kernel.contraction;
     for (const { operand } of [input, weights, output]) barred.add(operand);
+    const prologues = [inputPrologue, outputPrologue].filter((each) => each !== undefined);
+    for (const load of loadsOf(prologues)) barred.add(load.operand);
   }
   if (kernel.form === "reduction") {
     for (const load of loadsOf(kernel.accumulators.map((each) => each.value))) barred.add(load.operand);

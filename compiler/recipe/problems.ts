@@ -1,8 +1,11 @@
 /** Diagnostics of recipes, one constructor per code. */
-import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Diagnostic, Fix, Label } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
+import { formatDim } from "../ir/dim.ts";
+import type { TensorType } from "../ir/type.ts";
 import { closest } from "../resolve/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
+import type { LossSpec } from "./recipe.ts";
 
 const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
 
@@ -38,8 +41,44 @@ export function unknownChoice(what: string, name: string, span: Span, known: rea
   };
 }
 
-export function lossShapes(message: string, span: Span, help: readonly string[]): Diagnostic {
-  return { ...plain, code: "RN208", message, span, note: "shapes do not fit", help };
+/** RN208: the output has no row of logits a sample. */
+export function lossRank(message: string, span: Span, labels: readonly Label[]): Diagnostic {
+  const help = ["give one row of logits a sample, for example with `global_avgpool` and `linear(classes)`"];
+  return { ...plain, code: "RN208", message, span, note: "shapes do not fit", labels, help };
+}
+
+export interface LossMismatch {
+  readonly loss: LossSpec;
+  readonly output: TensorType;
+  readonly target: TensorType;
+  readonly wanted: TensorType;
+  readonly witness: string;
+  /** The target, where its type is declared or it is named. */
+  readonly span: Span;
+  readonly labels: readonly Label[];
+}
+
+/** RN208: output and target differ; broadcasting one over the other would train another thing, silently. */
+export function lossShapes({ loss, output, target, wanted, witness, span, labels }: LossMismatch): Diagnostic {
+  const shape = (type: TensorType): string => `[${type.shape.map(formatDim).join(", ")}]`;
+  const [needed, got] = [shape(wanted), shape(target)];
+  const dtype = loss.declared?.dtype ?? wanted.dtype;
+  const fixes: Fix[] =
+    loss.declared === undefined
+      ? []
+      : [{ title: `give the target the shape ${needed}`, applicability: "maybe-incorrect", edits: [{ span: loss.declared.span, replacement: `${dtype}${needed}` }] }];
+  const last = output.shape.length - 1;
+  const squeezable = last === target.shape.length && output.shape[last] === 1;
+  return {
+    ...plain,
+    code: "RN208",
+    message: `\`${loss.kind}\` compares \`${loss.output}\` ${shape(output)} with \`${loss.target}\` ${got}, which must be ${needed}`,
+    span,
+    note: witness === "" ? `${got}, not ${needed}` : witness,
+    labels,
+    help: squeezable ? [`or drop the last axis of \`${loss.output}\` in the model: \`squeeze(${last})\``] : [],
+    fixes,
+  };
 }
 
 export function noSuchOutput(name: string, span: Span, outputs: readonly string[]): Diagnostic {

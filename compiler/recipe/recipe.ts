@@ -2,7 +2,7 @@
  * `train` declarations: loss, optimizer, schedule, batch, as data.
  * Invariant: pure; every mistake is a diagnostic RN5xx at the setting's place.
  */
-import type { Argument, Call, Expression, Train, TrainSetting } from "../../grammar/ast.ts";
+import type { Argument, Call, Expression, ShapeType, Train, TrainSetting } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { OptimizerSpec } from "../differentiate/optimizer.ts";
@@ -17,6 +17,10 @@ export interface LossSpec {
   readonly target: string;
   readonly smoothing: number;
   readonly delta: number;
+  /** The target's type, where the loss declares it: `label: i64[N]`. */
+  readonly declared?: ShapeType;
+  readonly outputSpan?: Span;
+  readonly targetSpan?: Span;
   /** As written, for reports. */
   readonly text: string;
   readonly span: Span;
@@ -130,13 +134,14 @@ export function readLoss(expression: Expression, report: Report): LossSpec | und
     report(problems.unknownChoice("loss", call?.name ?? "", expression.span, LOSSES));
     return undefined;
   }
-  const tensors: string[] = [];
+  const tensors: { readonly name: string; readonly span: Span; readonly declared?: ShapeType }[] = [];
   let smoothing = 0;
   let delta = 1;
   for (const argument of call.arguments) {
     const number = numberOf(argument.value);
-    if (argument.name === undefined && argument.value.kind === "Reference") tensors.push(argument.value.name.text);
-    else if (argument.name !== undefined && argument.value.kind === "ShapeType") tensors.push(argument.name.text);
+    if (argument.name === undefined && argument.value.kind === "Reference") tensors.push({ name: argument.value.name.text, span: argument.span });
+    else if (argument.name !== undefined && argument.value.kind === "ShapeType")
+      tensors.push({ name: argument.name.text, span: argument.span, declared: argument.value });
     else if (argument.name?.text === "smoothing" && number !== undefined && kind === "cross_entropy") smoothing = number;
     else if (argument.name?.text === "delta" && number !== undefined && kind === "huber") delta = number;
     else report(problems.badSetting(`${kind}`, "an output, a target and options", argument.span));
@@ -147,7 +152,18 @@ export function readLoss(expression: Expression, report: Report): LossSpec | und
     return undefined;
   }
   const { source, start, end } = expression.span;
-  return { kind, output, target, smoothing, delta, text: source.text.slice(start, end), span: expression.span };
+  return {
+    kind,
+    output: output.name,
+    target: target.name,
+    smoothing,
+    delta,
+    ...(target.declared === undefined ? {} : { declared: target.declared }),
+    outputSpan: output.span,
+    targetSpan: target.span,
+    text: source.text.slice(start, end),
+    span: expression.span,
+  };
 }
 
 /** `sgd(lr: 0.1, momentum: 0.9, weight_decay: 1e-4, nesterov: true)`, `adam(...)`, `adamw(...)`; PyTorch's defaults. */

@@ -97,7 +97,10 @@ function lineMarks(mark: Mark, lines: Lines): readonly LineMark[] {
   return [head, { line: lastLine, start: Math.min(indent, stop), end: Math.max(stop, indent + 1), text, primary }];
 }
 
-function placeLine(line: string, marks: readonly LineMark[]): { readonly text: string; readonly marks: readonly Placed[] } {
+function placeLine(
+  line: string,
+  marks: readonly LineMark[],
+): { readonly text: string; readonly marks: readonly Placed[] } {
   const shown = showLine(line);
   const width = shown.columns[line.length] ?? 0;
   const columnOf = (unit: number): number => shown.columns[unit] ?? width + Math.max(0, unit - line.length);

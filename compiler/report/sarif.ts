@@ -6,7 +6,11 @@ import type { Diagnostic, Fix, Severity } from "../../grammar/diagnostic.ts";
 import type { Source, Span } from "../../grammar/source.ts";
 import { indexLines, type Lines } from "./lines.ts";
 
-const LEVELS: Readonly<Record<Severity, "error" | "warning" | "note">> = { error: "error", warning: "warning", hint: "note" };
+const LEVELS: Readonly<Record<Severity, "error" | "warning" | "note">> = {
+  error: "error",
+  warning: "warning",
+  hint: "note",
+};
 
 /** What the hundreds of a code stand for. */
 const FAMILIES: Readonly<Record<string, string>> = {
@@ -42,7 +46,9 @@ export interface SarifLog {
 }
 
 export interface SarifRun {
-  readonly tool: { readonly driver: { readonly name: "resnet"; readonly version?: string; readonly rules: readonly Rule[] } };
+  readonly tool: {
+    readonly driver: { readonly name: "resnet"; readonly version?: string; readonly rules: readonly Rule[] };
+  };
   readonly columnKind: "utf16CodeUnits";
   readonly results: readonly SarifResult[];
 }
@@ -71,7 +77,10 @@ interface SarifFix {
   readonly description: { readonly text: string };
   readonly artifactChanges: readonly {
     readonly artifactLocation: { readonly uri: string };
-    readonly replacements: readonly { readonly deletedRegion: Region; readonly insertedContent: { readonly text: string } }[];
+    readonly replacements: readonly {
+      readonly deletedRegion: Region;
+      readonly insertedContent: { readonly text: string };
+    }[];
   }[];
 }
 
@@ -126,7 +135,10 @@ function fix({ title, applicability, edits }: Fix, lines: Lines): SarifFix {
       artifactLocation: { uri: uriOf(source) },
       replacements: edits
         .filter((each) => each.span.source === source)
-        .map(({ span, replacement }) => ({ deletedRegion: region(span, lines), insertedContent: { text: replacement } })),
+        .map(({ span, replacement }) => ({
+          deletedRegion: region(span, lines),
+          insertedContent: { text: replacement },
+        })),
     })),
   };
 }

@@ -96,6 +96,25 @@ function join(path: string, components: readonly string[]): string {
 
 /** A block whose body calls no other block is a layer; others are containers. */
 function visit(totals: Totals, instance: Instance, path: string): void {
+  const before = totals.tensors.size;
+  visitEntries(totals, instance, path);
+  if (instance.order.length > 0) reorder(totals, before, path, instance.order);
+}
+
+/** `names order(a, b)`: of the tensors added since, those below `a` come first, then those below `b`, then the others. */
+function reorder(totals: Totals, before: number, path: string, order: readonly string[]): void {
+  const all = [...totals.tensors];
+  const rank = ([name]: readonly [string, TensorSummary]): number => {
+    const label = name.slice(path === "" ? 0 : path.length + 1).split(".")[0] ?? "";
+    const at = order.indexOf(label);
+    return at < 0 ? order.length : at;
+  };
+  const added = all.slice(before).sort((a, b) => rank(a) - rank(b));
+  totals.tensors.clear();
+  for (const [name, tensor] of [...all.slice(0, before), ...added]) totals.tensors.set(name, tensor);
+}
+
+function visitEntries(totals: Totals, instance: Instance, path: string): void {
   const own: Cost = { parameters: 0, macs: 0, elements: 0 };
   for (const entry of instance.entries) {
     if (entry.kind === "call") {

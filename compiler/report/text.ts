@@ -60,8 +60,8 @@ function renderFix(fix: Fix, source: Source, gutter: number, lines: Lines, paint
       const role = sign === "+" ? "added" : "removed";
       out.push(`${paint("gutter", String(line).padStart(gutter))} ${paint(role, `${sign} ${shown}`.trimEnd())}`);
     };
-    hunk.before.forEach((text, k) => row(hunk.firstLine + k, "-", text));
-    hunk.after.forEach((text, k) => row(hunk.firstLine + k, "+", text));
+    for (const [k, text] of hunk.before.entries()) row(hunk.firstLine + k, "-", text);
+    for (const [k, text] of hunk.after.entries()) row(hunk.firstLine + k, "+", text);
   });
   return out;
 }
@@ -76,4 +76,3 @@ function shorten(text: string, edits: readonly Edit[], source: Source, lines: Li
   const cut = cutColumns(shown.text, from, from + 120);
   return `${from > 0 ? "…" : ""}${cut}${from + 120 < width ? "…" : ""}`;
 }
-

@@ -30,6 +30,8 @@ export interface ModuleScope {
   /** Declared here or imported; the prelude comes last. */
   readonly visible: ReadonlyMap<string, Declaration>;
   readonly trains: readonly Train[];
+  /** Mistakes of its text; what they hide is not reported as missing. */
+  readonly syntax: readonly Diagnostic[];
 }
 
 export interface LoadedModules {
@@ -86,7 +88,7 @@ function loadFile(loader: Loader, source: Source): ModuleScope {
   const own = new Map<string, Declaration>();
   const visible = new Map<string, Declaration>();
   const trains: Train[] = [];
-  const scope: ModuleScope = { path: source.path, module, own, visible, trains };
+  const scope: ModuleScope = { path: source.path, module, own, visible, trains, syntax: diagnostics };
   loader.files.set(source.path, scope);
   loader.loading.push(source.path);
   for (const item of module.items) declare(loader, scope, own, trains, item);

@@ -47,7 +47,13 @@ export const foldIntoAffine: Rule = {
     if (norm === undefined) return undefined;
     const { builder } = context;
     const shift = minus(builder, norm.bias, times(builder, norm.mean, norm.scale));
-    return [plus(builder, times(builder, norm.x, perChannel(builder, norm.scale, norm.x)), perChannel(builder, shift, norm.x))];
+    return [
+      plus(
+        builder,
+        times(builder, norm.x, perChannel(builder, norm.scale, norm.x)),
+        perChannel(builder, shift, norm.x),
+      ),
+    ];
   },
 };
 
@@ -59,7 +65,8 @@ export function foldBatchNorm(graph: Graph): Graph {
 function fixedNorm(context: RewriteContext, node: Parameters<Rule["apply"]>[1]): Norm | undefined {
   if (node.op !== "batch_norm") return undefined;
   const [x, weight, bias, mean, variance] = node.inputs;
-  if (x === undefined || weight === undefined || bias === undefined || mean === undefined || variance === undefined) return undefined;
+  if (x === undefined || weight === undefined || bias === undefined || mean === undefined || variance === undefined)
+    return undefined;
   const { builder } = context;
   if (![weight, bias, mean, variance].every(context.isFixed)) return undefined;
   const deviation = map(builder, "sqrt", plus(builder, variance, node.attributes.eps));

@@ -2,7 +2,7 @@
  * Splits an inference graph: what depends on weights alone is computed once per set of weights, by a program of its own.
  * Invariant: running `prepare`, keeping its updates, then `main`, gives what the whole graph gives.
  */
-import { createGraphBuilder, type GraphBuilder } from "../build/builder.ts";
+import { createGraphBuilder, type GraphBuilder } from "../graph/builder.ts";
 import type { Graph, GraphNode, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
 import { fixedNodes } from "./fixed-values.ts";
@@ -16,7 +16,15 @@ export interface Prepared {
 }
 
 /** Operators that cost nothing where their result is read, and would only make the kept tensor larger. */
-const movesOnly: ReadonlySet<string> = new Set(["broadcast", "reshape", "stop_gradient", "constant", "iota", "parameter", "state"]);
+const movesOnly: ReadonlySet<string> = new Set([
+  "broadcast",
+  "reshape",
+  "stop_gradient",
+  "constant",
+  "iota",
+  "parameter",
+  "state",
+]);
 
 /** Moves work on weights and kept statistics into a program of its own. */
 export function splitPrepared(graph: Graph): Prepared {
@@ -26,7 +34,12 @@ export function splitPrepared(graph: Graph): Prepared {
   const names = new Map(cut.map((value, position) => [keyOf(value), `prepared.${position}`]));
 
   const first = createGraphBuilder(undefined);
-  const inFirst = copyNodes(graph, first, (node) => fixed(node.id), () => undefined);
+  const inFirst = copyNodes(
+    graph,
+    first,
+    (node) => fixed(node.id),
+    () => undefined,
+  );
   const updates = cut.map((value) => ({
     target: preparedState(first, graph, value, names).node,
     value: inFirst(value),
@@ -35,12 +48,18 @@ export function splitPrepared(graph: Graph): Prepared {
   const second = createGraphBuilder(graph.batch);
   const kept = new Set(graph.nodes.map((node) => node.id));
   for (const { node } of cut) kept.delete(node);
-  const inSecond = copyNodes(graph, second, (node) => kept.has(node.id), (value) =>
-    names.has(keyOf(value)) ? preparedState(second, graph, value, names) : undefined,
+  const inSecond = copyNodes(
+    graph,
+    second,
+    (node) => kept.has(node.id),
+    (value) => (names.has(keyOf(value)) ? preparedState(second, graph, value, names) : undefined),
   );
   const main = second.finish(
     graph.outputs.map(({ name, value }) => ({ name, value: inSecond(value) })),
-    graph.updates.map(({ target, value }) => ({ target: inSecond({ node: target, output: 0 }).node, value: inSecond(value) })),
+    graph.updates.map(({ target, value }) => ({
+      target: inSecond({ node: target, output: 0 }).node,
+      value: inSecond(value),
+    })),
   );
   return { prepare: first.finish([], updates), main };
 }
@@ -75,7 +94,9 @@ function preparedState(builder: GraphBuilder, graph: Graph, value: Value, names:
   const type = types[value.output];
   const name = names.get(keyOf(value));
   invariant(type !== undefined && name !== undefined, "a prepared value has a type and a name");
-  return builder.withPath(path, () => builder.emit("state", [], { name, ...type, initializer: { kind: "constant", value: 0 } }));
+  return builder.withPath(path, () =>
+    builder.emit("state", [], { name, ...type, initializer: { kind: "constant", value: 0 } }),
+  );
 }
 
 /** Copies the chosen nodes whose inputs exist; `stand` gives a value's replacement first. Returns the renaming. */

@@ -2,7 +2,7 @@
  * A small engine: named rules over a graph, applied node by node while it is rebuilt, until none fires.
  * Invariant: a rule's result has the types and, up to rounding, the values of the node it replaces.
  */
-import { createGraphBuilder, type GraphBuilder } from "../build/builder.ts";
+import { createGraphBuilder, type GraphBuilder } from "../graph/builder.ts";
 import type { OpName } from "../ir/attributes.ts";
 import type { Graph, GraphNode, NodeFor, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";

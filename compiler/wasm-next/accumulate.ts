@@ -6,12 +6,14 @@ import type { Accumulator, ScalarType } from "../ir/kernel.ts";
 import type { FunctionBuilder, Local } from "./encode.ts";
 
 /** Terms added one by one before the partial sum joins the total. */
-export const blockTerms = 256;
+export const blockTerms = 128;
 
 /** Loads and stores of one accumulator's vectors; `position` is that of a `position` accumulator. */
 export interface Cell {
   readonly value: { readonly get: () => void; readonly set: () => void };
   readonly position: { readonly get: () => void; readonly set: () => void } | undefined;
+  /** What rounding took from the total of a float sum; only totals have it. */
+  readonly lost?: { readonly get: () => void; readonly set: () => void } | undefined;
 }
 
 export interface AccumulatorShape {
@@ -89,9 +91,45 @@ export function merge(f: FunctionBuilder, shape: AccumulatorShape, cell: Cell, v
   cell.value.set();
 }
 
+/** Adds a block's sum to a total; the rounding error, which two-sum gives exactly (Knuth), is kept in `lost`. */
+export function addBlock(f: FunctionBuilder, shape: AccumulatorShape, total: Cell, block: Local): void {
+  const { lost, value } = total;
+  if (lost === undefined) {
+    merge(f, shape, total, block, undefined);
+    return;
+  }
+  const [before, sum, part] = [f.local("v128"), f.local("v128"), f.local("v128")];
+  value.get();
+  f.tee(before).get(block).op("f32x4.add").tee(sum).get(before).op("f32x4.sub").set(part);
+  f.get(before).get(sum).get(part).op("f32x4.sub", "f32x4.sub").get(block).get(part).op("f32x4.sub", "f32x4.add");
+  lost.get();
+  f.op("f32x4.add");
+  lost.set();
+  f.get(sum);
+  value.set();
+}
+
+/** Gives a total back what rounding took; infinite sums lost something undefined, and stay. */
+export function settleTotal(f: FunctionBuilder, { lost, value }: Cell): void {
+  if (lost === undefined) return;
+  const rest = f.local("v128");
+  value.get();
+  lost.get();
+  f.tee(rest).get(rest).get(rest).op("f32x4.eq", "v128.and", "f32x4.add");
+  value.set();
+}
+
+/** Whether blocks of this accumulator are added with compensation. */
+export function compensates({ combine, type }: AccumulatorShape): boolean {
+  return combine === "sum" && type === "f32";
+}
+
 /** Combines the four lanes of a cell, which leaves the result in all of them. */
 export function combineLanes(f: FunctionBuilder, shape: AccumulatorShape, cell: Cell): void {
-  for (const [a, b, c, d] of [[2, 3, 0, 1], [1, 0, 3, 2]] as const) {
+  for (const [a, b, c, d] of [
+    [2, 3, 0, 1],
+    [1, 0, 3, 2],
+  ] as const) {
     const value = f.local("v128");
     cell.value.get();
     f.set(value).get(value).get(value).shuffleLanes(a, b, c, d).set(value);
@@ -106,18 +144,20 @@ export function combineLanes(f: FunctionBuilder, shape: AccumulatorShape, cell: 
 }
 
 /** A cell in locals. */
-export function localCell(f: FunctionBuilder, shape: AccumulatorShape): Cell {
+export function localCell(f: FunctionBuilder, shape: AccumulatorShape, total = false): Cell {
   const part = (): Cell["value"] => {
     const local = f.local("v128");
     return { get: () => f.get(local), set: () => f.set(local) };
   };
-  return { value: part(), position: shape.position ? part() : undefined };
+  return { value: part(), position: shape.position ? part() : undefined, lost: total && compensates(shape) ? part() : undefined };
 }
 
 /** Gives a cell its starting value. */
 export function reset(f: FunctionBuilder, shape: AccumulatorShape, cell: Cell): void {
   pushStart(f, shape);
   cell.value.set();
+  if (cell.lost !== undefined) f.v128(0);
+  cell.lost?.set();
   if (cell.position === undefined) return;
   f.v128i(0);
   cell.position.set();

@@ -4,7 +4,7 @@
  * once per row. Invariant: the order of additions of a channel depends on the kernel's reduced sizes only.
  */
 import type { Size } from "../ir/kernel.ts";
-import { accumulate, type AccumulatorShape, blockTerms, type Cell, merge, pushStart } from "./accumulate.ts";
+import { accumulate, type AccumulatorShape, addBlock, blockTerms, type Cell, compensates, pushStart, settleTotal } from "./accumulate.ts";
 import type { Local } from "./encode.ts";
 import { ElementEmitter, type Lanes } from "./expression.ts";
 import type { Frame, Place } from "./frame.ts";
@@ -34,11 +34,15 @@ export function emitChannelReduction(frame: Frame, kernel: ReductionKernel, plan
   const start = frame.start([...new Set([...plan.inner, ...plan.epilogue])]);
   const [from, left, count] = [f.local("i32"), f.local("i32"), f.local("i32")];
   const blocks = (place: Place): void => {
-    f.countdown(left, () => {
-      f.get(left).i32(blockChannels).get(left).i32(blockChannels).op("i32.lt_s", "select").set(count);
-      reduceBlock(frame, kernel, plan, place, from, count);
-      f.addTo(from, blockChannels);
-    }, blockChannels);
+    f.countdown(
+      left,
+      () => {
+        f.get(left).i32(blockChannels).get(left).i32(blockChannels).op("i32.lt_s", "select").set(count);
+        reduceBlock(frame, kernel, plan, place, from, count);
+        f.addTo(from, blockChannels);
+      },
+      blockChannels,
+    );
   };
   if (outer.length === 0) {
     f.get(frame.begin).set(from).get(frame.end).get(frame.begin).op("i32.sub").set(left);
@@ -70,15 +74,16 @@ interface Slots {
   readonly total: number;
   readonly partial: number;
   readonly totalPosition: number | undefined;
+  readonly lost: number | undefined;
 }
 
-/** Sums have a partial row and a total row; others only the total, and positions one of their own. */
+/** Sums have a partial row, a total row and one of rounding errors; others only the total, and positions their own. */
 function slotsOf(shapes: readonly AccumulatorShape[]): { slots: readonly Slots[]; rows: number } {
   let rows = 0;
-  const slots = shapes.map(({ combine, position }): Slots => {
+  const slots = shapes.map((shape): Slots => {
     const total = rows++;
-    const partial = combine === "sum" ? rows++ : total;
-    return { total, partial, totalPosition: position ? rows++ : undefined };
+    const partial = shape.combine === "sum" ? rows++ : total;
+    return { total, partial, totalPosition: shape.position ? rows++ : undefined, lost: compensates(shape) ? rows++ : undefined };
   });
   return { slots, rows };
 }
@@ -93,6 +98,7 @@ function reduceBlock(frame: Frame, kernel: ReductionKernel, plan: ChannelReducti
     slots.map((slot) => ({
       value: scratchCell(frame, at, slot[which], width),
       position: slot.totalPosition === undefined ? undefined : scratchCell(frame, at, slot.totalPosition, width),
+      lost: slot.lost === undefined || which === "partial" ? undefined : scratchCell(frame, at, slot.lost, width),
     }));
   /** Runs along the channels of the block, with only the pointers of the given accesses. */
   const along = (place: Place, accesses: readonly number[], body: (inner: Place, lanes: Lanes) => void): void => {
@@ -104,19 +110,24 @@ function reduceBlock(frame: Frame, kernel: ReductionKernel, plan: ChannelReducti
   along(outer, [], (_, { width }) => startRows(frame, shapes, cellsOf(width, "total"), cellsOf(width, "partial")));
   const terms = f.local("i32");
   f.i32(blockTerms).set(terms);
-  const flush = (): void =>
-    along(outer, [], (_, { width }) => flushRows(frame, shapes, cellsOf(width, "total"), cellsOf(width, "partial")));
+  const flush = (): void => along(outer, [], (_, { width }) => flushRows(frame, shapes, cellsOf(width, "total"), cellsOf(width, "partial")));
   forLoops(frame, restrict(outer, plan.inner), plan.reduced, (place) => {
     along(place, plan.inner, (inner, lanes) => step(frame, kernel, shapes, inner, lanes, cellsOf(lanes.width, "partial")));
     if (!sums) return;
-    f.get(terms).i32(1).op("i32.sub").tee(terms).op("i32.eqz").if(() => {
-      flush();
-      f.i32(blockTerms).set(terms);
-    });
+    f.get(terms)
+      .i32(1)
+      .op("i32.sub")
+      .tee(terms)
+      .op("i32.eqz")
+      .if(() => {
+        flush();
+        f.i32(blockTerms).set(terms);
+      });
   });
   if (sums) flush();
   along(outer, plan.epilogue, (place, lanes) => {
     const cells = cellsOf(lanes.width, "total");
+    for (const cell of cells) settleTotal(f, cell);
     const push = (index: number): "f32" | "i32" => {
       const [cell, shape] = [cells[index], shapes[index]];
       (cell?.position ?? cell?.value)?.get();
@@ -135,6 +146,8 @@ function startRows({ f }: Frame, shapes: readonly AccumulatorShape[], totals: re
     for (const cell of shape.combine === "sum" ? [totals[index], partials[index]] : [totals[index]]) {
       pushStart(f, shape);
       cell?.value.set();
+      if (cell?.lost !== undefined) f.v128(0);
+      cell?.lost?.set();
     }
     if (shape.position) f.v128i(0);
     if (shape.position) totals[index]?.position?.set();
@@ -148,21 +161,14 @@ function flushRows({ f }: Frame, shapes: readonly AccumulatorShape[], totals: re
     const value = f.local("v128");
     partial.value.get();
     f.set(value);
-    merge(f, shape, total, value, undefined);
+    addBlock(f, shape, total, value);
     pushStart(f, shape);
     partial.value.set();
   }
 }
 
 /** Takes the elements of one row into the accumulators. */
-function step(
-  frame: Frame,
-  kernel: ReductionKernel,
-  shapes: readonly AccumulatorShape[],
-  place: Place,
-  lanes: Lanes,
-  cells: readonly Cell[],
-): void {
+function step(frame: Frame, kernel: ReductionKernel, shapes: readonly AccumulatorShape[], place: Place, lanes: Lanes, cells: readonly Cell[]): void {
   const { f } = frame;
   const emitter = new ElementEmitter(frame, place, lanes);
   const position = shapes.some((shape) => shape.position) ? f.local("v128") : undefined;

@@ -3,6 +3,7 @@
  * Invariant: code is generic in sizes; kernels that differ only in sizes, strides and addresses share one export.
  */
 import type { Kernel, Size } from "../ir/kernel.ts";
+import { emitContraction } from "./contraction.ts";
 import { createModule, type WasmModule } from "./encode.ts";
 import { Frame, type KernelArgument, kernelParameters } from "./frame.ts";
 import { createSharedFunctions, type SharedFunctions } from "./functions.ts";
@@ -32,13 +33,13 @@ export interface EmittedWasm {
   readonly scratchBytes: number;
 }
 
-/** Emits all kernels. */
-export function emitWasm(kernels: readonly Kernel[]): EmittedWasm {
+/** Emits all kernels; with `sharedMemory` the memory is imported as a shared one of at most 65536 pages. */
+export function emitWasm(kernels: readonly Kernel[], { sharedMemory = false }: { readonly sharedMemory?: boolean } = {}): EmittedWasm {
   const module = createModule();
   const shared = createSharedFunctions(module);
   const entries = kernels.map((kernel) => emitKernel(module, kernel, shared));
   return {
-    bytes: module.finish(),
+    bytes: module.finish(sharedMemory),
     text: () => module.text(),
     entries,
     scratchBytes: entries.reduce((most, { scratchBytes }) => Math.max(most, scratchBytes), 0),
@@ -46,16 +47,25 @@ export function emitWasm(kernels: readonly Kernel[]): EmittedWasm {
 }
 
 function emitKernel(module: WasmModule, kernel: Kernel, shared: SharedFunctions): WasmEntry {
-  if (kernel.form === "contraction") throw new Error("not yet");
+  if (kernel.form === "contraction") {
+    const { index, arguments: slots, units, scratchBytes } = emitContraction(module, kernel, shared);
+    return { export: module.nameOf(index), arguments: slots, units, scratchBytes };
+  }
   let units: Size = 1;
   let scratchBytes = 0;
   let slots: readonly KernelArgument[] = [];
-  const index = module.addFunction(exportName(kernel.name), kernelParameters, [], (f) => {
-    const frame = new Frame(f, module, shared, kernel);
-    if (kernel.form === "reduction") units = emitReduction(frame, kernel);
-    else units = kernel.form === "pointwise" ? emitPointwise(frame) : emitSequential(frame);
-    ({ scratchBytes, arguments: slots } = frame);
-  }, { export: true, unique: true });
+  const index = module.addFunction(
+    exportName(kernel.name),
+    kernelParameters,
+    [],
+    (f) => {
+      const frame = new Frame(f, module, shared, kernel);
+      if (kernel.form === "reduction") units = emitReduction(frame, kernel);
+      else units = kernel.form === "pointwise" ? emitPointwise(frame) : emitSequential(frame);
+      ({ scratchBytes, arguments: slots } = frame);
+    },
+    { export: true, unique: true },
+  );
   return { export: module.nameOf(index), arguments: slots, units, scratchBytes };
 }
 

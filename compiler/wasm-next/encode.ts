@@ -273,12 +273,15 @@ export class FunctionBuilder {
   }
   /** Repeats `body` while the counter, lowered by `step` after each pass, stays positive; not even once if it is not. */
   countdown(counter: Local, body: () => void, step = 1): this {
-    return this.get(counter).i32(0).op("i32.gt_s").if(() => {
-      this.loop(() => {
-        body();
-        this.get(counter).i32(step).op("i32.sub").tee(counter).i32(0).op("i32.gt_s").brIf(0);
+    return this.get(counter)
+      .i32(0)
+      .op("i32.gt_s")
+      .if(() => {
+        this.loop(() => {
+          body();
+          this.get(counter).i32(step).op("i32.sub").tee(counter).i32(0).op("i32.gt_s").brIf(0);
+        });
       });
-    });
   }
 
   /** The body as the code section holds it, without its length. */

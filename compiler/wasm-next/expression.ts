@@ -295,7 +295,10 @@ export class ElementEmitter {
     mixed();
     f.get(key).v128i(0x27d4eb2f).op("i32x4.mul", "i32x4.add");
     mixed();
-    f.i32(8).op("i32x4.shr_u", "f32x4.convert_i32x4_s").v128(2 ** -24).op("f32x4.mul");
+    f.i32(8)
+      .op("i32x4.shr_u", "f32x4.convert_i32x4_s")
+      .v128(2 ** -24)
+      .op("f32x4.mul");
     return "f32";
   }
 }
@@ -380,7 +383,12 @@ function floatUnary({ f, frame }: ElementEmitter, op: UnaryOp): void {
       return;
     case "sign":
       // 1 with the sign of x where x is above or below 0, x itself where it is 0 or NaN.
-      f.tee(x).v128i(0x80000000 | 0).op("v128.and").v128(1).op("v128.or").get(x);
+      f.tee(x)
+        .v128i(0x80000000 | 0)
+        .op("v128.and")
+        .v128(1)
+        .op("v128.or")
+        .get(x);
       f.get(x).v128(0).op("f32x4.lt").get(x).v128(0).op("f32x4.gt", "v128.or", "v128.bitselect");
       return;
     case "not":

@@ -105,7 +105,12 @@ export class Frame {
     const { f } = this;
     const local = f.local("i32");
     const slot = this.arguments.push(argument) - 1;
-    f.atStart(() => f.get(f.param(0)).load("i32.load", 4 * slot).set(local));
+    f.atStart(() =>
+      f
+        .get(f.param(0))
+        .load("i32.load", 4 * slot)
+        .set(local),
+    );
     return local;
   }
 
@@ -141,7 +146,12 @@ export class Frame {
       const [bits = 0] = type === "i32" ? [value | 0] : new Int32Array(new Float32Array([value]).buffer);
       const slot = this.arguments.push({ kind: "count", value: bits }) - 1;
       const local = this.f.local("v128");
-      this.f.atStart(() => this.f.get(this.f.param(0)).load("v128.load32_splat", 4 * slot).set(local));
+      this.f.atStart(() =>
+        this.f
+          .get(this.f.param(0))
+          .load("v128.load32_splat", 4 * slot)
+          .set(local),
+      );
       return local;
     });
   }
@@ -222,7 +232,9 @@ export class Frame {
         valid.set(index, truth);
         if (quotient === undefined || guard.stride === 0) continue;
         const moved = f.local("i32");
-        f.get(pointers.get(index) ?? pointer).get(quotient).get(this.byteStride(`${key} stride`, guard.stride));
+        f.get(pointers.get(index) ?? pointer)
+          .get(quotient)
+          .get(this.byteStride(`${key} stride`, guard.stride));
         f.op("i32.mul", "i32.add").set(moved);
         pointers.set(index, moved);
       }

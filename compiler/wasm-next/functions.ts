@@ -127,10 +127,25 @@ function expm1Body(f: FunctionBuilder, x: Local): void {
 /** x = 2^e (1 + g), g in [sqrt(1/2) - 1, sqrt 2 - 1]; log(1 + g) = g - (g^2/2 - s (g^2/2 + R(s^2))), s = g / (2 + g). */
 function logBody(f: FunctionBuilder, x: Local): void {
   const [bits, e, g, s, z, half, small] = [
-    f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"),
+    f.local("v128"),
+    f.local("v128"),
+    f.local("v128"),
+    f.local("v128"),
+    f.local("v128"),
+    f.local("v128"),
+    f.local("v128"),
   ];
-  f.get(x).v128(2 ** -126).op("f32x4.lt").set(small);
-  f.get(x).v128(2 ** 23).op("f32x4.mul").get(x).get(small).op("v128.bitselect").tee(bits);
+  f.get(x)
+    .v128(2 ** -126)
+    .op("f32x4.lt")
+    .set(small);
+  f.get(x)
+    .v128(2 ** 23)
+    .op("f32x4.mul")
+    .get(x)
+    .get(small)
+    .op("v128.bitselect")
+    .tee(bits);
   f.v128(Math.SQRT1_2).op("i32x4.sub").i32(23).op("i32x4.shr_s").set(e);
   f.get(bits).get(e).i32(23).op("i32x4.shl", "i32x4.sub").v128(1).op("f32x4.sub").set(g);
   f.get(e).get(small).v128i(23).op("v128.and", "i32x4.sub", "f32x4.convert_i32x4_s").set(e);
@@ -158,7 +173,11 @@ function log1pBody(f: FunctionBuilder, x: Local, shared: SharedFunctions): void 
 
 /** Pushes the vector on the stack with the sign of x. */
 function withSignOf(f: FunctionBuilder, x: Local): void {
-  f.v128i(0x7fffffff).op("v128.and").get(x).v128i(0x80000000 | 0).op("v128.and", "v128.or");
+  f.v128i(0x7fffffff)
+    .op("v128.and")
+    .get(x)
+    .v128i(0x80000000 | 0)
+    .op("v128.and", "v128.or");
 }
 
 /** t / (t + 2) with t = expm1(2 |x|). */
@@ -171,21 +190,24 @@ function tanhBody(f: FunctionBuilder, x: Local, shared: SharedFunctions): void {
 
 /** erf(x) / x on [0, 1] in powers of x^2: interpolation at Chebyshev points, error 9e-13. */
 const erfNearZero = [
-  1.128379167, -0.3761263889, 0.1128379131, -0.02686613325, 0.00522378353, -0.0008542639211, 0.0001195657789,
-  -0.00001390944019, 0.000001058964497,
+  1.128379167, -0.3761263889, 0.1128379131, -0.02686613325, 0.00522378353, -0.0008542639211, 0.0001195657789, -0.00001390944019, 0.000001058964497,
 ];
 
 /** 1 - erf(5/2 + 3/2 u) on [-1, 1], likewise, error 1e-8. */
 const erfBeyondOne = [
-  0.0004069520174, -0.003267270355, 0.01225283041, -0.02818740627, 0.04365147857, -0.04638958373, 0.03186845073,
-  -0.009579305634, -0.006637864132, 0.01041184524, -0.004667028816, -0.001542911075, 0.002032798781, -0.00009497238337,
-  -0.0002580061008,
+  0.0004069520174, -0.003267270355, 0.01225283041, -0.02818740627, 0.04365147857, -0.04638958373, 0.03186845073, -0.009579305634, -0.006637864132,
+  0.01041184524, -0.004667028816, -0.001542911075, 0.002032798781, -0.00009497238337, -0.0002580061008,
 ];
 
 function erfBody(f: FunctionBuilder, x: Local): void {
   const [size, z, u] = [f.local("v128"), f.local("v128"), f.local("v128")];
   f.get(x).op("f32x4.abs").v128(4).op("f32x4.min").tee(size).get(size).op("f32x4.mul").set(z);
-  f.get(size).v128(2.5).op("f32x4.sub").v128(2 / 3).op("f32x4.mul").set(u);
+  f.get(size)
+    .v128(2.5)
+    .op("f32x4.sub")
+    .v128(2 / 3)
+    .op("f32x4.mul")
+    .set(u);
   f.get(size);
   polynomial(f, z, erfNearZero);
   f.op("f32x4.mul").v128(1);
@@ -201,31 +223,68 @@ function sineBody(f: FunctionBuilder, x: Local, quarter: number): void {
   const [n, q, r, z] = [f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128")];
   const [d, parts, quadrants] = [f.local("v128"), [f.local("v128"), f.local("v128")], [f.local("v128"), f.local("v128")]] as const;
   for (const [half, part] of parts.entries()) {
-    f.get(x).get(x).shuffleLanes(2 * half, 2 * half + 1, 0, 0).op("f64x2.promote_low_f32x4").tee(d);
-    f.v128d(2 / Math.PI).op("f64x2.mul", "f64x2.nearest").tee(n).op("i32x4.trunc_sat_f64x2_s_zero").set(quadrants[half] ?? q);
+    f.get(x)
+      .get(x)
+      .shuffleLanes(2 * half, 2 * half + 1, 0, 0)
+      .op("f64x2.promote_low_f32x4")
+      .tee(d);
+    f.v128d(2 / Math.PI)
+      .op("f64x2.mul", "f64x2.nearest")
+      .tee(n)
+      .op("i32x4.trunc_sat_f64x2_s_zero")
+      .set(quadrants[half] ?? q);
     f.get(d).get(n).v128d(halfPiHigh).op("f64x2.mul", "f64x2.sub");
-    f.get(n).v128d(Math.PI / 2 - halfPiHigh).op("f64x2.mul", "f64x2.sub").op("f32x4.demote_f64x2_zero").set(part);
+    f.get(n)
+      .v128d(Math.PI / 2 - halfPiHigh)
+      .op("f64x2.mul", "f64x2.sub")
+      .op("f32x4.demote_f64x2_zero")
+      .set(part);
   }
   f.get(parts[0]).get(parts[1]).shuffleLanes(0, 1, 4, 5).tee(r).get(r).op("f32x4.mul").set(z);
   f.get(quadrants[0]).get(quadrants[1]).shuffleLanes(0, 1, 4, 5).v128i(quarter).op("i32x4.add").set(q);
   f.v128(1).get(z);
-  polynomial(f, z, factorials(2, 12).filter((_, k) => k % 2 === 0).map((c, k) => (k % 2 === 0 ? -c : c)));
+  polynomial(
+    f,
+    z,
+    factorials(2, 12)
+      .filter((_, k) => k % 2 === 0)
+      .map((c, k) => (k % 2 === 0 ? -c : c)),
+  );
   f.op("f32x4.mul", "f32x4.add");
   f.get(r).get(r).get(z).op("f32x4.mul");
-  polynomial(f, z, factorials(3, 11).filter((_, k) => k % 2 === 0).map((c, k) => (k % 2 === 0 ? -c : c)));
+  polynomial(
+    f,
+    z,
+    factorials(3, 11)
+      .filter((_, k) => k % 2 === 0)
+      .map((c, k) => (k % 2 === 0 ? -c : c)),
+  );
   f.op("f32x4.mul", "f32x4.add");
   f.get(q).i32(31).op("i32x4.shl").i32(31).op("i32x4.shr_s", "v128.bitselect");
-  f.get(q).i32(30).op("i32x4.shl").v128i(0x80000000 | 0).op("v128.and", "v128.xor");
+  f.get(q)
+    .i32(30)
+    .op("i32x4.shl")
+    .v128i(0x80000000 | 0)
+    .op("v128.and", "v128.xor");
 }
 
 /** 2^(b log2 |a|), the logarithm and the product in f64; then signs and the cases that a logarithm misses. */
 function powerBody(f: FunctionBuilder): void {
   const [a, b] = [f.param(0), f.param(1)];
-  const [mantissa, e, n, r, size, small] = [
-    f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"),
-  ];
-  f.get(a).op("f32x4.abs").tee(size).v128(2 ** -126).op("f32x4.lt").set(small);
-  f.get(size).v128(2 ** 23).op("f32x4.mul").get(size).get(small).op("v128.bitselect").tee(mantissa);
+  const [mantissa, e, n, r, size, small] = [f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128"), f.local("v128")];
+  f.get(a)
+    .op("f32x4.abs")
+    .tee(size)
+    .v128(2 ** -126)
+    .op("f32x4.lt")
+    .set(small);
+  f.get(size)
+    .v128(2 ** 23)
+    .op("f32x4.mul")
+    .get(size)
+    .get(small)
+    .op("v128.bitselect")
+    .tee(mantissa);
   f.v128(Math.SQRT1_2).op("i32x4.sub").i32(23).op("i32x4.shr_s").set(e);
   f.get(mantissa).get(e).i32(23).op("i32x4.shl", "i32x4.sub").set(mantissa);
   f.get(e).get(small).v128i(23).op("v128.and", "i32x4.sub").set(e);
@@ -233,16 +292,29 @@ function powerBody(f: FunctionBuilder): void {
   const wholes = [f.local("v128"), f.local("v128")] as const;
   const rests = [f.local("v128"), f.local("v128")] as const;
   for (const [half, whole] of wholes.entries()) {
-    const pick = (local: Local) => f.get(local).get(local).shuffleLanes(2 * half, 2 * half + 1, 0, 0);
+    const pick = (local: Local) =>
+      f
+        .get(local)
+        .get(local)
+        .shuffleLanes(2 * half, 2 * half + 1, 0, 0);
     pick(mantissa).op("f64x2.promote_low_f32x4").tee(d).v128d(1).op("f64x2.sub");
     f.get(d).v128d(1).op("f64x2.add", "f64x2.div").tee(s).get(s).op("f64x2.mul").set(z);
     f.v128d(2 / 15);
-    for (const odd of [13, 11, 9, 7, 5, 3, 1]) f.get(z).op("f64x2.mul").v128d(2 / odd).op("f64x2.add");
+    for (const odd of [13, 11, 9, 7, 5, 3, 1])
+      f.get(z)
+        .op("f64x2.mul")
+        .v128d(2 / odd)
+        .op("f64x2.add");
     f.get(s).op("f64x2.mul").v128d(Math.LOG2E).op("f64x2.mul");
     pick(e).op("f64x2.convert_low_i32x4_s", "f64x2.add");
     pick(b).op("f64x2.promote_low_f32x4", "f64x2.mul").v128d(-200).op("f64x2.max").v128d(200).op("f64x2.min").tee(d);
     f.op("f64x2.nearest").tee(s).op("f32x4.demote_f64x2_zero").set(whole);
-    f.get(d).get(s).op("f64x2.sub").v128d(Math.LN2).op("f64x2.mul", "f32x4.demote_f64x2_zero").set(rests[half] ?? r);
+    f.get(d)
+      .get(s)
+      .op("f64x2.sub")
+      .v128d(Math.LN2)
+      .op("f64x2.mul", "f32x4.demote_f64x2_zero")
+      .set(rests[half] ?? r);
   }
   f.get(wholes[0]).get(wholes[1]).shuffleLanes(0, 1, 4, 5).set(n);
   f.get(rests[0]).get(rests[1]).shuffleLanes(0, 1, 4, 5).set(r);
@@ -265,16 +337,42 @@ function powerCases(f: FunctionBuilder, a: Local, b: Local, size: Local): void {
   const extreme = (): unknown => f.get(size).v128(0).op("f32x4.eq").get(size).v128(infinity).op("f32x4.eq", "v128.or");
   // |a| is 0 or infinite: the result is too, and which of the two turns with the sign of b.
   const grows = (): unknown => f.get(size).v128(0).op("f32x4.eq").get(b).v128(0).op("f32x4.gt", "v128.xor");
-  replace(() => f.v128(infinity), () => (extreme(), grows(), f.op("v128.and")));
-  replace(() => f.v128(0), () => (extreme(), grows(), f.op("v128.andnot")));
+  replace(
+    () => f.v128(infinity),
+    () => {
+      extreme();
+      grows();
+      f.op("v128.and");
+    },
+  );
+  replace(
+    () => f.v128(0),
+    () => {
+      extreme();
+      grows();
+      f.op("v128.andnot");
+    },
+  );
   f.get(b).op("f32x4.trunc").get(b).op("f32x4.eq").set(whole);
   f.get(b).v128(0.5).op("f32x4.mul").tee(odd).op("f32x4.trunc").get(odd).op("f32x4.ne").get(whole).op("v128.and").set(odd);
-  f.get(result).get(odd).get(a).op("v128.and").v128i(0x80000000 | 0).op("v128.and", "v128.xor").set(result);
+  f.get(result)
+    .get(odd)
+    .get(a)
+    .op("v128.and")
+    .v128i(0x80000000 | 0)
+    .op("v128.and", "v128.xor")
+    .set(result);
   replace(
     () => f.v128(Number.NaN),
     () => f.get(a).v128(0).op("f32x4.lt").get(whole).op("v128.andnot").get(size).v128(infinity).op("f32x4.ne", "v128.and"),
   );
-  replace(() => f.get(a).get(b).op("f32x4.add"), () => f.get(a).get(a).op("f32x4.ne").get(b).get(b).op("f32x4.ne", "v128.or"));
-  replace(() => f.v128(1), () => f.get(b).v128(0).op("f32x4.eq"));
+  replace(
+    () => f.get(a).get(b).op("f32x4.add"),
+    () => f.get(a).get(a).op("f32x4.ne").get(b).get(b).op("f32x4.ne", "v128.or"),
+  );
+  replace(
+    () => f.v128(1),
+    () => f.get(b).v128(0).op("f32x4.eq"),
+  );
   f.get(result);
 }

@@ -104,7 +104,13 @@ function rawAccess(kernel: Kernel, rank: number, operand: number, at: readonly C
     }
     const divided = bound !== undefined && bound.divisor !== 1;
     if (bound !== undefined) {
-      guards.push({ constant: index.constant, steps: stepsOf(index, rank), extent: bound.extent, divisor: bound.divisor, stride: divided ? stride : 0 });
+      guards.push({
+        constant: index.constant,
+        steps: stepsOf(index, rank),
+        extent: bound.extent,
+        divisor: bound.divisor,
+        stride: divided ? stride : 0,
+      });
     }
     if (divided) continue;
     base = addAmounts(base, amountOf(stride, index.constant));
@@ -122,25 +128,24 @@ function stepsOf(affine: Affine, rank: number): number[] {
 /** Calls `visit` for an expression and all within, those of dynamic coordinates too. */
 export function visitExpression(expression: Expression, visit: (each: Expression) => void): void {
   visit(expression);
+  for (const part of partsOf(expression)) visitExpression(part, visit);
+}
+
+function partsOf(expression: Expression): readonly Expression[] {
   switch (expression.kind) {
     case "load":
-      for (const { dynamic } of expression.at) if (dynamic !== undefined) visitExpression(dynamic, visit);
-      return;
+      return expression.at.flatMap(({ dynamic }) => (dynamic === undefined ? [] : [dynamic]));
     case "unary":
     case "cast":
-      return visitExpression(expression.x, visit);
+      return [expression.x];
     case "binary":
-      visitExpression(expression.left, visit);
-      return visitExpression(expression.right, visit);
+      return [expression.left, expression.right];
     case "select":
-      visitExpression(expression.condition, visit);
-      visitExpression(expression.then, visit);
-      return visitExpression(expression.else, visit);
+      return [expression.condition, expression.then, expression.else];
     case "random":
-      visitExpression(expression.seed, visit);
-      return visitExpression(expression.index, visit);
+      return [expression.seed, expression.index];
     default:
-      return;
+      return [];
   }
 }
 

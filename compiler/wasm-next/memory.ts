@@ -48,14 +48,14 @@ function prepare(e: ElementEmitter, index: number): Prepared {
       f.set(truth);
       valid = truth;
     }
-    f.get(pointer).get(scalar).get(frame.byteStride(`dynamic ${index} ${position} stride`, stride));
+    f.get(pointer)
+      .get(scalar)
+      .get(frame.byteStride(`dynamic ${index} ${position} stride`, stride));
     f.op("i32.mul", "i32.add").set(moved);
     pointer = moved;
   }
   const { loop } = lanes;
-  const laneGuards = access.guards.flatMap((guard, position) =>
-    !decidable(guard, outside(place, loop)) && loop !== undefined ? [position] : [],
-  );
+  const laneGuards = access.guards.flatMap((guard, position) => (!decidable(guard, outside(place, loop)) && loop !== undefined ? [position] : []));
   const amount = loop === undefined ? undefined : access.steps[loop];
   const step = amount === undefined || isZero(amount) || lanes.width === 1 ? "zero" : isOne(amount) ? "one" : "other";
   return { index, access, pointer, valid, laneGuards, laneDynamics, step };
@@ -78,7 +78,11 @@ export function emitLoad(e: ElementEmitter, index: number): void {
     if (prepared.laneGuards.length === 0 && prepared.laneDynamics.length === 0) loadLanes(e, prepared);
     else if (canTestEnds(e, prepared)) {
       pushEndsInside(e, prepared);
-      f.if(() => loadLanes(e, prepared), () => loadChecked(e, prepared), "v128");
+      f.if(
+        () => loadLanes(e, prepared),
+        () => loadChecked(e, prepared),
+        "v128",
+      );
     } else loadChecked(e, prepared);
   };
   if (prepared.valid === undefined) body();
@@ -156,7 +160,11 @@ function checkedLane(e: ElementEmitter, prepared: Prepared, lane: number, inside
   f.set(address);
   let checks = 0;
   const move = (by: Local, key: string, stride: Access["dynamics"][number]["stride"]): void => {
-    f.get(address).get(by).get(frame.byteStride(`${key} stride`, stride)).op("i32.mul", "i32.add").set(address);
+    f.get(address)
+      .get(by)
+      .get(frame.byteStride(`${key} stride`, stride))
+      .op("i32.mul", "i32.add")
+      .set(address);
   };
   const check = (): void => {
     if (checks++ > 0) f.op("i32.and");

@@ -28,45 +28,43 @@ function movingPointers(frame: Frame, place: Place, loops: readonly number[]): M
 }
 
 /** Runs `body` for each unit in [begin, end), counted over `loops`, the last one fastest. */
-export function forUnits(
-  frame: Frame,
-  outer: Place,
-  loops: readonly number[],
-  begin: Local,
-  end: Local,
-  body: (place: Place) => void,
-): void {
+export function forUnits(frame: Frame, outer: Place, loops: readonly number[], begin: Local, end: Local, body: (place: Place) => void): void {
   const { f } = frame;
   const last = loops.at(-1);
-  f.get(begin).get(end).op("i32.lt_u").if(() => {
-    if (last === undefined) {
-      body(outer);
-      return;
-    }
-    const unit = f.local("i32");
-    f.get(begin).set(unit);
-    const indices = decode(frame, loops, unit);
-    f.get(begin).set(unit);
-    const moving = movingPointers(frame, outer, loops);
-    const place = { ...outer, pointers: new Map([...outer.pointers, ...moving]), indices: new Map([...outer.indices, ...indices]) };
-    const lastIndex = indices.get(last) ?? unit;
-    f.block(() => f.loop(() => {
-      for (const [index, pointer] of moving) {
-        f.get(outer.pointers.get(index) ?? pointer);
-        for (const loop of loops) pushOffset(frame, index, loop, indices);
-        f.set(pointer);
+  f.get(begin)
+    .get(end)
+    .op("i32.lt_u")
+    .if(() => {
+      if (last === undefined) {
+        body(outer);
+        return;
       }
-      f.loop(() => {
-        body(frame.settle(place, outer));
-        f.get(unit).i32(1).op("i32.add").tee(unit).get(end).op("i32.ge_u").brIf(2);
-        for (const [index, pointer] of moving) frame.advance(pointer, index, last, 1);
-        f.get(lastIndex).i32(1).op("i32.add").tee(lastIndex).get(frame.extent(last)).op("i32.lt_u").brIf(0);
-      });
-      f.i32(0).set(lastIndex);
-      carry(frame, loops.slice(0, -1), indices);
-      f.br(0);
-    }));
-  });
+      const unit = f.local("i32");
+      f.get(begin).set(unit);
+      const indices = decode(frame, loops, unit);
+      f.get(begin).set(unit);
+      const moving = movingPointers(frame, outer, loops);
+      const place = { ...outer, pointers: new Map([...outer.pointers, ...moving]), indices: new Map([...outer.indices, ...indices]) };
+      const lastIndex = indices.get(last) ?? unit;
+      f.block(() =>
+        f.loop(() => {
+          for (const [index, pointer] of moving) {
+            f.get(outer.pointers.get(index) ?? pointer);
+            for (const loop of loops) pushOffset(frame, index, loop, indices);
+            f.set(pointer);
+          }
+          f.loop(() => {
+            body(frame.settle(place, outer));
+            f.get(unit).i32(1).op("i32.add").tee(unit).get(end).op("i32.ge_u").brIf(2);
+            for (const [index, pointer] of moving) frame.advance(pointer, index, last, 1);
+            f.get(lastIndex).i32(1).op("i32.add").tee(lastIndex).get(frame.extent(last)).op("i32.lt_u").brIf(0);
+          });
+          f.i32(0).set(lastIndex);
+          carry(frame, loops.slice(0, -1), indices);
+          f.br(0);
+        }),
+      );
+    });
 }
 
 /** Adds index * step of one loop to the address on the stack. */
@@ -174,6 +172,12 @@ export function forLanes(
       f.get(rest).i32(width).op("i32.sub").tee(rest).i32(width).op("i32.ge_s").brIf(0);
     });
   };
-  f.get(rest).i32(4).op("i32.ge_s").if(() => pass(4));
-  f.get(rest).i32(0).op("i32.gt_s").if(() => pass(1));
+  f.get(rest)
+    .i32(4)
+    .op("i32.ge_s")
+    .if(() => pass(4));
+  f.get(rest)
+    .i32(0)
+    .op("i32.gt_s")
+    .if(() => pass(1));
 }

@@ -2,7 +2,7 @@
  * Pointwise and sequential kernels: a vector loop over the innermost axis inside the range of units.
  * Invariant: an element's value does not depend on where the range or a vector begins.
  */
-import { type Expression, type Size } from "../ir/kernel.ts";
+import type { Expression, Size } from "../ir/kernel.ts";
 import { ElementEmitter } from "./expression.ts";
 import type { Frame, Place } from "./frame.ts";
 import { isOne, isZero } from "./loops.ts";
@@ -63,11 +63,13 @@ export function emitSequential(frame: Frame): Size {
   const loops = frame.plan.loops.map((_, loop) => loop);
   const last = loops.at(-1);
   const start = frame.start(accesses);
-  const vectorisable = last !== undefined && kernel.stores.every((store) => {
-    const access = frame.access(frame.accessIndex(store));
-    const fixed = access.dynamics.every(({ value }) => !dependsOn(frame, value, last));
-    return fixed && isOne(access.steps[last] ?? { fixed: 0, batch: 0 }) && access.guards.every(({ steps }) => (steps[last] ?? 0) === 0);
-  });
+  const vectorisable =
+    last !== undefined &&
+    kernel.stores.every((store) => {
+      const access = frame.access(frame.accessIndex(store));
+      const fixed = access.dynamics.every(({ value }) => !dependsOn(frame, value, last));
+      return fixed && isOne(access.steps[last] ?? { fixed: 0, batch: 0 }) && access.guards.every(({ steps }) => (steps[last] ?? 0) === 0);
+    });
   forUnits(frame, start, [], frame.begin, frame.end, (outer) => {
     if (vectorisable && kernel.stores.length === 1) {
       forLoops(frame, outer, loops.slice(0, -1), (place) => {

@@ -4,7 +4,18 @@
  * Invariant: the order of additions depends on the kernel's sizes only.
  */
 import type { Size } from "../ir/kernel.ts";
-import { accumulate, type AccumulatorShape, blockTerms, type Cell, combineLanes, localCell, merge, reset } from "./accumulate.ts";
+import {
+  accumulate,
+  type AccumulatorShape,
+  addBlock,
+  blockTerms,
+  type Cell,
+  combineLanes,
+  localCell,
+  merge,
+  reset,
+  settleTotal,
+} from "./accumulate.ts";
 import { emitChannelReduction } from "./channels.ts";
 import type { Local } from "./encode.ts";
 import { ElementEmitter, type Lanes } from "./expression.ts";
@@ -27,7 +38,7 @@ export function emitReduction(frame: Frame, kernel: ReductionKernel): Size {
   }
   const ordered = rows === undefined || shapes.some(({ position }) => position) ? reduced : [...reduced.filter((loop) => loop !== rows), rows];
   const vector = ordered.at(-1) === rows ? rows : undefined;
-  const cells = shapes.map((shape) => localCell(frame.f, shape));
+  const cells = shapes.map((shape) => localCell(frame.f, shape, true));
   forUnits(frame, frame.start([...new Set([...inner, ...epilogue])]), parallel, frame.begin, frame.end, (place) => {
     reduceRow(frame, kernel, place, ordered, vector, shapes, cells);
     const values = { push: (index: number) => pushResult(shapes, cells, index) };
@@ -105,10 +116,15 @@ function reduceRow(
       accumulate(f, shape, vector !== undefined && lanes.width === 1 ? rest : part, value, position);
     });
     if (vector !== undefined && lanes.width === 1) return;
-    f.get(terms).i32(1).op("i32.sub").tee(terms).op("i32.eqz").if(() => {
-      flush();
-      f.i32(blockTerms).set(terms);
-    });
+    f.get(terms)
+      .i32(1)
+      .op("i32.sub")
+      .tee(terms)
+      .op("i32.eqz")
+      .if(() => {
+        flush();
+        f.i32(blockTerms).set(terms);
+      });
   };
   if (vector === undefined) forLoops(frame, place, loops, (inner) => step(inner, { width: 1, loop: undefined }));
   else {
@@ -117,10 +133,11 @@ function reduceRow(
     });
   }
   flush();
+  for (const cell of cells) settleTotal(f, cell);
   if (vector === undefined) return;
   each((shape, total, _part, rest) => {
     combineLanes(f, shape, total);
-    mergeCell(frame, shape, total, rest);
+    mergeCell(frame, shape, { ...total, lost: undefined }, rest);
   });
 }
 
@@ -134,5 +151,6 @@ function mergeCell({ f }: Frame, shape: AccumulatorShape, into: Cell, from: Cell
     from.position.get();
     f.set(position);
   }
-  merge(f, shape, into, value, position);
+  if (position === undefined) addBlock(f, shape, into, value);
+  else merge(f, shape, into, value, position);
 }

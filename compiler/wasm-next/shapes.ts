@@ -7,9 +7,7 @@ import type { AccumulatorShape } from "./accumulate.ts";
 
 export type ReductionKernel = Extract<Kernel, { form: "reduction" }>;
 
-const conditions: readonly string[] = [
-  "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "and", "or",
-];
+const conditions: readonly string[] = ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "and", "or"];
 
 /** The type of an expression outside an epilogue. */
 export function typeOf(kernel: Kernel, expression: Expression): ScalarType {

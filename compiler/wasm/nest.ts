@@ -282,10 +282,9 @@ export function loopLanes(
 /** Binds several axes at once from one running number (row-major), for units that span axes. */
 export function splitUnit(scope: Scope, level: Level, axes: readonly number[], extents: readonly Term[], unit: Local): Level {
   const { code } = scope.frame;
-  const indices = new Map(level.indices);
+  const indices = new Map<number, Local>();
   const rest = code.local("i32");
   code.get(unit).set(rest);
-  let bound = 0;
   for (let position = axes.length - 1; position >= 0; position--) {
     const axis = axes[position] ?? 0;
     const index = code.local("i32");
@@ -295,21 +294,33 @@ export function splitUnit(scope: Scope, level: Level, axes: readonly number[], e
       push(code.get(rest), extent).op("i32.rem_u").set(index);
       push(code.get(rest), extent).op("i32.div_u").set(rest);
     }
-    indices.set(axis, { local: index });
-    bound |= 1 << axis;
+    indices.set(axis, index);
   }
-  const inner = innerLevel(level, { axes: bound, indices });
+  return bindAxes(scope, level, indices);
+}
+
+/** Binds axes to index locals: pointers move by stride * index. The caller settles the level. */
+export function bindAxes(scope: Scope, level: Level, indices: ReadonlyMap<number, Local>): Level {
+  const { code } = scope.frame;
+  let bound = 0;
+  for (const axis of indices.keys()) bound |= 1 << axis;
+  const all = new Map([...level.indices, ...[...indices].map(([axis, local]) => [axis, { local }] as const)]);
+  const inner = innerLevel(level, { axes: bound, indices: all });
   for (const site of scope.sites.values()) {
-    const moving = axes.filter((axis) => !isZero(siteStride(scope, site, axis)));
+    const moving = [...indices.keys()].filter((axis) => !isZero(siteStride(scope, site, axis)));
     if (moving.length === 0) continue;
     const pointer = code.local("i32");
     code.get(level.pointers.get(site.key) ?? 0);
-    for (const axis of moving) {
-      const index = indices.get(axis);
-      if (index !== undefined && "local" in index) pushProduct(code, index.local, siteStride(scope, site, axis)).op("i32.add");
-    }
+    for (const axis of moving) pushProduct(code, indices.get(axis) ?? 0, siteStride(scope, site, axis)).op("i32.add");
     code.set(pointer);
     inner.pointers.set(site.key, pointer);
   }
+  return inner;
+}
+
+/** Binds the vector axis at the index in a local, without a loop. */
+export function enterLanes(scope: Scope, level: Level, index: Local, lanes: Lanes): Level {
+  const inner = innerLevel(bindAxes(scope, level, new Map([[lanes.axis, index]])), { lanes });
+  settle(scope, inner, level.bound, false);
   return inner;
 }

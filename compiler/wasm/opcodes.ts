@@ -67,6 +67,7 @@ export const INSTRUCTIONS = {
   "i32.gt_s": plain(0x4a),
   "i32.le_s": plain(0x4c),
   "i32.ge_s": plain(0x4e),
+  "i32.ge_u": plain(0x4f),
   "f32.eq": plain(0x5b),
   "f32.ne": plain(0x5c),
   "f32.lt": plain(0x5d),

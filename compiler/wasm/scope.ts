@@ -275,6 +275,12 @@ function indexForms(scope: Scope): readonly Affine[] {
   return forms;
 }
 
+/** Axes whose index itself is used: in values, or in coordinates that are checked or computed. */
+export function indexAxes(scope: Scope): AxisSet {
+  const inValues = indexForms(scope).reduce((set, form) => set | affineAxes(form), 0);
+  return [...scope.sites.values()].flatMap((site) => site.checked).reduce((set, each) => set | each.axes, inValues);
+}
+
 function coefficient(form: Affine, axis: number): number {
   return form.terms.reduce((sum, term) => (term.axis === axis ? sum + term.coefficient : sum), 0);
 }

@@ -162,6 +162,7 @@ export function fakeApi(options: FakeOptions & { readonly free?: boolean } = {})
           parameters: 12,
           macs: 12,
           activation_bytes: 1234,
+          tensors: [],
           layers: [
             {
               path: "fc",
@@ -179,7 +180,7 @@ export function fakeApi(options: FakeOptions & { readonly free?: boolean } = {})
           return manifest;
         },
         dump: (stage) => `the ${stage}\n`,
-        load: async (loadOptions) => {
+        load: async (loadOptions = {}) => {
           const network = fakeNetwork(options);
           if (loadOptions.weights) await network.setWeights(loadOptions.weights);
           return network;

@@ -259,7 +259,7 @@ suite("cli/commands", (test) => {
       );
       const refused = await call(fakeApi(), "build", "a.resnet", "-o", join(folder, "no.js"), "--weights", wrong);
       assert.is(refused.exitCode, 1);
-      assert.match(refused.err, "weight");
+      assert.ok(refused.err.includes(wrong), refused.err);
       assert.not.ok(existsSync(join(folder, "no.js")));
       const lying = put(folder, "l.safetensors", Uint8Array.of(255, 0, 0, 0, 0, 0, 0, 0, 123));
       assert.is((await call(fakeApi(), "build", "a.resnet", "-o", out, "--weights", lying)).exitCode, 2);

@@ -1,5 +1,5 @@
 /** Small networks for tests of fusion and planning, built node by node. */
-import { createGraphBuilder, type GraphBuilder } from "../../compiler/build/builder.ts";
+import { createGraphBuilder, type GraphBuilder } from "../../compiler/graph/builder.ts";
 import { applyOptimizer, type OptimizerSpec } from "../../compiler/differentiate/optimizer.ts";
 import { differentiate } from "../../compiler/differentiate/differentiate.ts";
 import { type Dim, symbol } from "../../compiler/ir/dim.ts";

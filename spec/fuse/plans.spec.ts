@@ -1,6 +1,6 @@
 /** Plans of small networks compute what the reference interpreter computes, with every rule on and off. */
 import * as assert from "uvu/assert";
-import { createGraphBuilder } from "../../compiler/build/builder.ts";
+import { createGraphBuilder } from "../../compiler/graph/builder.ts";
 import { mul } from "../../compiler/ir/dim.ts";
 import type { Graph, Value } from "../../compiler/ir/graph.ts";
 import { decompose } from "../../compiler/rewrite/decompose.ts";
@@ -94,6 +94,42 @@ suite("plans of networks", (test) => {
       { target: node(d), value: b.emitBinary("multiply", d, sum) },
     ];
     everyVariant(b.finish([{ name: "old", value: a }, { name: "same", value: x }], updates));
+  });
+});
+
+suite("memory taken over in step", (test) => {
+  const window = { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], ceil: false };
+  test("not where a window reads neighbours of what is overwritten", () => {
+    const b = createGraphBuilder("N");
+    const x = b.emit("unary", [input(b, "x", [N, 2, 5, 5])], { op: "tanh" });
+    const pooled = b.emit("avg_pool", [x], { ...window, countPadding: true });
+    everyVariant(b.finish([{ name: "y", value: b.emit("unary", [b.emitBinary("add", pooled, x)], { op: "exp" }) }], []));
+  });
+  test("not where an update reads a window of the old value", () => {
+    const b = createGraphBuilder("N");
+    const s = state(b, "s", [1, 2, 5, 5]);
+    const pooled = b.emit("avg_pool", [s], { ...window, countPadding: true });
+    everyVariant(b.finish([], [{ target: s.node, value: b.emitBinary("add", pooled, s) }]));
+  });
+  test("not where an update reads the old value transposed", () => {
+    const b = createGraphBuilder("N");
+    const s = state(b, "s", [4, 4]);
+    const turned = b.emit("transpose", [s], { permutation: [1, 0] });
+    everyVariant(b.finish([], [{ target: s.node, value: b.emitBinary("add", turned, s) }]));
+  });
+  test("not where a product reads the old value", () => {
+    const b = createGraphBuilder("N");
+    const s = state(b, "s", [4, 4]);
+    const product = b.emit("matmul", [s, s], { transposeLeft: false, transposeRight: false });
+    everyVariant(b.finish([], [{ target: s.node, value: b.emitBinary("add", product, s) }]));
+  });
+  test("not where a later kernel reads the old value", () => {
+    const b = createGraphBuilder("N");
+    const s = state(b, "s", [6]);
+    const next = b.emitBinary("add", s, input(b, "x", [6]));
+    const total = b.emit("reduce", [next], { op: "sum", axes: [0] });
+    const late = b.emitBinary("multiply", b.emit("broadcast", [total], { shape: [6], axes: [] }), s);
+    everyVariant(b.finish([{ name: "late", value: late }], [{ target: s.node, value: next }]));
   });
 });
 

@@ -23,8 +23,29 @@ function positive(shape: readonly number[], seed: number): TypedTensor {
 
 const needPositive: ReadonlySet<UnaryOp> = new Set<UnaryOp>(["log", "sqrt", "rsqrt", "log1p", "reciprocal"]);
 const smooth: readonly UnaryOp[] = [
-  "negate", "exp", "log", "sqrt", "rsqrt", "reciprocal", "abs", "sign", "floor", "ceil", "round", "sin", "cos", "tanh",
-  "erf", "sigmoid", "relu", "square", "softplus", "gelu", "silu", "log1p", "expm1",
+  "negate",
+  "exp",
+  "log",
+  "sqrt",
+  "rsqrt",
+  "reciprocal",
+  "abs",
+  "sign",
+  "floor",
+  "ceil",
+  "round",
+  "sin",
+  "cos",
+  "tanh",
+  "erf",
+  "sigmoid",
+  "relu",
+  "square",
+  "softplus",
+  "gelu",
+  "silu",
+  "log1p",
+  "expm1",
 ];
 
 const unaryCases: GradientCase[] = smooth.map((op) => ({
@@ -34,7 +55,9 @@ const unaryCases: GradientCase[] = smooth.map((op) => ({
   attributes: { op },
 }));
 
-const binaryCases: GradientCase[] = (["add", "subtract", "multiply", "divide", "maximum", "minimum", "power"] as const).map((op) => ({
+const binaryCases: GradientCase[] = (
+  ["add", "subtract", "multiply", "divide", "maximum", "minimum", "power"] as const
+).map((op) => ({
   op: "binary",
   name: op,
   inputs: [op === "power" ? positive([5], 1) : scattered([5], 1), positive([5], 2)],
@@ -55,7 +78,12 @@ const elementwiseCases: GradientCase[] = [
 
 const movementCases: GradientCase[] = [
   { op: "broadcast", name: "new axes", inputs: [scattered([3], 1)], attributes: { shape: [2, 3, 2], axes: [1] } },
-  { op: "broadcast", name: "size 1", inputs: [scattered([1, 3, 1], 1)], attributes: { shape: [2, 2, 3, 4], axes: [1, 2, 3] } },
+  {
+    op: "broadcast",
+    name: "size 1",
+    inputs: [scattered([1, 3, 1], 1)],
+    attributes: { shape: [2, 2, 3, 4], axes: [1, 2, 3] },
+  },
   { op: "reshape", name: "flat", inputs: [scattered([2, 3], 1)], attributes: { shape: [6] } },
   { op: "transpose", name: "cycle", inputs: [scattered([2, 3, 2], 1)], attributes: { permutation: [2, 0, 1] } },
   {
@@ -70,12 +98,31 @@ const movementCases: GradientCase[] = [
     inputs: [scattered([2, 3], 1)],
     attributes: { before: [1, 0], after: [0, 2], interior: [0, 2], value: 3 },
   },
-  { op: "concat", name: "three", inputs: [scattered([2, 1], 1), scattered([2, 3], 2), scattered([2, 2], 3)], attributes: { axis: 1 } },
-  { op: "gather", name: "twice the same row", inputs: [scattered([3, 2], 1), nested([2, 0, 2], "i64")], attributes: {} },
-  { op: "scatter_add", name: "twice the same row", inputs: [nested([2, 0, 2], "i64"), scattered([3, 2], 1)], attributes: { size: 3 } },
+  {
+    op: "concat",
+    name: "three",
+    inputs: [scattered([2, 1], 1), scattered([2, 3], 2), scattered([2, 2], 3)],
+    attributes: { axis: 1 },
+  },
+  {
+    op: "gather",
+    name: "twice the same row",
+    inputs: [scattered([3, 2], 1), nested([2, 0, 2], "i64")],
+    attributes: {},
+  },
+  {
+    op: "scatter_add",
+    name: "twice the same row",
+    inputs: [nested([2, 0, 2], "i64"), scattered([3, 2], 1)],
+    attributes: { size: 3 },
+  },
 ];
 
-const zeros = nested([[1.5, 0, 2], [0, 3, 0], [0.5, 2, -1]]);
+const zeros = nested([
+  [1.5, 0, 2],
+  [0, 3, 0],
+  [0.5, 2, -1],
+]);
 const reduceCases: GradientCase[] = [
   { op: "reduce", name: "sum", inputs: [scattered([2, 3, 2], 1)], attributes: { op: "sum", axes: [2, 0] } },
   { op: "reduce", name: "mean", inputs: [scattered([2, 3, 2], 1)], attributes: { op: "mean", axes: [1] } },
@@ -109,7 +156,12 @@ const convolutionCases: GradientCase[] = geometries.flatMap(({ name, x, outputs,
   const dy = scattered(runOperator("convolution", [image, weight], attributes)[0]?.shape ?? [], 3);
   return [
     { op: "convolution", name, inputs: [image, weight], attributes },
-    { op: "convolution_input_gradient", name, inputs: [dy, weight], attributes: { ...attributes, inputSize: x.slice(2) } },
+    {
+      op: "convolution_input_gradient",
+      name,
+      inputs: [dy, weight],
+      attributes: { ...attributes, inputSize: x.slice(2) },
+    },
     { op: "convolution_kernel_gradient", name, inputs: [image, dy], attributes },
   ];
 });
@@ -123,14 +175,29 @@ const matmulCases: GradientCase[] = flags.flatMap((transposeLeft) =>
     const attributes = { transposeLeft, transposeRight };
     return [
       { op: "matmul", name, inputs: [scattered(left, 1), scattered(right, 2)], attributes },
-      { op: "matmul", name: `stacked ${name}`, inputs: [scattered([2, ...left], 1), scattered([2, ...right], 2)], attributes },
+      {
+        op: "matmul",
+        name: `stacked ${name}`,
+        inputs: [scattered([2, ...left], 1), scattered([2, ...right], 2)],
+        attributes,
+      },
     ];
   }),
 );
 
 const poolCases: GradientCase[] = [
-  { op: "max_pool", name: "3/2/1", inputs: [scattered([1, 2, 5, 6], 1)], attributes: { ...windowOf([3, 3], 2, 1), ceil: false } },
-  { op: "max_pool", name: "1-D, ceil", inputs: [scattered([2, 1, 7], 1)], attributes: { ...windowOf([2], 2), ceil: true } },
+  {
+    op: "max_pool",
+    name: "3/2/1",
+    inputs: [scattered([1, 2, 5, 6], 1)],
+    attributes: { ...windowOf([3, 3], 2, 1), ceil: false },
+  },
+  {
+    op: "max_pool",
+    name: "1-D, ceil",
+    inputs: [scattered([2, 1, 7], 1)],
+    attributes: { ...windowOf([2], 2), ceil: true },
+  },
   {
     op: "avg_pool",
     name: "padding counted",

@@ -3,7 +3,7 @@
  * Invariant: the loss is a weighted sum of all differentiable outputs, so that no element's gradient cancels another's.
  */
 import * as assert from "uvu/assert";
-import { createGraphBuilder, type GraphBuilder } from "../../compiler/build/builder.ts";
+import { createGraphBuilder, type GraphBuilder } from "../../compiler/graph/builder.ts";
 import { differentiate } from "../../compiler/differentiate/differentiate.ts";
 import { interpret } from "../../compiler/interpret/interpret.ts";
 import type { Graph, Value } from "../../compiler/ir/graph.ts";
@@ -17,7 +17,9 @@ export function gradientGraph(
   body: (builder: GraphBuilder, inputs: readonly Value[]) => readonly Value[],
 ): { readonly graph: Graph; readonly bound: ReadonlyMap<string, TypedTensor>; readonly wanted: readonly number[] } {
   const builder = createGraphBuilder(undefined);
-  const values = inputs.map(({ shape, dtype = "f32" }, k) => builder.emit("input", [], { name: `x${k}`, dtype, shape }));
+  const values = inputs.map(({ shape, dtype = "f32" }, k) =>
+    builder.emit("input", [], { name: `x${k}`, dtype, shape }),
+  );
   const bound = new Map(inputs.map((tensor, k) => [`x${k}`, tensor]));
   const parts: Value[] = [];
   for (const [k, output] of body(builder, values).entries()) {
@@ -32,7 +34,11 @@ export function gradientGraph(
   invariant(first !== undefined, "no output is real");
   const loss = others.reduce((total, part) => builder.emit("binary", [total, part], { op: "add" }), first);
   const wanted = inputs.flatMap(({ dtype = "f32" }, k) => (isFloat(dtype) ? [k] : []));
-  const gradients = differentiate(builder, loss, wanted.map((k) => values[k] ?? loss));
+  const gradients = differentiate(
+    builder,
+    loss,
+    wanted.map((k) => values[k] ?? loss),
+  );
   const outputs = [{ name: "loss", value: loss }];
   for (const [position, value] of gradients.entries()) {
     if (value !== undefined) outputs.push({ name: `gradient.${wanted[position]}`, value });
@@ -71,7 +77,8 @@ export function checkGradients(
     for (const [i, slope] of numeric.entries()) {
       const given = gradient === undefined ? 0 : (gradient.data[i] ?? Number.NaN);
       const off = Math.abs(given - slope);
-      if (!(off <= tolerance * scale)) assert.unreachable(`input ${k}, element ${i}: gradient ${given}, slope ${slope}`);
+      if (!(off <= tolerance * scale))
+        assert.unreachable(`input ${k}, element ${i}: gradient ${given}, slope ${slope}`);
     }
   }
 }

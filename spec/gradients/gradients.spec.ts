@@ -2,7 +2,7 @@
  * Gradients of every operator, and of small networks, against central differences in f64.
  */
 import * as assert from "uvu/assert";
-import type { GraphBuilder } from "../../compiler/build/builder.ts";
+import type { GraphBuilder } from "../../compiler/graph/builder.ts";
 import type { Value } from "../../compiler/ir/graph.ts";
 import { operators } from "../../compiler/operators/table.ts";
 import { windowOf } from "../operators/cases.ts";
@@ -12,7 +12,18 @@ import { gradientCases } from "./cases.ts";
 import { checkGradients, gradientGraph } from "./central-differences.ts";
 
 /** Their gradient is undefined for every input, which the cases of their users show. */
-const constantEverywhere = new Set(["input", "parameter", "state", "scalar", "constant", "size", "iota", "random", "argmax", "stop_gradient"]);
+const constantEverywhere = new Set([
+  "input",
+  "parameter",
+  "state",
+  "scalar",
+  "constant",
+  "size",
+  "iota",
+  "random",
+  "argmax",
+  "stop_gradient",
+]);
 
 /** Batch norm by the statistics of its own input. */
 function trainedNorm(builder: GraphBuilder, x: Value, weight: Value, bias: Value): Value {
@@ -39,7 +50,10 @@ suite("gradients agree with central differences", (test) => {
     const missing = Object.entries(operators).filter(
       ([op, { gradient }]) => gradient !== "none" && !covered.has(op) && !constantEverywhere.has(op),
     );
-    assert.equal(missing.map(([op]) => op), []);
+    assert.equal(
+      missing.map(([op]) => op),
+      [],
+    );
   });
 
   test("batch norm in training takes the fused form, without a gradient of the moments", () => {
@@ -77,7 +91,10 @@ suite("gradients agree with central differences", (test) => {
       const stopped = builder.emit("stop_gradient", [x as Value], {});
       return [builder.emit("binary", [stopped, stopped], { op: "multiply" })];
     });
-    assert.equal(graph.outputs.map(({ name }) => name), ["loss"]);
+    assert.equal(
+      graph.outputs.map(({ name }) => name),
+      ["loss"],
+    );
   });
 
   test("a maximum shared by two takes half, as in PyTorch", () => {
@@ -99,16 +116,26 @@ suite("gradients agree with central differences", (test) => {
       nested([1, 3, 0], "i64"),
     ];
     checkGradients(inputs, (builder, values) => {
-      const [image, stem, weight, bias, inner, linear, offset, labels] = [0, 1, 2, 3, 4, 5, 6, 7].map((k) => pick(values, k));
+      const [image, stem, weight, bias, inner, linear, offset, labels] = [0, 1, 2, 3, 4, 5, 6, 7].map((k) =>
+        pick(values, k),
+      );
       assert.ok(image && stem && weight && bias && inner && linear && offset && labels);
-      const first = builder.emit("convolution", [image as Value, stem as Value], { ...windowOf([3, 3], 1, 1), groups: 1 });
-      const normed = builder.emit("unary", [trainedNorm(builder, first, weight as Value, bias as Value)], { op: "relu" });
+      const first = builder.emit("convolution", [image as Value, stem as Value], {
+        ...windowOf([3, 3], 1, 1),
+        groups: 1,
+      });
+      const normed = builder.emit("unary", [trainedNorm(builder, first, weight as Value, bias as Value)], {
+        op: "relu",
+      });
       const pooled = builder.emit("max_pool", [normed], { ...windowOf([3, 3], 2, 1), ceil: false });
       const branch = builder.emit("convolution", [pooled, inner as Value], { ...windowOf([3, 3], 1, 1), groups: 1 });
       const joined = builder.emit("unary", [builder.emitBinary("add", branch, pooled)], { op: "silu" });
       const mean = builder.emit("reduce", [joined], { op: "mean", axes: [2, 3] });
       const product = builder.emit("matmul", [mean, linear as Value], { transposeLeft: false, transposeRight: true });
-      const repeated = builder.emit("broadcast", [offset as Value], { shape: builder.typeOf(product).shape, axes: [1] });
+      const repeated = builder.emit("broadcast", [offset as Value], {
+        shape: builder.typeOf(product).shape,
+        axes: [1],
+      });
       const logits = builder.emitBinary("add", product, repeated);
       return [builder.emit("softmax_cross_entropy", [logits, labels as Value], { smoothing: 0.1 })];
     });

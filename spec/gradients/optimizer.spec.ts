@@ -2,7 +2,7 @@
  * Optimizer steps against PyTorch's formulas written out for one number, over five steps.
  */
 import * as assert from "uvu/assert";
-import { createGraphBuilder } from "../../compiler/build/builder.ts";
+import { createGraphBuilder } from "../../compiler/graph/builder.ts";
 import { applyOptimizer, type OptimizerSpec } from "../../compiler/differentiate/optimizer.ts";
 import { interpret } from "../../compiler/interpret/interpret.ts";
 import type { ReferenceTensor } from "../../compiler/operators/operator.ts";
@@ -11,12 +11,25 @@ import { nested } from "../operators/run-operator.ts";
 import { suite } from "../harness.ts";
 
 const start = [0.5, -2, 3];
-const slopes = [[1, 2, -3], [0.5, -1, 0], [-2, 0.25, 1], [1, 1, 1], [0, -3, 2]];
+const slopes = [
+  [1, 2, -3],
+  [0.5, -1, 0],
+  [-2, 0.25, 1],
+  [1, 1, 1],
+  [0, -3, 2],
+];
 
 /** The parameter after each step of the graph that `applyOptimizer` builds. */
-function stepsOf(spec: OptimizerSpec, learningRate: number): { readonly weights: number[][]; readonly slots: string[] } {
+function stepsOf(
+  spec: OptimizerSpec,
+  learningRate: number,
+): { readonly weights: number[][]; readonly slots: string[] } {
   const builder = createGraphBuilder(undefined);
-  const value = builder.emit("parameter", [], { name: "fc.weight", shape: [3], initializer: { kind: "constant", value: 0 } });
+  const value = builder.emit("parameter", [], {
+    name: "fc.weight",
+    shape: [3],
+    initializer: { kind: "constant", value: 0 },
+  });
   const gradient = builder.emit("input", [], { name: "gradient", dtype: "f32", shape: [3] });
   const rate = builder.emit("scalar", [], { name: "learning_rate", dtype: "f32" });
   const step = builder.emit("scalar", [], { name: "step_number", dtype: "f32" });
@@ -25,8 +38,16 @@ function stepsOf(spec: OptimizerSpec, learningRate: number): { readonly weights:
   let tensors = new Map<string, ReferenceTensor>([["fc.weight", nested(start)]]);
   for (const { name } of slots) tensors.set(name, nested([0, 0, 0]));
   const weights = slopes.map((slope, position) => {
-    const scalars = new Map([["learning_rate", learningRate], ["step_number", position + 1]]);
-    const { updates: next } = interpret(graph, { inputs: new Map([["gradient", nested(slope)]]), tensors, scalars, batch: 1 });
+    const scalars = new Map([
+      ["learning_rate", learningRate],
+      ["step_number", position + 1],
+    ]);
+    const { updates: next } = interpret(graph, {
+      inputs: new Map([["gradient", nested(slope)]]),
+      tensors,
+      scalars,
+      batch: 1,
+    });
     tensors = new Map([...tensors, ...next]);
     return [...(tensors.get("fc.weight")?.data ?? [])];
   });
@@ -34,7 +55,15 @@ function stepsOf(spec: OptimizerSpec, learningRate: number): { readonly weights:
 }
 
 /** torch.optim.SGD, one number at a time. */
-function sgd(w: number, rate: number, momentum: number, decay: number, nesterov: boolean, dampening: number, column: number): number[] {
+function sgd(
+  w: number,
+  rate: number,
+  momentum: number,
+  decay: number,
+  nesterov: boolean,
+  dampening: number,
+  column: number,
+): number[] {
   let velocity: number | undefined;
   return slopes.map((slope) => {
     let g = (slope[column] ?? 0) + decay * w;
@@ -65,7 +94,12 @@ function adam(w: number, rate: number, decay: number, decoupled: boolean, column
 function compare(actual: readonly number[][], column: (index: number) => number[]): void {
   const columns = start.map((_, index) => column(index));
   for (const [step, weights] of actual.entries()) {
-    closeTo(weights, columns.map((each) => each[step] ?? Number.NaN), 1e-12, `step ${step + 1}`);
+    closeTo(
+      weights,
+      columns.map((each) => each[step] ?? Number.NaN),
+      1e-12,
+      `step ${step + 1}`,
+    );
   }
 }
 

@@ -106,28 +106,56 @@ const logicalCases: OperatorCase[] = [
     attributes: {},
     expected: [[10, 40]],
   },
-  { op: "cast", name: "real to integer", inputs: [nested([1.9, -1.9])], attributes: { dtype: "i32" }, expected: [[1, -1]] },
+  {
+    op: "cast",
+    name: "real to integer",
+    inputs: [nested([1.9, -1.9])],
+    attributes: { dtype: "i32" },
+    expected: [[1, -1]],
+  },
   { op: "cast", name: "real to bool", inputs: [nested([0, -0.5])], attributes: { dtype: "bool" }, expected: [[0, 1]] },
-  { op: "cast", name: "bool to real", inputs: [nested([0, 1], "bool")], attributes: { dtype: "f32" }, expected: [[0, 1]] },
+  {
+    op: "cast",
+    name: "bool to real",
+    inputs: [nested([0, 1], "bool")],
+    attributes: { dtype: "f32" },
+    expected: [[0, 1]],
+  },
   { op: "stop_gradient", name: "identity", inputs: [nested([1, 2])], attributes: {}, expected: [[1, 2]] },
 ];
 
 const sourceCases: OperatorCase[] = [
-  { op: "constant", name: "filled", inputs: [], attributes: { value: 2.5, dtype: "f32", shape: [2, 1] }, expected: [[[2.5], [2.5]]] },
+  {
+    op: "constant",
+    name: "filled",
+    inputs: [],
+    attributes: { value: 2.5, dtype: "f32", shape: [2, 1] },
+    expected: [[[2.5], [2.5]]],
+  },
   { op: "size", name: "of a constant", inputs: [], attributes: { value: 12, dtype: "f32" }, expected: [12] },
   {
     op: "iota",
     name: "along the last axis",
     inputs: [],
     attributes: { shape: [2, 3], axis: 1, dtype: "i32" },
-    expected: [[[0, 1, 2], [0, 1, 2]]],
+    expected: [
+      [
+        [0, 1, 2],
+        [0, 1, 2],
+      ],
+    ],
   },
   {
     op: "iota",
     name: "along the first axis, real",
     inputs: [],
     attributes: { shape: [2, 3], axis: 0, dtype: "f32" },
-    expected: [[[0, 0, 0], [1, 1, 1]]],
+    expected: [
+      [
+        [0, 0, 0],
+        [1, 1, 1],
+      ],
+    ],
   },
 ];
 
@@ -137,7 +165,18 @@ const movementCases: OperatorCase[] = [
     name: "channels and size 1",
     inputs: [nested([[1], [2]])],
     attributes: { shape: [2, 2, 3], axes: [1, 2] },
-    expected: [[[[1, 1, 1], [2, 2, 2]], [[1, 1, 1], [2, 2, 2]]]],
+    expected: [
+      [
+        [
+          [1, 1, 1],
+          [2, 2, 2],
+        ],
+        [
+          [1, 1, 1],
+          [2, 2, 2],
+        ],
+      ],
+    ],
   },
   { op: "broadcast", name: "a scalar", inputs: [nested(7)], attributes: { shape: [2], axes: [] }, expected: [[7, 7]] },
   {
@@ -145,7 +184,13 @@ const movementCases: OperatorCase[] = [
     name: "row-major",
     inputs: [ramp([2, 3])],
     attributes: { shape: [3, 2] },
-    expected: [[[0, 1], [2, 3], [4, 5]]],
+    expected: [
+      [
+        [0, 1],
+        [2, 3],
+        [4, 5],
+      ],
+    ],
   },
   {
     op: "transpose",
@@ -171,29 +216,90 @@ const movementCases: OperatorCase[] = [
   {
     op: "concat",
     name: "columns",
-    inputs: [nested([[1], [2]]), nested([[3, 4], [5, 6]]), nested([[7], [8]])],
+    inputs: [
+      nested([[1], [2]]),
+      nested([
+        [3, 4],
+        [5, 6],
+      ]),
+      nested([[7], [8]]),
+    ],
     attributes: { axis: 1 },
-    expected: [[[1, 3, 4, 7], [2, 5, 6, 8]]],
+    expected: [
+      [
+        [1, 3, 4, 7],
+        [2, 5, 6, 8],
+      ],
+    ],
   },
   {
     op: "gather",
     name: "rows, one of them missing",
-    inputs: [nested([[1, 2], [3, 4], [5, 6]]), nested([[2, 0], [2, 3]], "i64")],
+    inputs: [
+      nested([
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ]),
+      nested(
+        [
+          [2, 0],
+          [2, 3],
+        ],
+        "i64",
+      ),
+    ],
     attributes: {},
-    expected: [[[[5, 6], [1, 2]], [[5, 6], [0, 0]]]],
+    expected: [
+      [
+        [
+          [5, 6],
+          [1, 2],
+        ],
+        [
+          [5, 6],
+          [0, 0],
+        ],
+      ],
+    ],
   },
   {
     op: "scatter_add",
     name: "rows that meet",
-    inputs: [nested([2, 0, 2], "i64"), nested([[1, 2], [3, 4], [10, 20]])],
+    inputs: [
+      nested([2, 0, 2], "i64"),
+      nested([
+        [1, 2],
+        [3, 4],
+        [10, 20],
+      ]),
+    ],
     attributes: { size: 3 },
-    expected: [[[3, 4], [0, 0], [11, 22]]],
+    expected: [
+      [
+        [3, 4],
+        [0, 0],
+        [11, 22],
+      ],
+    ],
   },
 ];
 
 const reduceCases: OperatorCase[] = [
-  { op: "reduce", name: "sum of columns", inputs: [ramp([2, 3])], attributes: { op: "sum", axes: [0] }, expected: [[3, 5, 7]] },
-  { op: "reduce", name: "mean of all", inputs: [ramp([2, 3])], attributes: { op: "mean", axes: [1, 0] }, expected: [2.5] },
+  {
+    op: "reduce",
+    name: "sum of columns",
+    inputs: [ramp([2, 3])],
+    attributes: { op: "sum", axes: [0] },
+    expected: [[3, 5, 7]],
+  },
+  {
+    op: "reduce",
+    name: "mean of all",
+    inputs: [ramp([2, 3])],
+    attributes: { op: "mean", axes: [1, 0] },
+    expected: [2.5],
+  },
   {
     op: "reduce",
     name: "max of outer and inner",
@@ -201,12 +307,23 @@ const reduceCases: OperatorCase[] = [
     attributes: { op: "max", axes: [0, 2] },
     expected: [[-13, -11, -9]],
   },
-  { op: "reduce", name: "min of rows", inputs: [ramp([2, 3])], attributes: { op: "min", axes: [1] }, expected: [[0, 3]] },
+  {
+    op: "reduce",
+    name: "min of rows",
+    inputs: [ramp([2, 3])],
+    attributes: { op: "min", axes: [1] },
+    expected: [[0, 3]],
+  },
   { op: "reduce", name: "product", inputs: [ramp([4], 1)], attributes: { op: "prod", axes: [0] }, expected: [24] },
   {
     op: "argmax",
     name: "the first of equals",
-    inputs: [nested([[1, 5, 5], [7, 2, 3]])],
+    inputs: [
+      nested([
+        [1, 5, 5],
+        [7, 2, 3],
+      ]),
+    ],
     attributes: { axis: 1 },
     expected: [[1, 0]],
   },
@@ -219,21 +336,57 @@ const contractionCases: OperatorCase[] = [
     // Each result is the sum of the neighbours that exist.
     inputs: [ramp([1, 1, 3, 3], 1), ramp([1, 1, 3, 3], 1, 0)],
     attributes: { ...windowOf([3, 3], 1, 1), groups: 1 },
-    expected: [[[[[12, 21, 16], [27, 45, 33], [24, 39, 28]]]]],
+    expected: [
+      [
+        [
+          [
+            [12, 21, 16],
+            [27, 45, 33],
+            [24, 39, 28],
+          ],
+        ],
+      ],
+    ],
   },
   {
     op: "convolution",
     name: "1-D, stride 2, dilation 2, two groups",
-    inputs: [nested([[[1, 2, 3, 4, 5], [10, 20, 30, 40, 50]]]), nested([[[1, -1]], [[2, 1]]])],
+    inputs: [
+      nested([
+        [
+          [1, 2, 3, 4, 5],
+          [10, 20, 30, 40, 50],
+        ],
+      ]),
+      nested([[[1, -1]], [[2, 1]]]),
+    ],
     attributes: { ...windowOf([2], 2, 0, 2), groups: 2 },
-    expected: [[[[1 - 3, 3 - 5], [2 * 10 + 30, 2 * 30 + 50]]]],
+    expected: [
+      [
+        [
+          [1 - 3, 3 - 5],
+          [2 * 10 + 30, 2 * 30 + 50],
+        ],
+      ],
+    ],
   },
   {
     op: "convolution",
     name: "3-D, 1x1x1 mixes channels",
     inputs: [ramp([1, 2, 1, 2, 2], 1), nested([[[[[10]]], [[[1]]]]])],
     attributes: { ...windowOf([1, 1, 1]), groups: 1 },
-    expected: [[[[[[15, 26], [37, 48]]]]]],
+    expected: [
+      [
+        [
+          [
+            [
+              [15, 26],
+              [37, 48],
+            ],
+          ],
+        ],
+      ],
+    ],
   },
   {
     op: "convolution_input_gradient",
@@ -255,19 +408,45 @@ const contractionCases: OperatorCase[] = [
     name: "2x3 by 3x2",
     inputs: [ramp([2, 3], 1), ramp([3, 2], 1)],
     attributes: { transposeLeft: false, transposeRight: false },
-    expected: [[[22, 28], [49, 64]]],
+    expected: [
+      [
+        [22, 28],
+        [49, 64],
+      ],
+    ],
   },
   {
     op: "matmul",
     name: "both stored transposed",
-    inputs: [nested([[1, 4], [2, 5], [3, 6]]), nested([[1, 3, 5], [2, 4, 6]])],
+    inputs: [
+      nested([
+        [1, 4],
+        [2, 5],
+        [3, 6],
+      ]),
+      nested([
+        [1, 3, 5],
+        [2, 4, 6],
+      ]),
+    ],
     attributes: { transposeLeft: true, transposeRight: true },
-    expected: [[[22, 28], [49, 64]]],
+    expected: [
+      [
+        [22, 28],
+        [49, 64],
+      ],
+    ],
   },
   {
     op: "matmul",
     name: "stacked",
-    inputs: [nested([[[1, 2]], [[3, 4]]]), nested([[[1], [1]], [[10], [1]]])],
+    inputs: [
+      nested([[[1, 2]], [[3, 4]]]),
+      nested([
+        [[1], [1]],
+        [[10], [1]],
+      ]),
+    ],
     attributes: { transposeLeft: false, transposeRight: false },
     expected: [[[[3]], [[34]]]],
   },
@@ -284,7 +463,16 @@ const poolCases: OperatorCase[] = [
   {
     op: "max_pool",
     name: "2x2",
-    inputs: [nested([[[[1, 2, 5, 0], [3, 4, 0, 9]]]])],
+    inputs: [
+      nested([
+        [
+          [
+            [1, 2, 5, 0],
+            [3, 4, 0, 9],
+          ],
+        ],
+      ]),
+    ],
     attributes: { ...windowOf([2, 2], 2), ceil: false },
     expected: [[[[[4, 9]]]], [[[[3, 3]]]]],
   },
@@ -338,16 +526,44 @@ const normCases: OperatorCase[] = [
   {
     op: "batch_norm",
     name: "two channels",
-    inputs: [nested([[1, 10], [3, 20]]), nested([2, 1]), nested([5, 0]), nested([2, 10]), nested([3, 24])],
+    inputs: [
+      nested([
+        [1, 10],
+        [3, 20],
+      ]),
+      nested([2, 1]),
+      nested([5, 0]),
+      nested([2, 10]),
+      nested([3, 24]),
+    ],
     attributes: { eps: 1 },
-    expected: [[[4, 0], [6, 2]]],
+    expected: [
+      [
+        [4, 0],
+        [6, 2],
+      ],
+    ],
   },
   {
     op: "batch_moments",
     name: "mean and biased variance",
-    inputs: [nested([[[1, 3], [100, 100]], [[5, 7], [100, 104]]])],
+    inputs: [
+      nested([
+        [
+          [1, 3],
+          [100, 100],
+        ],
+        [
+          [5, 7],
+          [100, 104],
+        ],
+      ]),
+    ],
     attributes: {},
-    expected: [[4, 101], [5, 3]],
+    expected: [
+      [4, 101],
+      [5, 3],
+    ],
   },
   {
     op: "batch_norm_gradient_sums",
@@ -360,7 +576,15 @@ const normCases: OperatorCase[] = [
   {
     op: "batch_norm_gradient_input",
     name: "the mean and the part along xhat are taken out",
-    inputs: [nested([[1], [3], [2], [2]]), nested([[1], [0], [0], [3]]), nested([4]), nested([2]), nested([4]), nested([4]), nested([-0.5])],
+    inputs: [
+      nested([[1], [3], [2], [2]]),
+      nested([[1], [0], [0], [3]]),
+      nested([4]),
+      nested([2]),
+      nested([4]),
+      nested([4]),
+      nested([-0.5]),
+    ],
     attributes: { eps: 0 },
     // 4/2 * (dy - 1 - xhat * -0.125), xhat = -0.5, 0.5, 0, 0.
     expected: [[[-0.125], [-1.875], [-2], [4]]],
@@ -379,9 +603,19 @@ const softmaxCases: OperatorCase[] = [
   {
     op: "softmax",
     name: "along the first axis",
-    inputs: [nested([[0, third], [0, 0]])],
+    inputs: [
+      nested([
+        [0, third],
+        [0, 0],
+      ]),
+    ],
     attributes: { axis: 0 },
-    expected: [[[0.5, 0.75], [0.5, 0.25]]],
+    expected: [
+      [
+        [0.5, 0.75],
+        [0.5, 0.25],
+      ],
+    ],
   },
   {
     op: "log_softmax",
@@ -393,7 +627,13 @@ const softmaxCases: OperatorCase[] = [
   {
     op: "softmax_cross_entropy",
     name: "without smoothing",
-    inputs: [nested([[0, third], [0, third]]), nested([0, 1], "i64")],
+    inputs: [
+      nested([
+        [0, third],
+        [0, third],
+      ]),
+      nested([0, 1], "i64"),
+    ],
     attributes: { smoothing: 0 },
     expected: [[Math.log(4), Math.log(4 / 3)]],
   },

@@ -2,7 +2,7 @@
  * Every operator on known numbers: its reference, and its lowering evaluated by definition.
  */
 import * as assert from "uvu/assert";
-import { createGraphBuilder } from "../../compiler/build/builder.ts";
+import { createGraphBuilder } from "../../compiler/graph/builder.ts";
 import { interpret } from "../../compiler/interpret/interpret.ts";
 import { symbol } from "../../compiler/ir/dim.ts";
 import { randomUniform } from "../../compiler/ir/random.ts";
@@ -28,7 +28,13 @@ suite("operators on known numbers", (test) => {
       }
       if (composites.has(each.op)) return;
       const types = each.inputs.map(({ shape, dtype = "f32" }) => ({ shape, dtype }));
-      const lowered = evaluateLowered(each.op, each.inputs, types, each.attributes, outputs.map(({ shape }) => shape));
+      const lowered = evaluateLowered(
+        each.op,
+        each.inputs,
+        types,
+        each.attributes,
+        outputs.map(({ shape }) => shape),
+      );
       for (const [k, expected] of each.expected.entries()) closeTo(lowered[k] ?? [], nested(expected).data, 2e-10);
     });
   }
@@ -52,14 +58,36 @@ suite("operators on known numbers", (test) => {
     const offset = builder.emit("state", [], { name: "s", dtype: "f32", shape: [2], initializer });
     const rate = builder.emit("scalar", [], { name: "learning_rate", dtype: "f32" });
     const product = builder.emit("matmul", [image, weight], { transposeLeft: false, transposeRight: true });
-    const shifted = builder.emit("binary", [product, builder.emit("broadcast", [offset], { shape: [n, 2], axes: [1] })], { op: "add" });
+    const shifted = builder.emit(
+      "binary",
+      [product, builder.emit("broadcast", [offset], { shape: [n, 2], axes: [1] })],
+      { op: "add" },
+    );
     const scaled = builder.emitBinary("multiply", shifted, rate);
     const count = builder.emit("size", [], { value: n, dtype: "f32" });
     const next = builder.emitBinary("add", offset, count);
     const graph = builder.finish([{ name: "y", value: scaled }], [{ target: offset.node, value: next }]);
     const { outputs, updates } = interpret(graph, {
-      inputs: new Map([["image", nested([[1, 2], [3, 4], [5, 6]])]]),
-      tensors: new Map([["w", nested([[1, 0], [1, 1]])], ["s", nested([10, 20])]]),
+      inputs: new Map([
+        [
+          "image",
+          nested([
+            [1, 2],
+            [3, 4],
+            [5, 6],
+          ]),
+        ],
+      ]),
+      tensors: new Map([
+        [
+          "w",
+          nested([
+            [1, 0],
+            [1, 1],
+          ]),
+        ],
+        ["s", nested([10, 20])],
+      ]),
       scalars: new Map([["learning_rate", 0.5]]),
       batch: 3,
     });
@@ -84,26 +112,60 @@ suite("operators on known numbers", (test) => {
     const neighbours = sample.slice(1).reduce((total, value, i) => total + (value - 0.5) * ((sample[i] ?? 0) - 0.5), 0);
     assert.ok(Math.abs(neighbours / 4095) < 4 / 12 / Math.sqrt(4095), `correlation ${neighbours}`);
     assert.is(sample[65], randomUniform(7, 3, 65));
-    const lowered = evaluateLowered("random", [nested(7, "i32")], [{ dtype: "i32", shape: [] }], { shape: [64, 64], stream: 3 }, [[64, 64]]);
+    const lowered = evaluateLowered(
+      "random",
+      [nested(7, "i32")],
+      [{ dtype: "i32", shape: [] }],
+      { shape: [64, 64], stream: 3 },
+      [[64, 64]],
+    );
     assert.equal(lowered[0], sample);
   });
 });
 
 suite("lowering agrees with the reference", (test) => {
-  const window = (kernel: number[], stride: number[], padding: number[], dilation: number[]) => ({ kernel, stride, padding, dilation });
-  const compare = (name: string, op: Parameters<typeof runOperator>[0], inputs: readonly TypedTensor[], attributes: never): void =>
+  const window = (kernel: number[], stride: number[], padding: number[], dilation: number[]) => ({
+    kernel,
+    stride,
+    padding,
+    dilation,
+  });
+  const compare = (
+    name: string,
+    op: Parameters<typeof runOperator>[0],
+    inputs: readonly TypedTensor[],
+    attributes: never,
+  ): void =>
     test(`${op}: ${name}`, () => {
       const outputs = runOperator(op, inputs, attributes);
       const types = inputs.map(({ shape, dtype = "f32" }) => ({ shape, dtype }));
-      const lowered = evaluateLowered(op, inputs, types, attributes, outputs.map(({ shape }) => shape));
+      const lowered = evaluateLowered(
+        op,
+        inputs,
+        types,
+        attributes,
+        outputs.map(({ shape }) => shape),
+      );
       for (const [k, { data }] of outputs.entries()) closeTo(lowered[k] ?? [], data, 1e-11);
     });
   const convolutions = [
-    { name: "2-D grouped, stride 2", x: [2, 4, 5, 6], groups: 2, output: 6, window: window([3, 2], [2, 1], [1, 0], [1, 1]) },
+    {
+      name: "2-D grouped, stride 2",
+      x: [2, 4, 5, 6],
+      groups: 2,
+      output: 6,
+      window: window([3, 2], [2, 1], [1, 0], [1, 1]),
+    },
     { name: "2-D dilated", x: [1, 2, 7, 6], groups: 1, output: 3, window: window([3, 3], [1, 2], [2, 1], [2, 2]) },
     { name: "depthwise", x: [2, 3, 4, 4], groups: 3, output: 3, window: window([3, 3], [1, 1], [1, 1], [1, 1]) },
     { name: "1-D", x: [2, 3, 9], groups: 1, output: 2, window: window([5], [4], [2], [1]) },
-    { name: "3-D", x: [1, 2, 3, 4, 3], groups: 1, output: 2, window: window([2, 3, 1], [1, 2, 2], [0, 1, 0], [1, 1, 1]) },
+    {
+      name: "3-D",
+      x: [1, 2, 3, 4, 3],
+      groups: 1,
+      output: 2,
+      window: window([2, 3, 1], [1, 2, 2], [0, 1, 0], [1, 1, 1]),
+    },
   ];
   for (const { name, x, groups, output, window: each } of convolutions) {
     const attributes = { ...each, groups };

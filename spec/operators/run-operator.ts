@@ -2,7 +2,7 @@
  * Runs one operator through the builder and the reference interpreter, or its type rule alone.
  * Invariant: integer and bool inputs are declared as such, since type rules ask.
  */
-import { createGraphBuilder } from "../../compiler/build/builder.ts";
+import { createGraphBuilder } from "../../compiler/graph/builder.ts";
 import { interpret } from "../../compiler/interpret/interpret.ts";
 import type { Attributes, OpName } from "../../compiler/ir/attributes.ts";
 import { invariant } from "../../compiler/ir/invariant.ts";
@@ -52,7 +52,10 @@ export function runOperator<K extends OpName>(
     builder.emit("input", [], { name: `x${position}`, dtype, shape }),
   );
   const results = builder.emitAll(op, values, attributes);
-  const graph = builder.finish(results.map((value, k) => ({ name: `y${k}`, value })), []);
+  const graph = builder.finish(
+    results.map((value, k) => ({ name: `y${k}`, value })),
+    [],
+  );
   const bound = new Map(inputs.map((tensor, position) => [`x${position}`, tensor]));
   const { outputs } = interpret(graph, { inputs: bound, tensors: new Map(), scalars: new Map(), batch: 1 });
   return results.map((_, k) => {

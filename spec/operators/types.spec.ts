@@ -37,7 +37,13 @@ const same = { kernel: [3, 3], stride: [2, 2], padding: [1, 1], dilation: [1, 1]
 const initializer = { kind: "constant", value: 0 } as const;
 
 const cases: readonly AnyCase[] = [
-  { op: "input", name: "free batch", inputs: [], attributes: { name: "x", dtype: "f32", shape: [N, 3] }, types: [f32(N, 3)] },
+  {
+    op: "input",
+    name: "free batch",
+    inputs: [],
+    attributes: { name: "x", dtype: "f32", shape: [N, 3] },
+    types: [f32(N, 3)],
+  },
   { op: "parameter", name: "vector", inputs: [], attributes: { name: "w", shape: [C], initializer }, types: [f32(C)] },
   {
     op: "state",
@@ -47,9 +53,21 @@ const cases: readonly AnyCase[] = [
     types: [of("i64")],
   },
   { op: "scalar", name: "seed", inputs: [], attributes: { name: "seed", dtype: "i32" }, types: [of("i32")] },
-  { op: "constant", name: "free shape", inputs: [], attributes: { value: 0, dtype: "f32", shape: [N] }, types: [f32(N)] },
+  {
+    op: "constant",
+    name: "free shape",
+    inputs: [],
+    attributes: { value: 0, dtype: "f32", shape: [N] },
+    types: [f32(N)],
+  },
   { op: "size", name: "of a batch", inputs: [], attributes: { value: N, dtype: "f32" }, types: [f32()] },
-  { op: "iota", name: "labels", inputs: [], attributes: { shape: [N, K], axis: 1, dtype: "i64" }, types: [of("i64", N, K)] },
+  {
+    op: "iota",
+    name: "labels",
+    inputs: [],
+    attributes: { shape: [N, K], axis: 1, dtype: "i64" },
+    types: [of("i64", N, K)],
+  },
   { op: "random", name: "mask", inputs: [of("i32")], attributes: { shape: [N, C], stream: 0 }, types: [f32(N, C)] },
   { op: "unary", name: "keeps the type", inputs: [f32(N, C)], attributes: { op: "relu" }, types: [f32(N, C)] },
   { op: "unary", name: "not", inputs: [of("bool", N)], attributes: { op: "not" }, types: [of("bool", N)] },
@@ -119,7 +137,13 @@ const cases: readonly AnyCase[] = [
     attributes: { size: K },
     types: [f32(K, 8)],
   },
-  { op: "reduce", name: "global mean", inputs: [f32(N, C, H, W)], attributes: { op: "mean", axes: [2, 3] }, types: [f32(N, C)] },
+  {
+    op: "reduce",
+    name: "global mean",
+    inputs: [f32(N, C, H, W)],
+    attributes: { op: "mean", axes: [2, 3] },
+    types: [f32(N, C)],
+  },
   { op: "argmax", name: "class", inputs: [f32(N, K)], attributes: { axis: 1 }, types: [of("i64", N)] },
   {
     op: "convolution",
@@ -263,15 +287,55 @@ const refusals: readonly Refusal[] = [
     message: /real numbers, not bool/,
     run: () => typing("unary", [of("bool", N)], { op: "relu" }),
   },
-  { name: "mixed dtypes", kind: "dtype", message: /i32 where f32/, run: () => typing("binary", [f32(N), of("i32", N)], { op: "add" }) },
+  {
+    name: "mixed dtypes",
+    kind: "dtype",
+    message: /i32 where f32/,
+    run: () => typing("binary", [f32(N), of("i32", N)], { op: "add" }),
+  },
   { name: "unequal ranks", kind: "rank", message: /axes/, run: () => typing("binary", [f32(N), f32()], { op: "add" }) },
-  { name: "an axis that is not there", ...axes, message: /no axis 2/, run: () => typing("softmax", [f32(N, K)], { axis: 2 }) },
-  { name: "an axis reduced twice", kind: "attribute", message: /distinct/, run: () => typing("reduce", [f32(N)], { op: "sum", axes: [0, 0] }) },
-  { name: "too few inputs", kind: "arity", message: /takes 2 inputs, not 1/, run: () => typing("matmul", [f32(N, C)], { transposeLeft: false, transposeRight: false }) },
-  { name: "real labels", kind: "dtype", message: /labels must hold integers/, run: () => typing("softmax_cross_entropy", [f32(N, K), f32(N)], { smoothing: 0 }) },
-  { name: "smoothing above 1", kind: "attribute", message: /between 0 and 1/, run: () => typing("softmax_cross_entropy", [f32(N, K), of("i64", N)], { smoothing: 2 }) },
-  { name: "a dilated average", kind: "attribute", message: /no dilation/, run: () => typing("avg_pool", [f32(N, C, H)], { ...windowOf([2], 1, 0, 2), ceil: false, countPadding: true }) },
-  { name: "a permutation that repeats", ...axes, message: /each axis once/, run: () => typing("transpose", [f32(N, C)], { permutation: [0, 0] }) },
+  {
+    name: "an axis that is not there",
+    ...axes,
+    message: /no axis 2/,
+    run: () => typing("softmax", [f32(N, K)], { axis: 2 }),
+  },
+  {
+    name: "an axis reduced twice",
+    kind: "attribute",
+    message: /distinct/,
+    run: () => typing("reduce", [f32(N)], { op: "sum", axes: [0, 0] }),
+  },
+  {
+    name: "too few inputs",
+    kind: "arity",
+    message: /takes 2 inputs, not 1/,
+    run: () => typing("matmul", [f32(N, C)], { transposeLeft: false, transposeRight: false }),
+  },
+  {
+    name: "real labels",
+    kind: "dtype",
+    message: /labels must hold integers/,
+    run: () => typing("softmax_cross_entropy", [f32(N, K), f32(N)], { smoothing: 0 }),
+  },
+  {
+    name: "smoothing above 1",
+    kind: "attribute",
+    message: /between 0 and 1/,
+    run: () => typing("softmax_cross_entropy", [f32(N, K), of("i64", N)], { smoothing: 2 }),
+  },
+  {
+    name: "a dilated average",
+    kind: "attribute",
+    message: /no dilation/,
+    run: () => typing("avg_pool", [f32(N, C, H)], { ...windowOf([2], 1, 0, 2), ceil: false, countPadding: true }),
+  },
+  {
+    name: "a permutation that repeats",
+    ...axes,
+    message: /each axis once/,
+    run: () => typing("transpose", [f32(N, C)], { permutation: [0, 0] }),
+  },
 ];
 
 suite("type rules", (test) => {
@@ -285,7 +349,8 @@ suite("type rules", (test) => {
           ? `${formatDim(relation.divisor)} divides ${formatDim(relation.dividend)}`
           : `${formatDim(relation.left)} ${relation.op} ${formatDim(relation.right)}`,
       );
-      for (const demand of each.demands ?? []) assert.ok(made.includes(demand), `${demand} is not among: ${made.join("; ")}`);
+      for (const demand of each.demands ?? [])
+        assert.ok(made.includes(demand), `${demand} is not among: ${made.join("; ")}`);
       for (const { what } of relations) assert.ok(what.length > 3);
     });
   }
@@ -294,13 +359,19 @@ suite("type rules", (test) => {
     test(`refused: ${name}`, () => {
       const { types, problems } = run();
       assert.is(types, undefined);
-      assert.equal(problems.map((problem) => problem.kind), [kind]);
+      assert.equal(
+        problems.map((problem) => problem.kind),
+        [kind],
+      );
       assert.match(problems[0]?.message ?? "", message);
     });
   }
 
   test("each operator has a case", () => {
     const covered = new Set<string>(cases.map(({ op }) => op));
-    assert.equal(Object.keys(operators).filter((op) => !covered.has(op)), []);
+    assert.equal(
+      Object.keys(operators).filter((op) => !covered.has(op)),
+      [],
+    );
   });
 });

@@ -47,6 +47,11 @@ export function skipMismatch(): Diagnostic {
       label(at(NET, "Bottleneck(64)"), "w = 64"),
     ],
     help: ["the join adds its inputs, which must agree in every axis"],
-    fixes: [fix("project the skip (adds 16 384 weights)", "maybe-incorrect", [{ ...at(NET, "-> r\n"), start: at(NET, "-> r\n").end - 1, end: at(NET, "-> r\n").end - 1 }, " via project"])],
+    fixes: [
+      fix("project the skip (adds 16 384 weights)", "maybe-incorrect", [
+        { ...at(NET, "-> r\n"), start: at(NET, "-> r\n").end - 1, end: at(NET, "-> r\n").end - 1 },
+        " via project",
+      ]),
+    ],
   });
 }

@@ -44,7 +44,11 @@ suite("report: json", (test) => {
 suite("report: github", (test) => {
   test("one command per diagnostic", () => {
     const small = { path: "a,b:c%.resnet", text: "x -> y\n" };
-    const error = diagnostic(at(small, "->"), "50% of\nit", { note: "note", help: ["do::it"], labels: [label(at(small, "y"), "to")] });
+    const error = diagnostic(at(small, "->"), "50% of\nit", {
+      note: "note",
+      help: ["do::it"],
+      labels: [label(at(small, "y"), "to")],
+    });
     const hint = diagnostic(at(small, "x"), "m", { severity: "hint", code: "RN105" });
     assert.is(
       renderGithub([error, hint]),
@@ -66,7 +70,13 @@ suite("report: sarif", (test) => {
     assert.equal(log, {
       $schema: "https://json.schemastore.org/sarif-2.1.0.json",
       version: "2.1.0",
-      runs: [{ tool: { driver: { name: "resnet", version: "1.2.3", rules: [] } }, columnKind: "utf16CodeUnits", results: [] }],
+      runs: [
+        {
+          tool: { driver: { name: "resnet", version: "1.2.3", rules: [] } },
+          columnKind: "utf16CodeUnits",
+          results: [],
+        },
+      ],
     });
   });
 
@@ -103,7 +113,14 @@ suite("report: sarif", (test) => {
     );
     assert.equal(result?.locations[0]?.physicalLocation, {
       artifactLocation: { uri: "nets/net.resnet" },
-      region: { startLine: 5, startColumn: 3, endLine: 5, endColumn: 14, charOffset: at(NET, "skip").start, charLength: 11 },
+      region: {
+        startLine: 5,
+        startColumn: 3,
+        endLine: 5,
+        endColumn: 14,
+        charOffset: at(NET, "skip").start,
+        charLength: 11,
+      },
     });
   });
 
@@ -118,7 +135,14 @@ suite("report: sarif", (test) => {
             artifactLocation: { uri: "nets/net.resnet" },
             replacements: [
               {
-                deletedRegion: { startLine: 9, startColumn: 12, endLine: 9, endColumn: 23, charOffset: at(NET, "conv(64, 7)").start, charLength: 11 },
+                deletedRegion: {
+                  startLine: 9,
+                  startColumn: 12,
+                  endLine: 9,
+                  endColumn: 23,
+                  charOffset: at(NET, "conv(64, 7)").start,
+                  charLength: 11,
+                },
                 insertedContent: { text: "conv(64)" },
               },
             ],

@@ -62,7 +62,11 @@ suite("report: text", (test) => {
 
   test("several labels on one line hang below", () => {
     const one = source("x -> conv(4*w, 1) -> join r: add\n");
-    const labels = [label(at(one, "4*w"), "256 = 4*w"), label(at(one, "x"), "64 = C"), label(at(one, "add"), "the merge")];
+    const labels = [
+      label(at(one, "4*w"), "256 = 4*w"),
+      label(at(one, "x"), "64 = C"),
+      label(at(one, "add"), "the merge"),
+    ];
     assert.is(
       plain(diagnostic(at(one, "join r"), "sizes", { note: "here", labels })),
       lines(
@@ -83,7 +87,16 @@ suite("report: text", (test) => {
     const one = source("f(a, b)\n");
     assert.is(
       plain(diagnostic(at(one, "f(a, b)"), "call", { note: "whole", labels: [label(at(one, "b"), "part")] })),
-      lines("error[RN201]: call", " --> a.resnet:1:1", "  |", "1 | f(a, b)", "  | ^^^^^^^", "  | |    |", "  | |    part", "  | whole"),
+      lines(
+        "error[RN201]: call",
+        " --> a.resnet:1:1",
+        "  |",
+        "1 | f(a, b)",
+        "  | ^^^^^^^",
+        "  | |    |",
+        "  | |    part",
+        "  | whole",
+      ),
     );
   });
 
@@ -182,7 +195,10 @@ suite("report: text", (test) => {
 
   test("line breaks of other systems", () => {
     const dos = source("a\r\nb c\r\n");
-    assert.is(plain(diagnostic(at(dos, "c"), "dos")), lines("error[RN201]: dos", " --> a.resnet:2:3", "  |", "2 | b c", "  |   ^"));
+    assert.is(
+      plain(diagnostic(at(dos, "c"), "dos")),
+      lines("error[RN201]: dos", " --> a.resnet:2:3", "  |", "2 | b c", "  |   ^"),
+    );
   });
 
   test("fixes: several edits, several lines, deletions, other files", () => {

@@ -18,10 +18,13 @@ suite("syntax: declarations", (test) => {
     assert.is(module.edition?.year, 2026);
     assert.is(module.imports.length, 2);
     const [named, whole] = module.imports;
-    assert.equal(named?.names.map((each) => [each.name.text, each.local.text]), [
-      ["A", "A"],
-      ["B", "C"],
-    ]);
+    assert.equal(
+      named?.names.map((each) => [each.name.text, each.local.text]),
+      [
+        ["A", "A"],
+        ["B", "C"],
+      ],
+    );
     assert.is(named?.path, "std/x");
     assert.is(named?.alias, undefined);
     assert.is(whole?.alias?.text, "y");
@@ -41,7 +44,8 @@ suite("syntax: declarations", (test) => {
   });
 
   test("every parameter type", () => {
-    const text = "block A(a: dim, b: int = 1, c: real, d: prob, e: bool, f: init, g: block, h: string, i: [(dim, int)], j: [[real]],) {}";
+    const text =
+      "block A(a: dim, b: int = 1, c: real, d: prob, e: bool, f: init, g: block, h: string, i: [(dim, int)], j: [[real]],) {}";
     const expected =
       "block A(a: dim, b: int = 1, c: real, d: prob, e: bool, f: init, g: block, h: string, i: [(dim, int)], j: [[real]]) {}";
     assert.equal(items(text), [expected]);
@@ -55,7 +59,9 @@ suite("syntax: declarations", (test) => {
 
   test("variant", () => {
     const text = "variant V of M { cut skip *.sum, layer1.**.sum, root; set classes = 10\nreplace relu with gelu }";
-    assert.equal(items(text), ["variant V of M { cut *.sum & layer1.**.sum & root; set classes = 10; replace relu with gelu }"]);
+    assert.equal(items(text), [
+      "variant V of M { cut *.sum & layer1.**.sum & root; set classes = 10; replace relu with gelu }",
+    ]);
     assert.equal(items("variant V of M { cut skip layer1.0.*\nset a = b ? 1 : 2 set b = 3 }"), [
       "variant V of M { cut layer1.0.*; set a = (b ? 1 : 2); set b = 3 }",
     ]);
@@ -81,12 +87,10 @@ suite("syntax: declarations", (test) => {
   });
 
   test("keywords as names of declarations", () => {
-    assert.equal(items("block block(in: int) {}\nmodel train() {}\ntrain train as as { batch 1 }\nvariant of of of {}"), [
-      "block block(in: int) {}",
-      "model train() {}",
-      "train train as as { batch 1 }",
-      "variant of of of {  }",
-    ]);
+    assert.equal(
+      items("block block(in: int) {}\nmodel train() {}\ntrain train as as { batch 1 }\nvariant of of of {}"),
+      ["block block(in: int) {}", "model train() {}", "train train as as { batch 1 }", "variant of of of {  }"],
+    );
   });
 
   test("documentation of declarations", () => {

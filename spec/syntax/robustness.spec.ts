@@ -10,7 +10,28 @@ import { SAMPLES } from "./samples.ts";
 /** Tokens and bytes that a mutation puts in. */
 const PIECES = [
   ..."{}()[],:;?.=->/*\"\\\n\t %+!<|&@#'\u0000é→",
-  ...["->", "block ", "model A {", "\nblock B() {\n", "skip x -> ", "via ", "repeat 3 {", "if ", "else ", "/*", "*/", "//", "///", "..", "1e9", "f32[", "\nin ", "\nlet (", "train ", "\ud800"],
+  ...[
+    "->",
+    "block ",
+    "model A {",
+    "\nblock B() {\n",
+    "skip x -> ",
+    "via ",
+    "repeat 3 {",
+    "if ",
+    "else ",
+    "/*",
+    "*/",
+    "//",
+    "///",
+    "..",
+    "1e9",
+    "f32[",
+    "\nin ",
+    "\nlet (",
+    "train ",
+    "\ud800",
+  ],
 ];
 
 /** The 32-bit generator mulberry32: small, seeded, good enough to pick places. */
@@ -29,7 +50,8 @@ function checkTree({ module, diagnostics }: ParseResult, text: string): void {
   let holes = 0;
   walk(module, (node, parents) => {
     const { start, end } = node.span;
-    if (!(start >= 0 && start <= end && end <= text.length)) assert.unreachable(`${node.kind} ${start}..${end} in ${text}`);
+    if (!(start >= 0 && start <= end && end <= text.length))
+      assert.unreachable(`${node.kind} ${start}..${end} in ${text}`);
     const parent = parents.at(-1)?.span;
     if (node.kind === "Hole") holes++;
     else if (parent !== undefined && diagnostics.length === 0 && (start < parent.start || end > parent.end)) {
@@ -97,7 +119,22 @@ suite("syntax: robustness", (test) => {
   });
 
   test("long and hostile texts take bounded time", () => {
-    const hostile = ["f(a\nb ", "}", ")", "@ a ", "a b ", "\nlet = ", "/*/", '"', "[", "-> ", "block A {\n", "x -> f(\n", "1 ", "a?"];
+    const hostile = [
+      "f(a\nb ",
+      "}",
+      ")",
+      "@ a ",
+      "a b ",
+      "\nlet = ",
+      "/*/",
+      '"',
+      "[",
+      "-> ",
+      "block A {\n",
+      "x -> f(\n",
+      "1 ",
+      "a?",
+    ];
     for (const piece of hostile) {
       const text = `block A() {${piece.repeat(3000)}`;
       const started = performance.now();
@@ -126,7 +163,8 @@ suite("syntax: spans and walking", (test) => {
     const text = "block A(n: int = 2) {\n  x -> c1: conv(2 * (n + 1), k: [3]) -> y\n  skip d: x -> s via project?\n}\n";
     const found: string[] = [];
     walk(parseText(text).module, (node) => {
-      if (node.kind !== "Module" && node.kind !== "Name") found.push(`${node.kind} ${text.slice(node.span.start, node.span.end)}`);
+      if (node.kind !== "Module" && node.kind !== "Name")
+        found.push(`${node.kind} ${text.slice(node.span.start, node.span.end)}`);
     });
     assert.equal(found.slice(1), [
       "Parameter n: int = 2",

@@ -5,7 +5,18 @@ import { errorsOf, messagesOf, parseText, printItem } from "./print.ts";
 
 suite("syntax: tokens", (test) => {
   test("malformed numbers, one error each", () => {
-    for (const number of ["12abc", "1__0", "1_", "0x10", "1e", "1.2.3", "1.5x", "9007199254740993", "1e999", "1e-999"]) {
+    for (const number of [
+      "12abc",
+      "1__0",
+      "1_",
+      "0x10",
+      "1e",
+      "1.2.3",
+      "1.5x",
+      "9007199254740993",
+      "1e999",
+      "1e-999",
+    ]) {
       assert.equal(errorsOf(`const a = ${number}\nconst b = 1`), [`RN005 ${number}`], number);
     }
   });
@@ -40,7 +51,7 @@ suite("syntax: tokens", (test) => {
 
   test("typographic characters are read as what they stand for", () => {
     const text = "block A { x → f(a ≥ b, c ≤ d, e ≠ f, g × h, i − j, “k”) → y }";
-    const plain = "block A { x -> f(a >= b, c <= d, e != f, g * h, i - j, \"k\") -> y }";
+    const plain = 'block A { x -> f(a >= b, c <= d, e != f, g * h, i - j, "k") -> y }';
     assert.equal(parseText(text).module.items.map(printItem), parseText(plain).module.items.map(printItem));
     const fixes = parseText(text).diagnostics.map((each) => each.fixes[0]?.edits[0]?.replacement);
     assert.equal(fixes, ["->", ">=", "<=", "!=", "*", "-", '"', "->"]);

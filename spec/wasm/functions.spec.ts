@@ -7,9 +7,7 @@ import { createModule } from "../../compiler/wasm-next/encode.ts";
 import { createSharedFunctions, type SharedUnary } from "../../compiler/wasm-next/functions.ts";
 import { suite } from "../harness.ts";
 
-const names: readonly SharedUnary[] = [
-  "exp", "log", "tanh", "erf", "sin", "cos", "sigmoid", "gelu", "silu", "softplus", "log1p", "expm1",
-];
+const names: readonly SharedUnary[] = ["exp", "log", "tanh", "erf", "sin", "cos", "sigmoid", "gelu", "silu", "softplus", "log1p", "expm1"];
 
 type Apply = (xs: readonly number[], ys?: readonly number[]) => Float32Array;
 
@@ -17,11 +15,17 @@ function compile(name: SharedUnary | "power"): Apply {
   const module = createModule();
   const shared = createSharedFunctions(module);
   const target = name === "power" ? shared.power() : shared.unary(name);
-  module.addFunction("run", ["i32"], [], (f) => {
-    f.get(f.param(0)).get(f.param(0)).load("v128.load", 0);
-    if (name === "power") f.get(f.param(0)).load("v128.load", 16);
-    f.call(target).store("v128.store", 32);
-  }, { export: true });
+  module.addFunction(
+    "run",
+    ["i32"],
+    [],
+    (f) => {
+      f.get(f.param(0)).get(f.param(0)).load("v128.load", 0);
+      if (name === "power") f.get(f.param(0)).load("v128.load", 16);
+      f.call(target).store("v128.store", 32);
+    },
+    { export: true },
+  );
   const memory = new WebAssembly.Memory({ initial: 1 });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), { env: { memory } });
   const run = instance.exports["run"] as (pointer: number) => void;
@@ -74,9 +78,16 @@ suite("wasm functions", (test) => {
   test("limits", () => {
     const [inf, nan] = [Number.POSITIVE_INFINITY, Number.NaN];
     const expected: Record<Exclude<SharedUnary, "silu" | "gelu">, readonly number[]> = {
-      exp: [1, inf, 0, nan], log: [-inf, inf, nan, nan], tanh: [0, 1, -1, nan], erf: [0, 1, -1, nan], sin: [0, nan, nan, nan],
-      cos: [1, nan, nan, nan], sigmoid: [0.5, 1, 0, nan], softplus: [Math.fround(Math.LN2), inf, 0, nan],
-      log1p: [0, inf, nan, nan], expm1: [0, inf, -1, nan],
+      exp: [1, inf, 0, nan],
+      log: [-inf, inf, nan, nan],
+      tanh: [0, 1, -1, nan],
+      erf: [0, 1, -1, nan],
+      sin: [0, nan, nan, nan],
+      cos: [1, nan, nan, nan],
+      sigmoid: [0.5, 1, 0, nan],
+      softplus: [Math.fround(Math.LN2), inf, 0, nan],
+      log1p: [0, inf, nan, nan],
+      expm1: [0, inf, -1, nan],
     };
     for (const [name, values] of Object.entries(expected)) {
       assert.equal([...compile(name as SharedUnary)([0, inf, -inf, nan])], values, name);
@@ -91,7 +102,10 @@ suite("wasm functions", (test) => {
     const bases = [0.001, 0.5, 0.9, 1, 1.1, 2, 3, 7.3, 1234.5, 1e-30, 1e20].map(Math.fround);
     const exponents = [-3, -1.5, -1, -0.25, 0, 0.3, 0.5, 1, 2, 2.5, 3, 10].map(Math.fround);
     const pairs = bases.flatMap((a) => exponents.map((b): [number, number] => [a, b]));
-    const got = compile("power")(pairs.map(([a]) => a), pairs.map(([, b]) => b));
+    const got = compile("power")(
+      pairs.map(([a]) => a),
+      pairs.map(([, b]) => b),
+    );
     for (const [k, [a, b]] of pairs.entries()) {
       const want = binaryFunctions.power(a, b);
       if (want > 3.4e38 || want < 1.2e-38) continue;
@@ -99,10 +113,27 @@ suite("wasm functions", (test) => {
     }
     const inf = Number.POSITIVE_INFINITY;
     const special: [number, number][] = [
-      [-2, 3], [-2, 2], [-2, 0.5], [0, 2], [0, -2], [0, 0], [-3, 0], [inf, 2], [inf, -1], [0.5, inf], [2, inf], [2, -inf],
-      [Number.NaN, 0], [Number.NaN, 1], [-1, 5], [-2, -3],
+      [-2, 3],
+      [-2, 2],
+      [-2, 0.5],
+      [0, 2],
+      [0, -2],
+      [0, 0],
+      [-3, 0],
+      [inf, 2],
+      [inf, -1],
+      [0.5, inf],
+      [2, inf],
+      [2, -inf],
+      [Number.NaN, 0],
+      [Number.NaN, 1],
+      [-1, 5],
+      [-2, -3],
     ];
-    const results = compile("power")(special.map(([a]) => a), special.map(([, b]) => b));
+    const results = compile("power")(
+      special.map(([a]) => a),
+      special.map(([, b]) => b),
+    );
     for (const [k, [a, b]] of special.entries()) {
       const [want, is] = [a ** b, results[k] ?? 0];
       assert.ok(Object.is(want, is) || Math.abs(is - want) <= 2.6e-7 * Math.abs(want), `${a} ** ${b} is ${is}, not ${want}`);

@@ -4,8 +4,8 @@ import type { Expression, Kernel } from "../../compiler/ir/kernel.ts";
 import { randomUniform } from "../../compiler/ir/random.ts";
 import { emitWasm } from "../../compiler/wasm/emit.ts";
 import { suite } from "../harness.ts";
-import { binary, unary } from "./evaluate-kernel.ts";
-import { pseudoRandom, runWasm } from "./run-kernel.ts";
+import { binary, unary } from "./reference-kernel.ts";
+import { pseudoRandom, runWasm } from "./run-module.ts";
 
 type UnaryName = Extract<Expression, { kind: "unary" }>["op"];
 

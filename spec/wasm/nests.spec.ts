@@ -3,8 +3,8 @@ import * as assert from "uvu/assert";
 import type { Affine, Coordinate, Expression, Kernel, Operand, ScalarType, Size, Store } from "../../compiler/ir/kernel.ts";
 import { emitWasm } from "../../compiler/wasm/emit.ts";
 import { suite } from "../harness.ts";
-import { sizeValue } from "./evaluate-kernel.ts";
-import { checkKernels, pseudoRandom, runWasm, type Buffers } from "./run-kernel.ts";
+import { sizeValue } from "./reference-kernel.ts";
+import { checkKernels, pseudoRandom, runWasm, type Buffers } from "./run-module.ts";
 
 type Reduction = Extract<Kernel, { form: "reduction" }>;
 

@@ -1,6 +1,6 @@
 /** Where sources, the standard library and the runtime's text lie, beside the bundle or in the checkout. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Source } from "../../grammar/source.ts";
 import { ResnetError } from "../../runtime/load.ts";
@@ -23,8 +23,16 @@ function filePath(path: string): string {
   return path.startsWith("std/") ? `${join(libraryFolder(), path.slice(4))}.resnet` : path;
 }
 
+/** A file of the library is known by its `std/` path however it was named, so that it is one module. */
+function moduleName(path: string): string {
+  if (path.startsWith("std/") || !path.endsWith(".resnet")) return path;
+  const below = relative(libraryFolder(), resolve(path));
+  return below.startsWith("..") || isAbsolute(below) ? path : `std/${below.slice(0, -".resnet".length).replaceAll("\\", "/")}`;
+}
+
 /** For imports: undefined if there is no such file. */
-export function readModule(path: string): Source | undefined {
+export function readModule(written: string): Source | undefined {
+  const path = moduleName(written);
   try {
     return { path, text: readFileSync(filePath(path), "utf8") };
   } catch {

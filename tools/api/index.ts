@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { analyze, buildGraphs, type Code, dump, type Graphs, generate, check as checkSource, type Stage, type Summary, summarize } from "../../compiler/compile.ts";
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
-import type { ParseCache } from "../../compiler/resolve/modules.ts";
+import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
 import { emitModule } from "../../compiler/emit/module.ts";
 import { loadNetwork, type LoadOptions, ResnetError } from "../../runtime/load.ts";
 import type { Manifest } from "../../runtime/manifest.ts";
@@ -190,13 +190,14 @@ function once<T>(make: () => T): () => T {
 /** The models of the standard library. */
 export async function listModels(): Promise<{ name: string; path: string; reference: string | undefined; source: string }[]> {
   return libraryFiles("models").flatMap((path) => {
-    const { modules } = checkSource({ ...readSource(path) }, readModule);
-    return [...modules.entry.own.values()].flatMap((declaration) => {
-      if (declaration.kind !== "block" || !declaration.block.model) return [];
-      const doc = declaration.block.doc ?? "";
+    const { entry } = loadModules(readSource(path), readModule);
+    return [...entry.own].flatMap(([name, declaration]) => {
+      const declared = declaration.kind === "block" && declaration.block.model ? declaration.block : declaration.kind === "variant" ? declaration.variant : undefined;
+      if (declared === undefined) return [];
+      const doc = declared.doc ?? "";
       const reference = /^Reference: *(\S+)$/m.exec(doc)?.[1];
       const source = doc.replace(/^Reference:.*$/m, "").trim().replaceAll(/\s+/g, " ");
-      return [{ name: declaration.block.name.text, path, reference, source }];
+      return [{ name, path, reference, source }];
     });
   });
 }

@@ -4,21 +4,15 @@
  */
 import type * as api from "../api/index.ts";
 
-export type CompileOptions = api.CompileOptions;
-
-/** The `train` declaration of a file. */
-export type Recipe = api.Recipe;
+export type { PortSummary, Summary } from "../../compiler/report/summary.ts";
+export type { CompileOptions, Recipe } from "../api/index.ts";
 
 /** A compiled model, as far as commands use it. */
 export type Program = Pick<api.Program, "model" | "recipe" | "manifest" | "summary" | "dump" | "load" | "module">;
 
-/** Exactly what `resnet summary --json` prints. */
-export type Summary = ReturnType<Program["summary"]>;
-export type PortSummary = Summary["inputs"][number];
-
 export interface Api {
   readonly check: typeof api.check;
-  readonly compile: (options: CompileOptions) => Promise<Program>;
+  readonly compile: (options: api.CompileOptions) => Promise<Program>;
   readonly listModels: typeof api.listModels;
 }
 

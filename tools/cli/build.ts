@@ -7,6 +7,7 @@ import { readRaw } from "../data/bytes.ts";
 import { writeFileAtomic } from "../data/write.ts";
 import type { Program } from "./api.ts";
 import { CommandFailure } from "./failure.ts";
+import { namingFile } from "./load-weights.ts";
 import { collect, type ModelOptions, modelSelection, parseChoice } from "./options.ts";
 import type { Context } from "./program.ts";
 import { formatCount } from "./terminal.ts";
@@ -69,18 +70,22 @@ export function buildCommand(command: Command, context: Context): void {
         ...(options.optimizer === undefined ? {} : { optimizer: options.optimizer }),
       });
       if (dump !== undefined) context.terminal.print(program.dump(dump).trimEnd());
-      if (output !== undefined) writeModule(program, output, options, context);
+      if (output !== undefined) await writeModule(program, output, options, context);
     });
 }
 
-function writeModule(program: Program, output: string, options: BuildOptions, context: Context): void {
+async function writeModule(program: Program, output: string, options: BuildOptions, context: Context): Promise<void> {
   if (options.weights !== undefined && options.weightsUrl !== undefined)
     throw new CommandFailure("build: give --weights or --weights-url, not both");
   if (options.beside === true && options.weights === undefined)
     throw new CommandFailure("build: --beside needs --weights FILE");
   const weights = options.weights === undefined ? undefined : readRaw(options.weights);
   // A module with weights that do not fit would fail at its user's; it fails here.
-  if (weights !== undefined) matchWeights(program.manifest, readSafetensors(weights, options.weights).tensors);
+  if (weights !== undefined) {
+    await namingFile(options.weights, () =>
+      matchWeights(program.manifest, readSafetensors(weights, options.weights).tensors),
+    );
+  }
   const besidePath = output.replace(/\.m?js$/, ".safetensors");
   const url = options.beside === true ? `./${encodeURIComponent(basename(besidePath))}` : options.weightsUrl;
   const { javascript, declarations } = program.module({

@@ -5,6 +5,7 @@ import { evaluate } from "./classification.ts";
 import { openClassifier } from "./classifier-program.ts";
 import { parseDevice } from "./device.ts";
 import { CommandFailure } from "./failure.ts";
+import { loadProgram } from "./load-weights.ts";
 import { percent } from "./metrics.ts";
 import { collect, type ModelOptions, modelSelection, parseCount } from "./options.ts";
 import type { Context } from "./program.ts";
@@ -57,7 +58,7 @@ async function runEvaluation(file: string, options: EvalOptions, context: Contex
   const { program, task, test: all } = await openClassifier(await context.api(), compile, options, ["test"], terminal);
   if (all === undefined) throw new CommandFailure("eval: needs held-out data");
   const test = takeFirst(all, options.limitTest ?? all.count);
-  const network = await program.load({ device: options.device, weights: options.weights });
+  const network = await loadProgram(program, { device: options.device, weights: options.weights });
   const progress = createProgress(terminal);
   const began = performance.now();
   progress.begin(`${program.model} on ${test.name}`, test.count);

@@ -5,6 +5,7 @@ import { writeSafetensors } from "../../runtime/safetensors.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 import { writeFileAtomic } from "../data/write.ts";
 import { parseDevice } from "./device.ts";
+import { loadProgram } from "./load-weights.ts";
 import { prepareCall } from "./model-inputs.ts";
 import { collect, type ModelOptions, modelSelection } from "./options.ts";
 import type { Context } from "./program.ts";
@@ -56,7 +57,7 @@ export function gradientsCommand(command: Command, context: Context): void {
       } as const;
       const { program, inputs } = await prepareCall(await context.api(), call, options.input, terminal);
       if (options.weights === undefined) terminal.say("no --weights: the weights are random, drawn from seed 0");
-      const network = await program.load({ device: options.device, weights: options.weights, seed: 0 });
+      const network = await loadProgram(program, { device: options.device, weights: options.weights, seed: 0 });
       try {
         const result = await network.gradients(inputs);
         const tensors = gradientTensors(result);

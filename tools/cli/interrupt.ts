@@ -2,6 +2,9 @@
 import { EXIT } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** The progress bar hides it. */
+const SHOW_CURSOR = "\u001b[?25h";
+
 export interface Interrupt {
   readonly isInterrupted: () => boolean;
   /** Gives the signals back. */
@@ -12,7 +15,10 @@ export interface Interrupt {
 export function listenForInterrupt(terminal: Terminal): Interrupt {
   let interrupted = false;
   const onSignal = (): void => {
-    if (interrupted) process.exit(EXIT.interrupted);
+    if (interrupted) {
+      if (terminal.interactive) process.stderr.write(SHOW_CURSOR);
+      process.exit(EXIT.interrupted);
+    }
     interrupted = true;
     terminal.say("\ninterrupted: finishing the current step and writing a checkpoint (again to stop at once)");
   };

@@ -4,6 +4,7 @@ import { writeSafetensors } from "../../runtime/safetensors.ts";
 import { type Tensor, toFloat32 } from "../../runtime/tensor.ts";
 import { writeFileAtomic } from "../data/write.ts";
 import { parseDevice } from "./device.ts";
+import { loadProgram } from "./load-weights.ts";
 import { prepareCall } from "./model-inputs.ts";
 import { collect, type ModelOptions, modelSelection } from "./options.ts";
 import type { Context } from "./program.ts";
@@ -45,7 +46,7 @@ export function runCommand(command: Command, context: Context): void {
       const call = { file, mode: "inference", ...recipe, ...modelSelection(options) } as const;
       const { program, inputs } = await prepareCall(await context.api(), call, options.input, terminal);
       if (options.weights === undefined) terminal.say("no --weights: the weights are random, drawn from seed 0");
-      const network = await program.load({ device: options.device, weights: options.weights, seed: 0 });
+      const network = await loadProgram(program, { device: options.device, weights: options.weights, seed: 0 });
       try {
         const outputs = await network.run(inputs);
         if (options.output === undefined) for (const line of describeOutputs(outputs)) terminal.print(line);

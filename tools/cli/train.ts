@@ -14,6 +14,7 @@ import { openClassifier, type OpenedClassifier } from "./classifier-program.ts";
 import { parseDevice } from "./device.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
 import { listenForInterrupt } from "./interrupt.ts";
+import { loadProgram, namingFile } from "./load-weights.ts";
 import { bestEpoch, describeEpoch, percent, readMetrics } from "./metrics.ts";
 import { collect, type ModelOptions, modelSelection, parseCount, parsePositive } from "./options.ts";
 import type { Context } from "./program.ts";
@@ -110,13 +111,13 @@ async function runTraining(file: string, options: TrainOptions, context: Context
   );
   const plan = planRun(opened, options);
   const interrupt = listenForInterrupt(terminal);
-  const network = await opened.program.load({
+  const network = await loadProgram(opened.program, {
     device: options.device,
     seed: plan.state.setup.seed,
     weights: options.weights,
   });
   try {
-    if (options.resume === true) await restoreLast(plan.out, network);
+    if (options.resume === true) await namingFile(join(plan.out, LAST), () => restoreLast(plan.out, network));
     announce(opened.program, plan, terminal);
     const outcome = await trainNetwork({
       ...plan,
@@ -193,8 +194,8 @@ function requireSameSetup(out: string, before: RunSetup, now: RunSetup): void {
 
 /** The epoch at which the last phase of the recipe's schedule ends. */
 function scheduledEpochs(recipe: Recipe | undefined): number | undefined {
-  const epochs = recipe?.schedule.at(-1)?.epochs;
-  return epochs === undefined ? undefined : Math.ceil(epochs);
+  const last: Phase | undefined = recipe?.schedule.at(-1);
+  return last?.epochs === undefined ? undefined : Math.ceil(last.epochs);
 }
 
 function announce(program: Program, plan: RunPlan, terminal: Terminal): void {

@@ -5,7 +5,7 @@
 import * as assert from "uvu/assert";
 import type { Kernel, ScalarType } from "../../compiler/ir/kernel.ts";
 import { emitWasm, type WasmModule } from "../../compiler/wasm/emit.ts";
-import { evaluateKernel, sizeValue, type Memory } from "./evaluate-kernel.ts";
+import { evaluateKernel, sizeValue, type Memory } from "./reference-kernel.ts";
 
 const GUARD = 0x7fb5a5a5;
 const GUARD_WORDS = 16;

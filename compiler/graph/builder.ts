@@ -85,7 +85,14 @@ class Builder implements GraphBuilder {
     const key = `${op}(${inputs.map(printValue).join(",")})${printAttribute(attributes)}`;
     const known = this.#known.get(key);
     if (known !== undefined) return types.map((_, output) => ({ node: known, output }));
-    const folded = foldNode(this, { id: -1, op, inputs, attributes, types, path: this.#path } as NodeFor<K> as GraphNode);
+    const folded = foldNode(this, {
+      id: -1,
+      op,
+      inputs,
+      attributes,
+      types,
+      path: this.#path,
+    } as NodeFor<K> as GraphNode);
     if (folded !== undefined) return [folded];
     const id = this.#nodes.length;
     const node = { id, op, attributes, inputs, types, path: this.#path } as NodeFor<K> as GraphNode;
@@ -97,7 +104,10 @@ class Builder implements GraphBuilder {
 
   broadcastTo(value: Value, shape: readonly Dim[]): Value {
     const own = this.typeOf(value).shape;
-    invariant(own.length === 0 || own.length === shape.length, `${own.length} axes cannot be repeated to ${shape.length}`);
+    invariant(
+      own.length === 0 || own.length === shape.length,
+      `${own.length} axes cannot be repeated to ${shape.length}`,
+    );
     return this.emit("broadcast", [value], { shape, axes: own.map((_, axis) => axis) });
   }
 
@@ -113,9 +123,10 @@ class Builder implements GraphBuilder {
 
   #typesOf<K extends OpName>(op: K, inputs: readonly Value[], attributes: Attributes[K]): readonly TensorType[] {
     const given = inputs.map((input) => this.typeOf(input));
-    const describe = (): string => `${op}(${given.map(printType).join(", ")}) ${printAttribute(attributes)} at "${this.#path}"`;
+    const describe = (): string =>
+      `${op}(${given.map(printType).join(", ")}) ${printAttribute(attributes)} at "${this.#path}"`;
     const types = operatorOf(op).type(certain(describe), given, attributes);
-    invariant(types !== undefined, `${describe()} has no type`);
+    if (types === undefined) invariant(false, `${describe()} has no type`);
     return types;
   }
 
@@ -133,7 +144,8 @@ class Builder implements GraphBuilder {
 function certain(describe: () => string): TypeContext {
   return {
     require(relation, what) {
-      invariant(holds(relation), `${describe()}: ${what}: ${relationText(relation)} does not hold`);
+      // The text is built on failure only: every node asks.
+      if (!holds(relation)) invariant(false, `${describe()}: ${what}: ${relationText(relation)} does not hold`);
     },
     fail(problem) {
       invariant(false, `${describe()}: ${problem.message}`);

@@ -1,0 +1,84 @@
+/**
+ * Where a mistake belongs: in the block whose own check finds it, else at the use that brought it about.
+ * Invariant: a mistake that only some sizes or arguments cause is placed at a use in the user's files, never in `std/`.
+ */
+import type { Diagnostic, Label } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
+import type { Session } from "./context.ts";
+import type { BlockDeclaration } from "./values.ts";
+
+/** A block being elaborated, and the use that asked for it (none for the model or the block under check). */
+export interface Use {
+  readonly declaration: BlockDeclaration;
+  readonly span: Span | undefined;
+  /** The use in words: `` `conv(64, 3)` ``. */
+  readonly text: string;
+}
+
+/** The place of a mistake, and the uses between it and where it was found, innermost first. */
+export interface Anchor {
+  readonly span: Span;
+  readonly crossed: readonly Use[];
+  /** The use in which a block was found wrong that cannot be checked by itself. */
+  readonly within: Use | undefined;
+}
+
+/** One key for a place. */
+export function spanKey({ source, start, end }: Span): string {
+  return `${source.path} ${start} ${end}`;
+}
+
+/** Whether two spans are one place. */
+export function samePlace(a: Span, b: Span): boolean {
+  return a.start === b.start && a.end === b.end && a.source.path === b.source.path;
+}
+
+function contains(outer: Span, inner: Span): boolean {
+  return outer.start <= inner.start && inner.end <= outer.end && outer.source.path === inner.source.path;
+}
+
+/** Walks from the innermost block outward until a block owns the mistake. */
+export function anchorOf(session: Session, span: Span): Anchor {
+  const crossed: Use[] = [];
+  let at = span;
+  for (let level = session.trail.length - 1; level > 0; level--) {
+    const use = session.trail[level];
+    if (use?.span === undefined) break;
+    // A use's own text, arguments included, is written in the block around it.
+    if (contains(use.span, at)) continue;
+    const owned = ownership(session, use.declaration, at);
+    if (owned !== "no") return { span: at, crossed, within: owned === "opaque" ? use : undefined };
+    crossed.push(use);
+    at = use.span;
+  }
+  return { span: at, crossed, within: undefined };
+}
+
+function ownership(session: Session, declaration: BlockDeclaration, at: Span): "yes" | "no" | "opaque" {
+  if (isStandard(session, declaration.file.path)) return "no";
+  const faults = session.faultsOf(declaration);
+  if (faults === undefined) return "opaque";
+  return faults.has(spanKey(at)) ? "yes" : "no";
+}
+
+function isStandard(session: Session, path: string): boolean {
+  return path.startsWith("std/") && path !== session.home;
+}
+
+/** The diagnostic at its anchor, with a label where it was found. */
+export function placeDiagnostic(session: Session, diagnostic: Diagnostic): Diagnostic {
+  const { span, crossed, within } = anchorOf(session, diagnostic.span);
+  const inner = crossed[0];
+  if (inner === undefined && within === undefined) return diagnostic;
+  const place: Label[] = [];
+  if (inner !== undefined) place.push({ span: diagnostic.span, text: `in \`${inner.declaration.block.name.text}\`` });
+  if (within?.span !== undefined) place.push({ span: within.span, text: `in this use, ${within.text}` });
+  const others = diagnostic.labels.filter((label) => !isStandard(session, label.span.source.path) && !samePlace(label.span, span));
+  const fixes = diagnostic.fixes.filter((fix) => fix.edits.every((edit) => !isStandard(session, edit.span.source.path)));
+  return { ...diagnostic, span, labels: [...others, ...place], fixes };
+}
+
+/** What a message should name: the use in the user's file where there is one, else `what`. */
+export function subjectOf(session: Session, span: Span, what: string): string {
+  return anchorOf(session, span).crossed.at(-1)?.text ?? what;
+}

@@ -1,0 +1,135 @@
+/**
+ * Blocks checked by themselves: parameters and sizes are symbols, conditions are assumed, both branches of an `if` count.
+ * Invariant: each block is checked once; a block that takes blocks or lists is left to its uses.
+ */
+import type { Parameter } from "../../grammar/ast.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Facts } from "../check/solve.ts";
+import { symbol } from "../ir/dim.ts";
+import type { Guard, Instance } from "../ir/program.ts";
+import type { Relation } from "../ir/relation.ts";
+import { spanKey } from "./anchor.ts";
+import { blockKey, elaborateBlock } from "./apply.ts";
+import { newFrame, newSession, type Shared } from "./session.ts";
+import { type BlockDeclaration, dimValue, type Value } from "./values.ts";
+
+/** The signature a generic check found. */
+export interface CheckedBlock {
+  readonly name: string;
+  readonly declaration: BlockDeclaration;
+  readonly instance: Instance | undefined;
+  readonly guards: readonly Guard[];
+  readonly inferred: readonly Relation[];
+  readonly facts: Facts;
+}
+
+export interface GenericResult {
+  readonly checked: CheckedBlock;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly failed: boolean;
+}
+
+export interface GenericChecks extends Shared {
+  /** undefined: the block cannot be checked by itself. */
+  readonly check: (declaration: BlockDeclaration) => GenericResult | undefined;
+}
+
+/** Checks on demand, each block once. */
+export function genericChecks(home: string): GenericChecks {
+  const results = new Map<string, GenericResult | undefined>();
+  const faults = new Map<string, ReadonlySet<string>>();
+  const running = new Set<string>();
+  const checks: GenericChecks = {
+    home,
+    check(declaration) {
+      const key = blockKey(declaration);
+      if (running.has(key)) return undefined;
+      if (results.has(key)) return results.get(key);
+      running.add(key);
+      const result = checkBlock(checks, declaration);
+      running.delete(key);
+      results.set(key, result);
+      return result;
+    },
+    faultsOf(declaration) {
+      const key = blockKey(declaration);
+      const known = faults.get(key);
+      if (known !== undefined) return known;
+      if (running.has(key)) return new Set();
+      const result = checks.check(declaration);
+      if (result === undefined) return undefined;
+      const found = new Set(result.diagnostics.map((diagnostic) => spanKey(diagnostic.span)));
+      faults.set(key, found);
+      return found;
+    },
+  };
+  return checks;
+}
+
+/** Ranks tried for a block with a rank pack: the first is what errors are reported for. */
+const PACK_RANKS: readonly number[] = [2, 1, 0, 3];
+
+function checkBlock(shared: Shared, declaration: BlockDeclaration): GenericResult | undefined {
+  const parameters = symbolicParameters(declaration);
+  if (parameters === undefined) return undefined;
+  const usesPack = declaration.block.body.some(
+    (statement) => statement.kind === "InPort" && (statement.type?.dims ?? []).some((dim) => dim.kind === "PackExpression"),
+  );
+  let first: GenericResult | undefined;
+  for (const rank of usesPack ? PACK_RANKS : PACK_RANKS.slice(0, 1)) {
+    const result = checkWithRank(shared, declaration, parameters, rank);
+    if (!result.failed) return result;
+    first ??= result;
+  }
+  return first;
+}
+
+function checkWithRank(shared: Shared, declaration: BlockDeclaration, parameters: ReadonlyMap<string, Value>, packRank: number): GenericResult {
+  const name = declaration.block.name.text;
+  const session = newSession({ shared, training: undefined, generic: true, packRank });
+  session.trail.push({ declaration, span: undefined, text: `\`${name}\`` });
+  const instance = elaborateBlock(newFrame(session, name), declaration, parameters, undefined);
+  const { guards, inferred, facts, diagnostics } = session;
+  return { checked: { name, declaration, instance, guards, inferred, facts }, diagnostics, failed: session.errors > 0 };
+}
+
+function symbolicParameters(declaration: BlockDeclaration): ReadonlyMap<string, Value> | undefined {
+  const values = new Map<string, Value>();
+  for (const parameter of declaration.block.parameters) {
+    const value = symbolicParameter(parameter);
+    if (value === undefined) return undefined;
+    values.set(parameter.name.text, value);
+  }
+  return values;
+}
+
+/** undefined: a parameter no symbol stands for (blocks, lists), whose block is checked where it is used. */
+function symbolicParameter(parameter: Parameter): Value | undefined {
+  if (parameter.type.kind !== "ScalarType") return undefined;
+  const name = parameter.name.text;
+  switch (parameter.type.name) {
+    case "dim":
+      return dimValue(symbol(name));
+    case "int":
+      return dimValue(symbol(name, { least: integerLeast(parameter) }));
+    case "real":
+    case "prob":
+      return { kind: "real", value: Number.NaN };
+    case "bool":
+      return { kind: "bool", value: { op: "==", left: symbol(name, { id: `?${name}`, least: 0 }), right: 1 } };
+    case "init":
+      return { kind: "init", name: "zeros", given: [] };
+    case "string":
+    case "block":
+      return undefined;
+    default:
+      return parameter.type.name satisfies never;
+  }
+}
+
+/** Strides, kernels and counts default to 1 or more; an int that defaults to 0 (a padding) may be 0. */
+function integerLeast(parameter: Parameter): number {
+  const written = parameter.default;
+  if (written?.kind === "NumberLiteral") return Math.min(1, written.value);
+  return written === undefined ? 1 : 0;
+}

@@ -1,0 +1,49 @@
+/** Fresh state for one elaboration. Invariant: sessions share nothing but what they are given. */
+import type { Facts } from "../check/solve.ts";
+import type { Frame, Session, VariantEdits } from "./context.ts";
+import type { BlockDeclaration } from "./values.ts";
+
+export const NO_EDITS: VariantEdits = { cuts: [], replacements: new Map() };
+const NO_FACTS: Facts = { relations: [] };
+
+/** What sessions of one check have in common. */
+export interface Shared {
+  /** Path of the file under check. */
+  readonly home: string;
+  readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
+}
+
+export interface SessionOptions {
+  readonly shared: Shared;
+  readonly training: boolean | undefined;
+  readonly dims?: ReadonlyMap<string, number>;
+  readonly generic?: boolean;
+  readonly packRank?: number;
+  readonly edits?: VariantEdits;
+}
+
+export function newSession(options: SessionOptions): Session {
+  return {
+    settings: { training: options.training, dims: options.dims ?? new Map() },
+    generic: options.generic ?? false,
+    facts: NO_FACTS,
+    diagnostics: [],
+    errors: 0,
+    reported: new Set(),
+    guards: [],
+    inferred: [],
+    memo: new Map(),
+    home: options.shared.home,
+    faultsOf: options.shared.faultsOf,
+    trail: [],
+    scheme: "torchvision",
+    packRank: options.packRank ?? 2,
+    fresh: 0,
+    rounds: 0,
+    edits: options.edits ?? NO_EDITS,
+  };
+}
+
+export function newFrame(session: Session, block: string): Frame {
+  return { session, block, types: [], entries: [], path: [], prefix: [] };
+}

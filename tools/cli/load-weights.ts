@@ -1,0 +1,29 @@
+/**
+ * Loads networks with weights from a file the user named.
+ * Invariant: whatever is wrong with the weights, the message begins with that file's path.
+ */
+import { ResnetError } from "../../runtime/error.ts";
+import type { LoadOptions } from "../../runtime/load.ts";
+import type { Network } from "../../runtime/network.ts";
+import type { Program } from "./api.ts";
+
+/** Weights that do not fit the network (RN710 to RN719); other codes name the file themselves. */
+const MISFIT = /^RN71[0-35-9]$/;
+
+/** `program.load`, with the file named in errors. */
+export async function loadProgram(
+  program: Program,
+  options: Omit<LoadOptions, "weights"> & { readonly weights: string | undefined },
+): Promise<Network> {
+  return namingFile(options.weights, () => program.load(options));
+}
+
+/** Runs `body`; an error about weights gets the file's path in front. */
+export async function namingFile<T>(path: string | undefined, body: () => T | Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    if (!(error instanceof ResnetError) || path === undefined || !MISFIT.test(error.code)) throw error;
+    throw new ResnetError(error.code, `${path}: ${error.message}`);
+  }
+}
