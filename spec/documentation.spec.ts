@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { check } from "../compiler/compile.ts";
 import { INITIALIZERS } from "../compiler/elaborate/expressions.ts";
 import { PRIMITIVE_NAMES } from "../compiler/elaborate/primitives.ts";
-import { renderText } from "../compiler/report/text.ts";
+import { renderDiagnostics } from "../compiler/report/text.ts";
 import { parse } from "../grammar/parse.ts";
 import type { Source } from "../grammar/source.ts";
 import { suite } from "./harness.ts";
@@ -64,7 +64,7 @@ suite("documentation", (test) => {
     const [, code] = block.info.split(" ");
     test(`${block.place} ${code === undefined ? "is clean" : `reports ${code}`}`, () => {
       const problems = problemsOf(block);
-      const shown = problems.map((each) => renderText([each])).join("\n");
+      const shown = problems.map((each) => renderDiagnostics([each], { color: false })).join("\n");
       assert.equal([...new Set(problems.map((each) => each.code))], code === undefined ? [] : [code], shown);
     });
   }

@@ -18,7 +18,7 @@ export function inheritOrigins(type: TensorType, inputs: readonly TensorValue[],
     }
     const source = inputs.find((input) => input.type.shape.length === type.shape.length);
     const previous = source?.origins[axis];
-    const made = mergedSizes(dim, inputs[0]);
+    const made = type.shape.length < (inputs[0]?.type.shape.length ?? 0) ? mergedSizes(dim, inputs[0]) : undefined;
     const text = `${made ?? formatDim(dim)}, from ${what}`;
     return previous === undefined ? { span, text, dim, by: what } : { span, text, dim, by: what, previous };
   });

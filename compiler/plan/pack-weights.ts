@@ -36,7 +36,7 @@ export function packWeights(
   const known = new Map<string, number>();
   const versions = new Map<number, number>();
   const written = new Set(main.kernels.flatMap((kernel) => kernel.stores.map((store) => kernel.operands[store.operand]?.buffer ?? -1)));
-  let before = prepare;
+  const packs: { readonly pack: Kernel; readonly source: LogicalBuffer; readonly packed: LogicalBuffer }[] = [];
   let count = 0;
   for (const kernel of main.kernels) {
     const packed = kernel.form === "contraction" ? packing(kernel) : undefined;
@@ -50,17 +50,18 @@ export function packWeights(
     let buffer = known.get(key);
     if (buffer === undefined) {
       const kept = !each && buffers[source]?.kind === "persistent" && !written.has(source);
-      const name = `packed.${count++}`;
-      buffer = buffers.length;
-      buffers.push({ id: buffer, name, type: "f32", size: packed.packedSize, kind: kept ? "persistent" : "temporary" });
+      const kind = kept ? "persistent" : "temporary";
+      const own: LogicalBuffer = { id: buffers.length, name: `packed.${count++}`, type: "f32", size: packed.packedSize, kind };
+      buffer = buffers.push(own) - 1;
       known.set(key, buffer);
-      if (kept) before = withPack(before ?? empty, packed.pack, buffers[source], buffers[buffer]);
+      const from = buffers[source];
+      if (kept && from !== undefined) packs.push({ pack: packed.pack, source: from, packed: own });
       else kernels.push(pointed(packed.pack, buffer));
     }
     kernels.push(pointed(packed.contraction, buffer));
     noteWrites(kernel, versions);
   }
-  return [before, { ...main, buffers, kernels }];
+  return [packs.length === 0 ? prepare : withPacks(prepare ?? empty, packs), { ...main, buffers, kernels }];
 }
 
 function noteWrites(kernel: Kernel, versions: Map<number, number>): void {
@@ -75,20 +76,21 @@ function pointed<K extends Kernel>(kernel: K, buffer: number): K {
   return { ...kernel, operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer } : operand)) };
 }
 
-/** A pack appended to another program, whose buffers have other ids: kept tensors meet by name. */
-function withPack(
+/** Packs appended to another program, whose buffers have other ids: kept tensors meet by name. */
+function withPacks(
   program: LoweredProgram,
-  pack: Kernel,
-  source: LogicalBuffer | undefined,
-  packed: LogicalBuffer | undefined,
+  packs: readonly { readonly pack: Kernel; readonly source: LogicalBuffer; readonly packed: LogicalBuffer }[],
 ): LoweredProgram {
-  if (source === undefined || packed === undefined) return program;
   const buffers = [...program.buffers];
+  const known = new Map(buffers.flatMap((buffer) => (buffer.kind === "persistent" ? [[buffer.name, buffer.id] as const] : [])));
   const find = (wanted: LogicalBuffer): number => {
-    const found = buffers.findIndex((buffer) => buffer.kind === "persistent" && buffer.name === wanted.name);
-    return found >= 0 ? found : buffers.push({ ...wanted, id: buffers.length }) - 1;
+    const id = known.get(wanted.name) ?? buffers.push({ ...wanted, id: buffers.length }) - 1;
+    known.set(wanted.name, id);
+    return id;
   };
-  const [from, to] = [find(source), find(packed)];
-  const operands = pack.operands.map((operand) => ({ ...operand, buffer: operand.buffer === -1 ? to : from }));
-  return { ...program, buffers, kernels: [...program.kernels, { ...pack, operands }] };
+  const added = packs.map(({ pack, source, packed }) => {
+    const [from, to] = [find(source), find(packed)];
+    return { ...pack, operands: pack.operands.map((operand) => ({ ...operand, buffer: operand.buffer === -1 ? to : from })) };
+  });
+  return { ...program, buffers, kernels: [...program.kernels, ...added] };
 }

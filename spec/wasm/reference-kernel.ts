@@ -117,41 +117,54 @@ function accumulatorsAt(state: State, parallel: readonly number[]): readonly num
   return kernel.accumulators.map((each, index) => (each.position ? positions[index] : best[index]) ?? NaN);
 }
 
+/** The product at one batch item, group, output position, tap and channel pair; 0 outside of the input. */
+function term(state: State, contraction: Contraction, b: number, g: number, o: readonly number[], t: readonly number[], c: number, n: number): number {
+  const { window, result } = contraction;
+  const position: number[] = [];
+  for (let i = 0; i < window.length; i++) {
+    const { stride, dilation, padding, input } = window[i] ?? { stride: 1, dilation: 1, padding: 0, input: 0 };
+    const value = (o[i] ?? 0) * stride + (t[i] ?? 0) * dilation - padding;
+    if (value < 0 || value >= input) return 0;
+    position.push(value);
+  }
+  const left = result === "input" ? role(state, contraction.output, contraction.outputPrologue, [b, g, ...o, n]) : role(state, contraction.input, contraction.inputPrologue, [b, g, ...position, c]);
+  if (result === "kernel") return left * role(state, contraction.output, contraction.outputPrologue, [b, g, ...o, n]);
+  return left * kernelValue(state, contraction, g, t, c, n);
+}
+
 /** The sum of products for one element of the result, from the definition on `Contraction`. */
 function contract(state: State, contraction: Contraction, indices: readonly number[]): number {
   const { window, inputChannels, outputChannels } = contraction;
   const taps = window.map((axis) => axis.taps);
   const outputs = window.map((axis) => axis.output);
-  const batch = sizeValue(contraction.batch, state.batch);
   let sum = 0;
-  const term = (b: number, g: number, o: readonly number[], t: readonly number[], c: number, n: number): void => {
-    const position = window.map((axis, i) => (o[i] ?? 0) * axis.stride + (t[i] ?? 0) * axis.dilation - axis.padding);
-    if (position.some((value, i) => value < 0 || value >= (window[i]?.input ?? 0))) return;
-    const input = () => role(state, contraction.input, contraction.inputPrologue, [b, g, ...position, c]);
-    const output = () => role(state, contraction.output, contraction.outputPrologue, [b, g, ...o, n]);
-    const kernel = () => kernelValue(state, contraction, g, t, c, n);
-    if (contraction.result === "output") sum += input() * kernel();
-    else if (contraction.result === "input") sum += output() * kernel();
-    else sum += input() * output();
-  };
   if (contraction.result === "kernel") {
     const [g = 0, ...rest] = indices;
     const [c = 0, n = 0] = rest.slice(window.length);
-    forEachIndex([batch, ...outputs], ([b = 0, ...o]) => term(b, g, o, rest.slice(0, window.length), c, n));
+    const own = rest.slice(0, window.length);
+    forEachIndex([sizeValue(contraction.batch, state.batch), ...outputs], ([b = 0, ...o]) => {
+      sum += term(state, contraction, b, g, o, own, c, n);
+    });
     return sum;
   }
   const [b = 0, g = 0, ...rest] = indices;
   const spatial = rest.slice(0, window.length);
   const channel = rest[window.length] ?? 0;
   if (contraction.result === "output") {
-    forEachIndex([...taps, inputChannels], (reduced) => term(b, g, spatial, reduced.slice(0, -1), reduced.at(-1) ?? 0, channel));
+    forEachIndex([...taps, inputChannels], (reduced) => {
+      sum += term(state, contraction, b, g, spatial, reduced.slice(0, -1), reduced.at(-1) ?? 0, channel);
+    });
     return sum;
   }
   forEachIndex([...taps, outputChannels], (reduced) => {
-    const t = reduced.slice(0, -1);
-    const o = window.map((axis, i) => ((spatial[i] ?? 0) + axis.padding - (t[i] ?? 0) * axis.dilation) / axis.stride);
-    if (o.some((value, i) => !Number.isInteger(value) || value < 0 || value >= (window[i]?.output ?? 0))) return;
-    term(b, g, o, t, channel, reduced.at(-1) ?? 0);
+    const o: number[] = [];
+    for (let i = 0; i < window.length; i++) {
+      const { stride, dilation, padding, output } = window[i] ?? { stride: 1, dilation: 1, padding: 0, output: 0 };
+      const value = ((spatial[i] ?? 0) + padding - (reduced[i] ?? 0) * dilation) / stride;
+      if (!Number.isInteger(value) || value < 0 || value >= output) return;
+      o.push(value);
+    }
+    sum += term(state, contraction, b, g, o, reduced.slice(0, -1), channel, reduced.at(-1) ?? 0);
   });
   return sum;
 }
@@ -160,10 +173,8 @@ function contract(state: State, contraction: Contraction, indices: readonly numb
 function role(state: State, strides: RoleStrides, prologue: Expression | undefined, at: readonly number[]): number {
   const operand = operandOf(state.kernel, strides.operand);
   const steps = [strides.batch, strides.group, ...strides.spatial, strides.channel];
-  const address = steps.reduce<number>(
-    (sum, step, i) => sum + sizeValue(step, state.batch) * (at[i] ?? 0),
-    sizeValue(operand.offset, state.batch),
-  );
+  let address = sizeValue(operand.offset, state.batch);
+  for (let i = 0; i < steps.length; i++) address += sizeValue(steps[i] ?? 0, state.batch) * (at[i] ?? 0);
   const value = bufferOf(state, operand)[address] ?? NaN;
   return prologue === undefined ? value : evaluate(state, prologue, { indices: at, accumulators: [value] });
 }
