@@ -49,7 +49,8 @@ export function check(entry: Source, read: ModuleReader, cache?: ParseCache): Ch
   const broken = diagnostics.some((diagnostic) => diagnostic.severity === "error");
   const checked = checkFile(modules.entry);
   diagnostics.push(...(broken ? withoutEchoes(checked.diagnostics, diagnostics) : checked.diagnostics));
-  const recipes = modules.entry.trains.map((train) => readRecipe(train, (diagnostic) => diagnostics.push(diagnostic)));
+  // What is wrong with them was said by the check of the file.
+  const recipes = modules.entry.trains.map((train) => readRecipe(train, () => undefined));
   return { modules, blocks: checked.blocks, recipes, diagnostics };
 }
 

@@ -57,7 +57,10 @@ suite("documentation", (test) => {
     assert.ok(blocks.length >= 12, `${blocks.length} blocks`);
     assert.ok(blocks.some(({ info }) => info.startsWith("resnet-error")));
     assert.ok(blocks.some(({ place }) => place.startsWith("README.md")));
-    assert.equal(blocks.filter(({ info }) => !/^resnet$|^resnet-error RN\d{3}$/.test(info)).map(({ place }) => place), []);
+    assert.equal(
+      blocks.filter(({ info }) => !/^resnet$|^resnet-error RN\d{3}$/.test(info)).map(({ place }) => place),
+      [],
+    );
   });
 
   for (const block of blocks) {
@@ -79,7 +82,10 @@ suite("documentation", (test) => {
     const section = language.slice(language.indexOf("## The standard library"), language.indexOf("## Recipes"));
     const names = module.items.flatMap((item) => (item.kind === "Block" ? [item.name.text] : []));
     assert.ok(names.length > 10);
-    assert.equal(names.filter((name) => !new RegExp(`\\b${name}\\b`).test(section)), []);
+    assert.equal(
+      names.filter((name) => !new RegExp(`\\b${name}\\b`).test(section)),
+      [],
+    );
   });
 
   test("every code of the compiler lies in a documented range", () => {
@@ -90,7 +96,9 @@ suite("documentation", (test) => {
           .flatMap((path) => [...readFileSync(`${root}${folder}/${path}`, "utf8").matchAll(/"RN(\d{3})"/g)].map((found) => Number(found[1]))),
       ),
     );
-    const ranges = [...language.matchAll(/^\| RN(\d{3})(?:–RN(\d{3}))? /gm)].map((found) => [Number(found[1]), Number(found[2] ?? found[1])] as const);
+    const ranges = [...language.matchAll(/^\| RN(\d{3})(?:–RN(\d{3}))? /gm)].map(
+      (found) => [Number(found[1]), Number(found[2] ?? found[1])] as const,
+    );
     assert.ok(codes.size > 30);
     assert.equal([...codes].filter((code) => !ranges.some(([low, high]) => low <= code && code <= high)).sort(), []);
   });
@@ -98,7 +106,14 @@ suite("documentation", (test) => {
   test("links within the project lead somewhere", () => {
     for (const document of DOCUMENTS) {
       const text = readFileSync(root + document, "utf8");
-      const anchors = new Set([...text.matchAll(/^#+ (.+)$/gm)].map((found) => (found[1] ?? "").toLowerCase().replace(/[^\w\- ]/g, "").replaceAll(" ", "-")));
+      const anchors = new Set(
+        [...text.matchAll(/^#+ (.+)$/gm)].map((found) =>
+          (found[1] ?? "")
+            .toLowerCase()
+            .replace(/[^\w\- ]/g, "")
+            .replaceAll(" ", "-"),
+        ),
+      );
       const broken = [...text.matchAll(/\]\(([^)]+)\)/g)]
         .map((found) => found[1] ?? "")
         .filter((to) => !/^https?:/.test(to))

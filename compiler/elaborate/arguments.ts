@@ -5,6 +5,7 @@
 import type { Argument, Parameter, ParameterType } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { constantOf } from "../ir/dim.ts";
+import { closest } from "../resolve/closest.ts";
 import { evaluate } from "./expressions.ts";
 import { demand, type Frame, report, type Session } from "./context.ts";
 import * as problems from "./problems.ts";
@@ -152,11 +153,14 @@ export function bindParameters(
   const before = session.diagnostics.length;
   const wanted = parameters.map((parameter) => ({ name: parameter.name.text, wanted: typeText(parameter.type), span: parameter.span }));
   const matched = matchArguments(session, callee, wanted, given, declared);
+  const names = parameters.map((parameter) => parameter.name.text);
+  const misspelt = given.flatMap((argument) => (argument.name === undefined || names.includes(argument.name) ? [] : [closest(argument.name, names)]));
   for (const parameter of parameters) {
     const argument = matched.get(parameter.name.text);
     const written = argument?.value ?? defaultOf(parameter);
     if (written === undefined) {
-      report(session, problems.missingArgument(callee, parameter.name.text, typeText(parameter.type), useSpan, parameter.span));
+      // A misspelt name was reported already; this is what it leaves missing.
+      if (!misspelt.includes(parameter.name.text)) report(session, problems.missingArgument(callee, parameter.name.text, typeText(parameter.type), useSpan, parameter.span));
       bind(parameter, POISON, useSpan);
       continue;
     }

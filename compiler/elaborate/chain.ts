@@ -6,6 +6,7 @@ import type { CallStage, Chain, Label, Pattern, RepeatStage, Stage, StagesStage,
 import type { Span } from "../../grammar/source.ts";
 import { constantOf, formatDim } from "../ir/dim.ts";
 import type { Entry } from "../ir/program.ts";
+import type { Relation } from "../ir/relation.ts";
 import { applyBlock, derivedName } from "./apply.ts";
 import { assignOut, type Body, elaborateStatements } from "./body.ts";
 import { decide, type Frame, report } from "./context.ts";
@@ -102,8 +103,9 @@ export function runStage(frame: Frame, scope: Scope, body: Body, stage: Stage, f
         report(frame.session, problems.undecided(stage.condition.span, "of this stage"));
         return POISON;
       }
-      const then = runBody(frame, scope, stage.then, flow);
-      const otherwise = runBody(frame, scope, stage.else, flow);
+      const relation = condition.value;
+      const then = assuming(frame, relation, () => runBody(frame, scope, stage.then, flow));
+      const otherwise = assuming(frame, typeof relation === "boolean" ? relation : { op: "not", part: relation }, () => runBody(frame, scope, stage.else, flow));
       return then.kind === "poison" ? otherwise : then;
     }
     case "BodyStage": {
@@ -115,6 +117,16 @@ export function runStage(frame: Frame, scope: Scope, body: Body, stage: Stage, f
     default:
       return stage satisfies never;
   }
+}
+
+/** Runs one branch of an undecided `if`, whose condition is a fact there. */
+function assuming<T>(frame: Frame, relation: Relation | boolean, run: () => T): T {
+  const { session } = frame;
+  const { facts } = session;
+  if (typeof relation !== "boolean") session.facts = { relations: [...facts.relations, relation] };
+  const result = run();
+  session.facts = facts;
+  return result;
 }
 
 /** A nested body with its own scope, flowing from `it`. */

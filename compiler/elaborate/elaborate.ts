@@ -2,7 +2,7 @@
  * Entry points of elaboration: a model with its parameters fixed becomes a Program; a file's blocks are checked generically.
  * Invariant: `value` is undefined if and only if an error was reported.
  */
-import type { Parameter, Variant } from "../../grammar/ast.ts";
+import type { Block, Parameter, Variant } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { type Dim, symbolsOf } from "../ir/dim.ts";
 import type { Instance, Program } from "../ir/program.ts";
@@ -12,6 +12,7 @@ import { unknownName } from "../resolve/problems.ts";
 import { elaborateBlock } from "./apply.ts";
 import { bindParameters } from "./arguments.ts";
 import { report, reportKey, type Frame, type Session } from "./context.ts";
+import { spanKey } from "./anchor.ts";
 import { compilePattern, describePattern } from "./edge-pattern.ts";
 import { declaredValue, evaluate } from "./expressions.ts";
 import { type CheckedBlock, genericChecks, type GenericChecks } from "./generic.ts";
@@ -168,8 +169,23 @@ export function checkFile(file: ModuleScope): { readonly blocks: readonly Checke
   }
   const models = checkModels(checks, file, add);
   for (const train of file.trains) add(checkRecipe(file, train, models));
+  for (const declaration of file.own.values())
+    if (declaration.kind === "block" && declaration.block.model)
+      add(suspiciousInputs(declaration.block).filter((warning) => !reported.has(spanKey(warning.span))));
   const place = ({ span }: Diagnostic): number => (span.source.path === file.path ? span.start : Number.POSITIVE_INFINITY);
   return { blocks, diagnostics: diagnostics.toSorted((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b))) };
+}
+
+/** Pictures without their batch or channel axis: layers over any number of spatial axes would take them as sequences. */
+function suspiciousInputs(model: Block): readonly Diagnostic[] {
+  return model.body.flatMap((statement): Diagnostic[] => {
+    if (statement.kind !== "InPort" || statement.type === undefined || statement.type.dims.length !== 3 || statement.type.dtype !== "f32") return [];
+    const names = statement.type.dims.map(({ value }) => (value.kind === "Reference" ? value.name.text : value.kind === "NumberLiteral" ? value.value : ""));
+    const [first, height, width] = names;
+    const noBatch = first === 1 || first === 3 || first === 4;
+    const noChannel = height === "H" && width === "W";
+    return noBatch || noChannel ? [problems.inputLacksAxis(statement.name.text, statement.type, noBatch)] : [];
+  });
 }
 
 /** Models and variants with the defaults of their parameters; those that are wrong by themselves were reported. */
@@ -187,7 +203,7 @@ function checkModels(checks: GenericChecks, file: ModuleScope, add: (found: read
 }
 
 /** What a block with a syntax error lacks may be what the parser could not read. */
-const OF_MISSING_PARTS: ReadonlySet<string> = new Set(["RN101", "RN401", "RN402", "RN403", "RN404", "RN407"]);
+const OF_MISSING_PARTS: ReadonlySet<string> = new Set(["RN101", "RN401", "RN402", "RN403", "RN404", "RN405", "RN407"]);
 
 function followsFromSyntax(file: ModuleScope, diagnostic: Diagnostic): boolean {
   if (!OF_MISSING_PARTS.has(diagnostic.code) || file.syntax.length === 0 || diagnostic.span.source.path !== file.path) return false;

@@ -4,15 +4,15 @@
  */
 import type { Binary, Call, Conditional, Expression, ShapeDim, ShapeType } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
-import { add, ceilDiv, constantOf, type Dim, type DimCondition, divExact, floorDiv, modulo, mul, negate, select, sub, symbol } from "../ir/dim.ts";
-import type { Relation } from "../ir/relation.ts";
+import { ceilDiv, constantOf, type Dim, floorDiv, negate, select, symbol } from "../ir/dim.ts";
 import type { TensorType } from "../ir/type.ts";
 import type { Declaration } from "../resolve/modules.ts";
 import { PRELUDE } from "../resolve/modules.ts";
 import { unknownName } from "../resolve/problems.ts";
 import { asReal, evaluateArguments } from "./arguments.ts";
 import { applyBlock } from "./apply.ts";
-import { decide, demand, type Frame, report } from "./context.ts";
+import { arithmetic, type Comparison, comparison, dimCondition, logical, mapDims } from "./arithmetic.ts";
+import { decide, type Frame, report } from "./context.ts";
 import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
 import * as problems from "./problems.ts";
 import { lookup, lookupDeclaration, lookupLater, namesInScope, type Scope } from "./scope.ts";
@@ -24,9 +24,6 @@ export const INITIALIZERS: readonly string[] = [
   "zeros", "ones", "constant", "normal", "uniform", "truncated_normal", "kaiming_normal", "kaiming_uniform", "xavier_normal",
   "xavier_uniform", "lecun_normal",
 ];
-
-/** Longest list that repetition may make. */
-const MOST_ELEMENTS = 10_000;
 
 const STRING_CONSTANTS: readonly string[] = ["fan_in", "fan_out", "batch", "channel", "spatial", "nearest", "bilinear"];
 
@@ -58,9 +55,9 @@ export function evaluate(frame: Frame, scope: Scope, expression: Expression, sta
     case "Conditional":
       return evaluateConditional(frame, scope, expression);
     case "ListExpression":
-      return { kind: "list", elements: expression.elements.flatMap((element) => listElements(evaluate(frame, scope, element), element)) };
+      return collected("list", expression.elements.flatMap((element) => listElements(evaluate(frame, scope, element), element)));
     case "TupleExpression":
-      return { kind: "tuple", elements: expression.elements.map((element) => evaluate(frame, scope, element)) };
+      return collected("tuple", expression.elements.map((element) => evaluate(frame, scope, element)));
     case "ShapeType": {
       const type = evaluateShape(frame, scope, expression);
       return type === undefined ? POISON : { kind: "type", type };
@@ -68,6 +65,11 @@ export function evaluate(frame: Frame, scope: Scope, expression: Expression, sta
     default:
       return expression satisfies never;
   }
+}
+
+/** A list with a wrong element is wrong. */
+function collected(kind: "list" | "tuple", elements: readonly Value[]): Value {
+  return elements.some((element) => element.kind === "poison") ? POISON : { kind, elements };
 }
 
 /** `[N, ..S]` splices the dims of a pack or the elements of a list. */
@@ -223,16 +225,6 @@ function roundedDivision(frame: Frame, scope: Scope, division: Binary, name: "fl
   return undefined;
 }
 
-/** Dims with dims, or packs element by element. */
-export function mapDims(left: Value, right: Value, combine: (a: Dim, b: Dim) => Dim): Value | undefined {
-  if (left.kind === "dim" && right.kind === "dim") return dimValue(combine(left.dim, right.dim));
-  if (left.kind === "pack" && right.kind === "dim") return { kind: "pack", dims: left.dims.map((dim) => combine(dim, right.dim)) };
-  if (left.kind === "dim" && right.kind === "pack") return { kind: "pack", dims: right.dims.map((dim) => combine(left.dim, dim)) };
-  if (left.kind === "pack" && right.kind === "pack" && left.dims.length === right.dims.length)
-    return { kind: "pack", dims: left.dims.map((dim, i) => combine(dim, right.dims[i] ?? dim)) };
-  return undefined;
-}
-
 function evaluateIndex(frame: Frame, scope: Scope, object: Expression, index: Expression, span: Span): Value {
   const list = evaluate(frame, scope, object);
   const at = evaluate(frame, scope, index);
@@ -295,116 +287,6 @@ function evaluateBinary(frame: Frame, scope: Scope, expression: Binary): Value {
   return POISON;
 }
 
-function logical(operator: "&&" | "||", left: boolean | Relation, right: boolean | Relation): Value {
-  const neutral = operator === "&&";
-  if (typeof left === "boolean") return { kind: "bool", value: left === neutral ? right : left };
-  if (typeof right === "boolean") return { kind: "bool", value: right === neutral ? left : right };
-  return { kind: "bool", value: { op: operator === "&&" ? "and" : "or", parts: [left, right] } };
-}
-
-function arithmetic(frame: Frame, operator: "+" | "-" | "*" | "/" | "%", left: Value, right: Value, span: Span): Value | undefined {
-  if (left.kind === "real" || right.kind === "real") {
-    const a = asReal(left);
-    const b = asReal(right);
-    if (a?.kind !== "real" || b?.kind !== "real") return undefined;
-    return { kind: "real", value: realArithmetic(operator, a.value, b.value) };
-  }
-  if (left.kind === "list" && right.kind === "list" && operator === "+") return { kind: "list", elements: [...left.elements, ...right.elements] };
-  if (left.kind === "list" && right.kind === "dim" && operator === "*") {
-    const count = constantOf(right.dim);
-    if (count === undefined) return POISON;
-    const length = Math.max(0, count) * left.elements.length;
-    if (length <= MOST_ELEMENTS) return { kind: "list", elements: Array.from({ length: Math.max(0, count) }, () => left.elements).flat() };
-    report(frame.session, problems.tooLarge("a list that is repeated", MOST_ELEMENTS, span));
-    return POISON;
-  }
-  return mapDims(left, right, (a, b) => {
-    switch (operator) {
-      case "+":
-        return add(a, b);
-      case "-":
-        return sub(a, b);
-      case "*":
-        return mul(a, b);
-      case "%":
-        return modulo(a, b);
-      case "/":
-        demand(frame.session, { op: "divides", divisor: b, dividend: a }, span, "the division leaves no remainder", (witness) =>
-          problems.inexactDivision(a, b, witness, span),
-        );
-        return divExact(a, b);
-      default:
-        return operator satisfies never;
-    }
-  });
-}
-
-function realArithmetic(operator: "+" | "-" | "*" | "/" | "%", a: number, b: number): number {
-  switch (operator) {
-    case "+":
-      return a + b;
-    case "-":
-      return a - b;
-    case "*":
-      return a * b;
-    case "/":
-      return a / b;
-    case "%":
-      return a - b * Math.floor(a / b);
-    default:
-      return operator satisfies never;
-  }
-}
-
-type Comparison = "==" | "!=" | "<" | "<=" | ">" | ">=";
-
-function comparison(operator: Comparison, left: Value, right: Value): Value | undefined {
-  if (left.kind === "dim" && right.kind === "dim") return { kind: "bool", value: compareDims(operator, left.dim, right.dim) };
-  const a = asReal(left);
-  const b = asReal(right);
-  if (a?.kind === "real" && b?.kind === "real") {
-    if (Number.isNaN(a.value) || Number.isNaN(b.value)) return { kind: "bool", value: unknownCondition() };
-    return { kind: "bool", value: compareNumbers(operator, a.value, b.value) };
-  }
-  if ((left.kind === "string" && right.kind === "string") || (left.kind === "bool" && right.kind === "bool")) {
-    if (typeof left.value === "object" || typeof right.value === "object") return undefined;
-    if (operator === "==") return { kind: "bool", value: left.value === right.value };
-    if (operator === "!=") return { kind: "bool", value: left.value !== right.value };
-  }
-  return undefined;
-}
-
-function compareDims(operator: Comparison, left: Dim, right: Dim): boolean | Relation {
-  const a = constantOf(left);
-  const b = constantOf(right);
-  if (a !== undefined && b !== undefined) return compareNumbers(operator, a, b);
-  return { op: operator, left, right };
-}
-
-function compareNumbers(operator: Comparison, a: number, b: number): boolean {
-  switch (operator) {
-    case "==":
-      return a === b;
-    case "!=":
-      return a !== b;
-    case "<":
-      return a < b;
-    case "<=":
-      return a <= b;
-    case ">":
-      return a > b;
-    case ">=":
-      return a >= b;
-    default:
-      return operator satisfies never;
-  }
-}
-
-/** A condition over a real parameter that is unknown while a block is checked by itself. */
-function unknownCondition(): Relation {
-  return { op: "==", left: symbol("a condition", { id: "?condition", least: 0 }), right: 1 };
-}
-
 function evaluateConditional(frame: Frame, scope: Scope, expression: Conditional): Value {
   const condition = evaluate(frame, scope, expression.condition);
   if (condition.kind === "poison") return POISON;
@@ -425,26 +307,6 @@ function evaluateConditional(frame: Frame, scope: Scope, expression: Conditional
   }
   if (then.kind === "real" || otherwise.kind === "real") return { kind: "real", value: Number.NaN };
   return POISON;
-}
-
-function dimCondition(relation: Relation): { condition: DimCondition; negated: boolean } | undefined {
-  switch (relation.op) {
-    case "==":
-    case "!=":
-    case "<":
-    case "<=":
-      return { condition: { op: relation.op, left: relation.left, right: relation.right }, negated: false };
-    case ">":
-      return { condition: { op: "<", left: relation.right, right: relation.left }, negated: false };
-    case ">=":
-      return { condition: { op: "<=", left: relation.right, right: relation.left }, negated: false };
-    case "not": {
-      const inner = dimCondition(relation.part);
-      return inner === undefined ? undefined : { condition: inner.condition, negated: !inner.negated };
-    }
-    default:
-      return undefined;
-  }
 }
 
 /** The dims of a written shape; undefined if one is poisoned. */

@@ -67,7 +67,7 @@ export function joinRanks(skip: JoinSide, join: JoinSide, span: Span): Diagnosti
     message: `skip \`${skip.edge}\` carries ${formatShape(skip.value.type)}; join \`${join.edge}\` has ${formatShape(join.value.type)}`,
     span,
     note: `rank ${skip.value.type.shape.length} ≠ rank ${join.value.type.shape.length}`,
-    labels: [...originLabels([...skip.value.origins], span), ...originLabels([...join.value.origins], span)],
+    labels: originLabels([...skip.value.origins, ...join.value.origins], span),
     help: ["a merge never broadcasts: bring both sides to one rank first"],
   };
 }

@@ -205,7 +205,7 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
   if (declared === undefined) return;
   const text = formatShape(declared);
   if (declared.shape.length !== shape.length) {
-    report(frame.session, problems.outputContradicts(port.name.text, text, value, `rank ${declared.shape.length} ≠ rank ${shape.length}`, port.type.span, at));
+    report(frame.session, problems.outputContradicts(port.name.text, text, value, undefined, `rank ${declared.shape.length} ≠ rank ${shape.length}`, port.type.span, at));
     return;
   }
   for (const [axis, wanted] of declared.shape.entries()) {
@@ -213,7 +213,7 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
     if (sameDim(wanted, actual) || provedEqual(frame.session, wanted, actual)) continue;
     const dimSpan = port.type.dims.length === shape.length ? (port.type.dims[axis]?.span ?? port.type.span) : port.type.span;
     const fine = demand(frame.session, { op: "==", left: wanted, right: actual }, dimSpan, `size of output \`${port.name.text}\``, (witness) =>
-      problems.outputContradicts(port.name.text, text, value, witness, dimSpan, at),
+      problems.outputContradicts(port.name.text, text, value, axis, witness, dimSpan, at),
     );
     if (!fine) break;
   }

@@ -1,13 +1,14 @@
 /** Diagnostics of elaboration: parameters, shapes, ports. One constructor per situation; codes are catalogued. */
 import type { ShapeType } from "../../grammar/ast.ts";
-import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Diagnostic, Fix } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { formatRelation, formatWitness, type Witness } from "../check/solve.ts";
-import { type Dim, evaluate, formatDim, symbolsOf } from "../ir/dim.ts";
+import { type Dim, evaluate, formatDim, sameDim, symbolsOf } from "../ir/dim.ts";
 import type { Relation } from "../ir/relation.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { closest } from "../resolve/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
+import { samePlace } from "./anchor.ts";
 import { chainLabels, originLabels } from "./origins.ts";
 import { describe, formatShape, type Origin, type TensorValue, type Value } from "./values.ts";
 
@@ -46,7 +47,7 @@ export function relationFails(
   stage: string,
   inputs: readonly TensorValue[],
 ): Diagnostic {
-  const labels = originLabels(inputs.flatMap((input) => [...input.origins]), span);
+  const labels = originLabels(concerned(inputs, relation), span);
   const found = { ...plain, span, note: witness, labels };
   if (relation.op === "divides") {
     const { divisor, dividend } = relation;
@@ -55,8 +56,18 @@ export function relationFails(
   const [left, right] = [formatDim(relation.left), formatDim(relation.right)];
   if (relation.op === "==") return { ...found, code: "RN205", message: `${stage}: ${what} must be equal, but ${left} is not ${right}` };
   const axis = WINDOW_FITS.exec(what)?.[1];
-  if (axis === undefined) return { ...found, code: "RN217", message: `${stage}: ${what} must be ${relation.op} ${right}, but it is ${left}` };
+  if (axis === undefined) return { ...found, code: "RN215", message: `${stage}: ${what} must be ${relation.op === ">=" ? "at least" : "at most"} ${right}, but it is ${left}` };
   return windowTooLarge(relation, 2 + Number(axis), witness, span, stage, inputs[0]);
+}
+
+/** The sizes that the relation compares, or that are factors of them; all where none is found. */
+function concerned(inputs: readonly TensorValue[], relation: TypeRelation): readonly (Origin | undefined)[] {
+  const sides = relation.op === "divides" ? [relation.divisor, relation.dividend] : [relation.left, relation.right];
+  const origins = inputs.flatMap((input) => [...input.origins]);
+  const takesPart = (dim: Dim): boolean =>
+    sides.some((side) => sameDim(side, dim) || (typeof side === "number" && typeof dim === "number" && dim > 3 && side % dim === 0));
+  const found = origins.filter((origin) => origin !== undefined && takesPart(origin.dim));
+  return found.length > 0 ? found : origins;
 }
 
 /** How the window operators word their demand; the axis is counted among the spatial ones. */
@@ -109,7 +120,7 @@ function smallestFor(relation: Extract<TypeRelation, { op: "==" | "<=" | ">=" }>
 }
 
 export function typeProblem(problem: TypeProblem, span: Span, stage: string, inputs: readonly TensorValue[]): Diagnostic {
-  const code = { rank: "RN206", dtype: "RN306", axis: "RN218", arity: "RN303", attribute: "RN301" }[problem.kind];
+  const code = { rank: "RN206", dtype: "RN306", axis: "RN301", arity: "RN303", attribute: "RN301" }[problem.kind];
   const input = problem.input === undefined ? undefined : inputs[problem.input];
   return {
     ...plain,
@@ -117,7 +128,7 @@ export function typeProblem(problem: TypeProblem, span: Span, stage: string, inp
     message: `${stage}: ${problem.message}`,
     span,
     ...(input === undefined ? {} : { note: `got ${formatShape(input.type)}` }),
-    labels: input === undefined ? [] : originLabels([...input.origins], span),
+    labels: input === undefined || problem.kind === "dtype" ? [] : originLabels([...input.origins], span),
   };
 }
 
@@ -242,11 +253,6 @@ export function inputShort(
   useSpan: Span,
   portSpan: Span,
 ): Diagnostic {
-  const [first] = type.dims;
-  const noBatch = first?.value.kind === "NumberLiteral";
-  const at = noBatch ? first.span : (type.dims[1]?.span ?? type.span);
-  const edit = { span: { ...at, end: at.start }, replacement: noBatch ? "N, " : "1, " };
-  const what = noBatch ? "a batch axis `N`" : "an axis of one channel";
   return {
     ...plain,
     code: "RN206",
@@ -258,8 +264,29 @@ export function inputShort(
       { span: portSpan, text: `declared by \`${block}\`` },
     ],
     help: ["tensors are [batch, channels, ...spatial]"],
-    fixes: [{ title: `insert ${what}`, applicability: "maybe-incorrect", edits: [edit] }],
+    fixes: [insertAxis(type, type.dims[0]?.value.kind === "NumberLiteral")],
   };
+}
+
+/** RN206 as a warning: layers over any number of spatial axes would take this picture as a sequence. */
+export function inputLacksAxis(input: string, type: ShapeType, batch: boolean): Diagnostic {
+  const { source, start, end } = type.span;
+  return {
+    ...plain,
+    severity: "warning",
+    code: "RN206",
+    message: `input \`${input}: ${source.text.slice(start, end)}\` looks like a picture without its ${batch ? "batch" : "channel"} axis`,
+    span: type.span,
+    note: "rank 3: read as [batch, channels, length]",
+    help: ["a picture is [batch, channels, height, width]"],
+    fixes: [insertAxis(type, batch)],
+  };
+}
+
+function insertAxis(type: ShapeType, batch: boolean): Fix {
+  const at = (batch ? type.dims[0]?.span : type.dims[1]?.span) ?? type.span;
+  const edits = [{ span: { ...at, end: at.start }, replacement: batch ? "N, " : "1, " }];
+  return { title: `insert ${batch ? "a batch axis `N`" : "an axis of one channel"}`, applicability: "maybe-incorrect", edits };
 }
 
 export function inputContradicts(
@@ -294,14 +321,16 @@ export function wrongInputCount(block: string, wanted: number, got: number, span
   };
 }
 
-export function outputContradicts(port: string, declared: string, got: TensorValue, witness: string, span: Span, at: Span): Diagnostic {
+/** RN209; `axis` is the one that differs, undefined where the ranks do. */
+export function outputContradicts(port: string, declared: string, got: TensorValue, axis: number | undefined, witness: string, span: Span, at: Span): Diagnostic {
+  const origins = axis === undefined ? got.origins : got.origins.slice(axis, axis + 1);
   return {
     ...plain,
     code: "RN209",
     message: `output \`${port}\` is declared ${declared}, but the body gives ${formatShape(got.type)}`,
     span,
     note: witness === "" ? "declared here" : witness,
-    labels: [{ span: at, text: `${formatShape(got.type)} arrives here` }, ...originLabels([...got.origins], span)],
+    labels: [{ span: at, text: `${formatShape(got.type)} arrives here` }, ...originLabels(origins, span)],
   };
 }
 
@@ -317,13 +346,15 @@ export function outputNeverAssigned(port: string, span: Span): Diagnostic {
 }
 
 export function assignedTwice(name: string, span: Span, first: Span): Diagnostic {
+  const rounds = samePlace(span, first);
   return {
     ...plain,
     code: "RN405",
-    message: `output \`${name}\` is given a value twice`,
+    message: rounds ? `output \`${name}\` is given a value in every round of a repeat` : `output \`${name}\` is given a value twice`,
     span,
-    note: "second value",
-    labels: [{ span: first, text: "first value" }],
+    note: rounds ? "again in each round" : "second value",
+    labels: rounds ? [] : [{ span: first, text: "first value" }],
+    help: rounds ? ["end the repeat first: `repeat n { ... } -> y`"] : [],
   };
 }
 
@@ -418,20 +449,9 @@ export function noInput(span: Span): Diagnostic {
   };
 }
 
-/** RN410: more rounds, elements or levels than any network has; stops what would not end. */
+/** RN409: more rounds, elements or levels than any network has; stops what would not end. */
 export function tooLarge(what: string, limit: number, span: Span): Diagnostic {
-  return { ...plain, code: "RN410", message: `${what}: more than ${limit}`, span, note: `at most ${limit}`, help: ["this is a limit of the compiler"] };
-}
-
-export function repeatChangesShape(span: Span, first: string, second: string): Diagnostic {
-  return {
-    ...plain,
-    code: "RN215",
-    message: `the sizes after this repeat cannot be given for every count: one round takes ${first} to ${second}`,
-    span,
-    note: "not a constant change per round",
-    severity: "hint",
-  };
+  return { ...plain, code: "RN409", message: `${what}: more than ${limit}`, span, note: `at most ${limit}`, help: ["this is a limit of the compiler"] };
 }
 
 export function unknownDim(name: string, known: readonly string[], span: Span): Diagnostic {

@@ -88,7 +88,7 @@ export function describe(value: Value): string {
     case "init":
       return `the initialiser \`${value.name}\``;
     case "dim":
-      return `the integer ${formatDim(value.dim)}`;
+      return `the ${typeof value.dim === "number" ? "integer" : "size"} ${formatDim(value.dim)}`;
     case "real":
       return Number.isNaN(value.value) ? "a real number" : `the real number ${value.value}`;
     case "bool":

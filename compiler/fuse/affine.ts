@@ -71,11 +71,7 @@ export function isIdentity(at: readonly Coordinate[], rank: number): boolean {
  * For an access that visits each element of a tensor exactly once over a domain (a permutation, up to axes of one
  * element): the tensor's axis for each axis of the domain, -1 for axes of one element. Otherwise undefined.
  */
-export function permutationOf(
-  at: readonly Coordinate[],
-  shape: readonly Size[],
-  domain: readonly Size[],
-): readonly number[] | undefined {
+export function permutationOf(at: readonly Coordinate[], shape: readonly Size[], domain: readonly Size[]): readonly number[] | undefined {
   const tensorAxis: number[] = domain.map(() => -1);
   for (let d = 0; d < shape.length; d++) {
     const each = at[d];

@@ -53,7 +53,11 @@ function measureBody(body: Body, shapes: readonly (readonly Size[])[]): BodyFact
     case "pointwise": {
       const [value, ...others] = body.values;
       const view = value?.kind === "load" && others.length === 0 && isPlain(value.at) ? value : undefined;
-      const reads = readsOver(loadsOf(body.values), body.axes.map((axis) => axis.extent), shapes);
+      const reads = readsOver(
+        loadsOf(body.values),
+        body.axes.map((axis) => axis.extent),
+        shapes,
+      );
       return { reads, cost: costOf(body.values), free: body.values.every(isFree), view };
     }
     case "reduction": {
@@ -67,7 +71,14 @@ function measureBody(body: Body, shapes: readonly (readonly Size[])[]): BodyFact
     }
     case "scatter": {
       const computed = body.at.flatMap((each) => (each.dynamic === undefined ? [] : [each.dynamic]));
-      return { ...nothing, reads: readsOver(loadsOf([body.value, ...computed]), body.axes.map((axis) => axis.extent), shapes) };
+      return {
+        ...nothing,
+        reads: readsOver(
+          loadsOf([body.value, ...computed]),
+          body.axes.map((axis) => axis.extent),
+          shapes,
+        ),
+      };
     }
     default:
       return nothing;

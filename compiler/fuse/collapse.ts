@@ -72,21 +72,18 @@ function addressOf(operand: Operand | undefined, at: readonly Coordinate[], axes
 }
 
 /** Neighbouring axes to be run as one, parallel and reduced ones apart. */
-function mergeRuns(
-  axes: readonly Axis[],
-  parallel: number,
-  addresses: readonly Address[],
-  fixed: Uint8Array,
-): readonly (readonly number[])[] {
+function mergeRuns(axes: readonly Axis[], parallel: number, addresses: readonly Address[], fixed: Uint8Array): readonly (readonly number[])[] {
   const runs: number[][] = [];
   for (const axis of axes.keys()) {
     const outer = axis - 1;
     const merges =
-      axis > 0 && axis !== parallel && fixed[axis] === 0 && fixed[outer] === 0 &&
+      axis > 0 &&
+      axis !== parallel &&
+      fixed[axis] === 0 &&
+      fixed[outer] === 0 &&
       // The inner extent becomes a factor of the outer stride: it must be a constant, or nothing may move with it.
-      addresses.every(({ strides }) =>
-        sameSize(strides[outer] ?? 0, multiplySafely(strides[axis] ?? 0, axes[axis]?.extent ?? 1) ?? -1),
-      ) && multiplySafely(axes[outer]?.extent ?? 1, axes[axis]?.extent ?? 1) !== undefined;
+      addresses.every(({ strides }) => sameSize(strides[outer] ?? 0, multiplySafely(strides[axis] ?? 0, axes[axis]?.extent ?? 1) ?? -1)) &&
+      multiplySafely(axes[outer]?.extent ?? 1, axes[axis]?.extent ?? 1) !== undefined;
     const last = runs.at(-1);
     if (merges && last !== undefined) last.push(axis);
     else runs.push([axis]);
@@ -99,11 +96,7 @@ function multiplySafely(a: Size, b: Size): Size | undefined {
   return multiplySizes(a, b);
 }
 
-function rebuild(
-  kernel: Loops,
-  runs: readonly (readonly number[])[],
-  addresses: ReadonlyMap<readonly Coordinate[], Address | undefined>,
-): Kernel {
+function rebuild(kernel: Loops, runs: readonly (readonly number[])[], addresses: ReadonlyMap<readonly Coordinate[], Address | undefined>): Kernel {
   const count = kernel.axes.length;
   const old: readonly Axis[] = kernel.form === "reduction" ? [...kernel.axes, ...kernel.reduced] : kernel.axes;
   const parallel = runs.filter(([first = 0]) => first < count).length;
@@ -153,7 +146,11 @@ function rebuild(
     );
   const sums = kernel.form === "reduction" ? kernel.accumulators.map((each) => ({ ...each, value: rewrite(each.value) })) : [];
   const lets = kernel.lets.map(rewrite);
-  const stores = kernel.stores.map((store) => ({ ...store, value: rewrite(store.value), ...access(store.operand, store.at, "w") }));
+  const stores = kernel.stores.map((store) => ({
+    ...store,
+    value: rewrite(store.value),
+    ...access(store.operand, store.at, "w"),
+  }));
   const axes = merged.slice(0, parallel);
   if (kernel.form === "pointwise") return { ...kernel, operands, axes, lets, stores };
   return { ...kernel, operands, axes, reduced: merged.slice(parallel), accumulators: sums, lets, stores };
@@ -161,5 +158,8 @@ function rebuild(
 
 /** Merged axes do not occur in the indices that are renamed. */
 function renameAxes({ constant, terms }: Affine, renamed: readonly Affine[]): Affine {
-  return { constant, terms: terms.map(({ axis, coefficient }) => ({ axis: renamed[axis]?.terms[0]?.axis ?? axis, coefficient })) };
+  return {
+    constant,
+    terms: terms.map(({ axis, coefficient }) => ({ axis: renamed[axis]?.terms[0]?.axis ?? axis, coefficient })),
+  };
 }

@@ -282,8 +282,23 @@ const arithmeticOps: ReadonlySet<string> = new Set(["add", "subtract", "multiply
 
 const free: ReadonlySet<string> = new Set(["load", "constant", "size", "index", "accumulator", "let"]);
 const costly: ReadonlySet<string> = new Set([
-  "exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh", "erf", "sigmoid", "softplus", "gelu", "silu", "log1p",
-  "expm1", "divide", "power",
+  "exp",
+  "log",
+  "sqrt",
+  "rsqrt",
+  "reciprocal",
+  "sin",
+  "cos",
+  "tanh",
+  "erf",
+  "sigmoid",
+  "softplus",
+  "gelu",
+  "silu",
+  "log1p",
+  "expm1",
+  "divide",
+  "power",
 ]);
 
 /** Whether one operation takes many cycles: divisions, roots, transcendental functions, random numbers. */

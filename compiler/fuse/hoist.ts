@@ -53,7 +53,10 @@ export function hoistInvariants(body: Loops, inputs: readonly ScalarType[]): Low
     const kept = domain.flatMap((axis, position) => ((axes >> position) & 1 ? [{ axis, position }] : []));
     const renumbered: Affine[] = domain.map(() => zero);
     for (const [position, each] of kept.entries()) renumbered[each.position] = axisIndex(position);
-    const part = partOf(substituteAxes(e, renumbered), kept.map((each) => each.axis));
+    const part = partOf(
+      substituteAxes(e, renumbered),
+      kept.map((each) => each.axis),
+    );
     const known = parts.findIndex((each) => each.key === part.key && each.operands.join() === part.operands.join());
     const position = inputs.length + (known >= 0 ? known : parts.push(part) - 1);
     return { kind: "load", operand: position, at: kept.map((each) => ({ index: axisIndex(each.position) })), fill: 0 };
@@ -78,8 +81,7 @@ function isSmaller(domain: readonly Axis[], axes: number): boolean {
 
 function createFacts(domain: readonly Axis[]): (e: Expression) => Facts {
   const memo = new Map<Expression, Facts>();
-  const bitsOf = (index: Affine): number =>
-    index.terms.reduce((bits, { axis }) => (domain[axis]?.extent === 1 ? bits : bits | (1 << axis)), 0);
+  const bitsOf = (index: Affine): number => index.terms.reduce((bits, { axis }) => (domain[axis]?.extent === 1 ? bits : bits | (1 << axis)), 0);
   const facts = (e: Expression): Facts => {
     const known = memo.get(e);
     if (known !== undefined) return known;

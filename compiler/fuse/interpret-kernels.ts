@@ -16,7 +16,11 @@ export type PlanMemory = Readonly<Record<Place["arena"], Float64Array>>;
 /** Memory for a plan; `persistent` may be shared between plans. Everything starts as NaN. */
 export function createPlanMemory(plan: Plan, persistentBytes: number, batch: number, persistent?: Float64Array): PlanMemory {
   const slots = (bytes: number): Float64Array => new Float64Array(Math.ceil(bytes / 4)).fill(Number.NaN);
-  return { persistent: persistent ?? slots(persistentBytes), fixed: slots(plan.fixedBytes), batch: slots(plan.batchBytes * batch) };
+  return {
+    persistent: persistent ?? slots(persistentBytes),
+    fixed: slots(plan.fixedBytes),
+    batch: slots(plan.batchBytes * batch),
+  };
 }
 
 /** The elements of a buffer, as a view of the memory. */

@@ -93,7 +93,10 @@ function tensorAt(context: KernelContext, id: number): Tensor {
 function headOf(group: Group, { statements }: KernelContext): { readonly name: string; readonly serves: readonly string[] } {
   const served = group.statements.map((id) => statements[id]).filter((each) => each !== undefined);
   const labels = [...new Set(served.map((each) => each.label))].slice(0, 6);
-  return { name: labels.join("_"), serves: [...new Set(served.map((each) => each.path).filter((path) => path !== ""))] };
+  return {
+    name: labels.join("_"),
+    serves: [...new Set(served.map((each) => each.path).filter((path) => path !== ""))],
+  };
 }
 
 function storedMembers(group: Group, { stored }: KernelContext): readonly Member[] {
@@ -147,7 +150,10 @@ function buildStores(group: Group, shared: Shared, axes: readonly Affine[], tabl
   const valueOf = (member: Member): Expression => {
     const known = values.get(member);
     if (known !== undefined) return known;
-    const value = resolve(member.value, member.axes.map((axis) => (axis < 0 ? zero : (axes[axis] ?? zero))));
+    const value = resolve(
+      member.value,
+      member.axes.map((axis) => (axis < 0 ? zero : (axes[axis] ?? zero))),
+    );
     values.set(member, value);
     return value;
   };
@@ -172,7 +178,10 @@ function finish(raw: Raw, group: Group, { context, interner, templates }: Shared
   if (template === undefined) {
     const operands = raw.operands.map((operand) => ({ ...operand, buffer: buffers.indexOf(operand.buffer) }));
     const { accumulators, stores } = distinctAccumulators(raw);
-    const { lets, values } = shareParts(stores.map((store) => store.value), stores.length > 1);
+    const { lets, values } = shareParts(
+      stores.map((store) => store.value),
+      stores.length > 1,
+    );
     const base = {
       name: "",
       serves: [],
@@ -226,7 +235,15 @@ function buildLoops(group: Extract<Group, { form: "pointwise" | "reduction" }>, 
     accumulators = group.accumulators.map((each) => ({ ...each, value: resolve(each.value, all) }));
   }
   const stores = buildStores(group, shared, axes, table);
-  const raw: Raw = { form: group.form, axes: parallel, reduced, accumulators, contraction: undefined, stores, operands: table.operands };
+  const raw: Raw = {
+    form: group.form,
+    axes: parallel,
+    reduced,
+    accumulators,
+    contraction: undefined,
+    stores,
+    operands: table.operands,
+  };
   return finish(raw, group, shared);
 }
 
@@ -243,9 +260,7 @@ function distinctAccumulators({ accumulators: all, stores }: Raw): Pick<Raw, "ac
   const { intern } = createInterner();
   const memo = new Map<Expression, Expression>();
   const move = (e: Expression): Expression =>
-    intern(
-      rewriteExpression(e, (part) => (part.kind === "accumulator" ? { ...part, index: places[part.index] ?? part.index } : undefined), memo),
-    );
+    intern(rewriteExpression(e, (part) => (part.kind === "accumulator" ? { ...part, index: places[part.index] ?? part.index } : undefined), memo));
   return { accumulators, stores: stores.map((store) => ({ ...store, value: move(store.value) })) };
 }
 
@@ -256,9 +271,7 @@ function loopOrder(group: Group, context: KernelContext): readonly number[] {
   for (const [d, axis] of first?.axes.entries() ?? []) {
     if (axis >= 0) strides[axis] = context.storage[first?.tensor ?? -1]?.strides[d] ?? 0;
   }
-  return group.domain
-    .flatMap((extent, axis) => (extent === 1 ? [] : [axis]))
-    .sort((a, b) => compareSizes(strides[b] ?? 0, strides[a] ?? 0) || a - b);
+  return group.domain.flatMap((extent, axis) => (extent === 1 ? [] : [axis])).sort((a, b) => compareSizes(strides[b] ?? 0, strides[a] ?? 0) || a - b);
 }
 
 function buildScatter(group: Extract<Group, { form: "scatter" }>, { context, interner }: Shared): Kernel {
@@ -268,7 +281,14 @@ function buildScatter(group: Extract<Group, { form: "scatter" }>, { context, int
   const value = resolve(group.value, axes);
   const at: Coordinate[] = group.at.map((each) => (each.dynamic === undefined ? each : { ...each, dynamic: resolve(each.dynamic, axes) }));
   const store = { operand: table.write(group.members[0]?.tensor ?? -1), at, value, accumulate: true };
-  return { form: "sequential", ...headOf(group, context), operands: table.operands, axes: group.axes, lets: [], stores: [store] };
+  return {
+    form: "sequential",
+    ...headOf(group, context),
+    operands: table.operands,
+    axes: group.axes,
+    lets: [],
+    stores: [store],
+  };
 }
 
 function buildContraction(group: Extract<Group, { form: "contraction" }>, shared: Shared): Kernel {
@@ -296,7 +316,19 @@ function buildContraction(group: Extract<Group, { form: "contraction" }>, shared
   };
   const { axes, indices } = resultAxes(logical, group.domain.length);
   const stores = buildStores(group, shared, indices, table);
-  return finish({ form: "contraction", axes, reduced: [], accumulators: [], contraction: withPrologues, stores, operands: table.operands }, group, shared);
+  return finish(
+    {
+      form: "contraction",
+      axes,
+      reduced: [],
+      accumulators: [],
+      contraction: withPrologues,
+      stores,
+      operands: table.operands,
+    },
+    group,
+    shared,
+  );
 }
 
 /** The function applied to an operand as it is read, over [batch, group, spatial.., channel] of its role. */
@@ -386,5 +418,13 @@ function resultAxes(
     for (const [k, axis] of window.entries()) add(`s${k}`, axis[result], role.spatial[k]);
     add("n", result === "output" ? outputChannels : inputChannels, role.channel);
   }
-  return { axes, indices: sums.map((sum) => composeAffine(sum, axes.map((_, axis) => axisIndex(axis)))) };
+  return {
+    axes,
+    indices: sums.map((sum) =>
+      composeAffine(
+        sum,
+        axes.map((_, axis) => axisIndex(axis)),
+      ),
+    ),
+  };
 }

@@ -43,7 +43,14 @@ export function lowerGraph(graph: Graph, target: Target): LoweredProgram {
   const stored = storedTensors(program, groups, plan);
   const { statements } = program;
   const { tensors, storage, operands } = plan;
-  const builder = createKernelBuilder({ statements, tensors, storage, operands, stored, collapsing: target.rules.collapsing });
+  const builder = createKernelBuilder({
+    statements,
+    tensors,
+    storage,
+    operands,
+    stored,
+    collapsing: target.rules.collapsing,
+  });
   const kernels = [...order.map((id) => groupAt(groups, id)), ...copies].flatMap((group) => builder.build(group));
   return { buffers: plan.buffers, kernels, ...portsOf(graph, program, plan) };
 }
@@ -78,13 +85,7 @@ function storedTensors({ outputs, updates, statements }: Statements, { groups, g
 }
 
 /** Updates write straight into the tensor where no reader of the old value is left; else copies run at the end. */
-function settleUpdates(
-  { updates }: Statements,
-  partition: Partition,
-  plan: StoragePlan,
-  order: readonly number[],
-  target: Target,
-): readonly Group[] {
+function settleUpdates({ updates }: Statements, partition: Partition, plan: StoragePlan, order: readonly number[], target: Target): readonly Group[] {
   const lastReader = lastReaders(partition, plan, order);
   const position = new Map(order.map((id, at) => [id, at]));
   const copies: Group[] = [];
@@ -105,7 +106,13 @@ function settleUpdates(
       id: partition.groups.length + copies.length,
       form: "pointwise",
       domain: shape,
-      members: [{ tensor: id, axes: shape.map((extent, axis) => (extent === 1 ? -1 : axis)), value: loadOfTensor(tensor, shape.length) }],
+      members: [
+        {
+          tensor: id,
+          axes: shape.map((extent, axis) => (extent === 1 ? -1 : axis)),
+          value: loadOfTensor(tensor, shape.length),
+        },
+      ],
       statements: [statement],
       reads: new Set([tensor]),
       cost: 0,

@@ -38,7 +38,11 @@ interface GroupBase {
 
 export type Group =
   | (GroupBase & { readonly form: "pointwise" })
-  | (GroupBase & { readonly form: "reduction"; readonly reduced: readonly Axis[]; readonly accumulators: Accumulator[] })
+  | (GroupBase & {
+      readonly form: "reduction";
+      readonly reduced: readonly Axis[];
+      readonly accumulators: Accumulator[];
+    })
   | (GroupBase & {
       readonly form: "contraction";
       readonly contraction: LogicalContraction;
@@ -231,9 +235,7 @@ class Partitioner {
     if (sibling !== undefined) {
       const shift = sibling.accumulators.length;
       sibling.accumulators.push(...accumulators);
-      const moved = values.map((value) =>
-        rewriteExpression(value, (e) => (e.kind === "accumulator" ? { ...e, index: e.index + shift } : undefined)),
-      );
+      const moved = values.map((value) => rewriteExpression(value, (e) => (e.kind === "accumulator" ? { ...e, index: e.index + shift } : undefined)));
       const axes = domain.map((extent, axis) => (extent === 1 ? -1 : axis));
       this.join(sibling, statement, moved, axes);
       this.attach(sibling, loads, costOf(moved));

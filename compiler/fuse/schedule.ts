@@ -94,11 +94,7 @@ function updateWaits(
 }
 
 /** Follows the ranks, but lets updates wait; a wait that could never end is given up. */
-function settle(
-  rank: readonly number[],
-  needs: readonly (readonly number[])[],
-  waits: ReadonlyMap<number, readonly number[]>,
-): readonly number[] {
+function settle(rank: readonly number[], needs: readonly (readonly number[])[], waits: ReadonlyMap<number, readonly number[]>): readonly number[] {
   if (waits.size === 0) return rank;
   const position = new Int32Array(rank.length);
   for (const [at, id] of rank.entries()) position[id] = at;

@@ -58,10 +58,7 @@ export function sizeOfDim(dim: Dim, batch: string | undefined): Size {
   const [term, ...others] = dim.terms;
   const [factor, ...rest] = term?.factors ?? [];
   const proportional = dim.constant === 0 && others.length === 0 && rest.length === 0 && factor?.kind === "symbol";
-  invariant(
-    term !== undefined && proportional && factor.id === batch,
-    `the size ${dim.key} is neither a constant nor a multiple of the batch`,
-  );
+  invariant(term !== undefined && proportional && factor.id === batch, `the size ${dim.key} is neither a constant nor a multiple of the batch`);
   return { batch: term.coefficient };
 }
 
@@ -99,11 +96,7 @@ export function sameStrides(shape: readonly Size[], a: readonly Size[], b: reado
  * Strides of a tensor's elements under another shape of equal row-major order, or undefined where no strides do
  * (the elements of a merged axis do not lie evenly).
  */
-export function reshapedStrides(
-  shape: readonly Size[],
-  strides: readonly Size[],
-  target: readonly Size[],
-): readonly Size[] | undefined {
+export function reshapedStrides(shape: readonly Size[], strides: readonly Size[], target: readonly Size[]): readonly Size[] | undefined {
   const result: Size[] = target.map(() => 0);
   for (const { from, to } of matchAxes(shape, target)) {
     const present = from.filter((axis) => shape[axis] !== 1);

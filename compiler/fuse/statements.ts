@@ -277,7 +277,10 @@ function lowerBody(
       break;
     case "pointwise":
     case "reduction":
-      return hoistInvariants(body, inputs.map((tensor) => tensor.type));
+      return hoistInvariants(
+        body,
+        inputs.map((tensor) => tensor.type),
+      );
     case "alias": {
       const at = splitIndices(inputs[0]?.shape ?? [], outputs[0]?.shape ?? []);
       if (at === undefined) return { body, parts: [] };

@@ -84,7 +84,11 @@ class Assigner {
       const [tensor] = outputs;
       if (body.form !== "source" || tensor === undefined) continue;
       const { shape } = this.tensor(tensor);
-      this.storage[tensor] = { buffer: this.addBuffer(body.name || path, tensor, body.kind), offset: 0, strides: rowMajorStrides(shape) };
+      this.storage[tensor] = {
+        buffer: this.addBuffer(body.name || path, tensor, body.kind),
+        offset: 0,
+        strides: rowMajorStrides(shape),
+      };
     }
   }
 
@@ -151,7 +155,10 @@ class Assigner {
         this.pinned.add(this.baseOf(base));
         continue;
       }
-      const copy = this.copyInOrder(base, this.tensor(base).shape.map((_, axis) => axis));
+      const copy = this.copyInOrder(
+        base,
+        this.tensor(base).shape.map((_, axis) => axis),
+      );
       this.storage[alias] = { ...this.storageOf(copy), strides: rowMajorStrides(shape) };
       this.parts.set(alias, [copy]);
     }
@@ -177,7 +184,10 @@ class Assigner {
       for (const position of [input.tensor, kernel.tensor, output.tensor]) {
         const tensor = read[position];
         if (tensor === undefined || this.accessOf(tensor) !== undefined) continue;
-        read[position] = this.copyInOrder(tensor, this.tensor(tensor).shape.map((_, axis) => axis));
+        read[position] = this.copyInOrder(
+          tensor,
+          this.tensor(tensor).shape.map((_, axis) => axis),
+        );
       }
       operands.set(group.id, read);
       for (const tensor of read) this.keepAccess(tensor);
@@ -194,7 +204,13 @@ class Assigner {
       const size = this.buffers[buffer]?.size ?? 0;
       const own = offset === 0 && JSON.stringify(size) === JSON.stringify(whole);
       if (own && sameStrides(shape, strides, rowMajorStrides(shape))) return { name, tensor };
-      return { name, tensor: this.copyInOrder(tensor, shape.map((_, axis) => axis)) };
+      return {
+        name,
+        tensor: this.copyInOrder(
+          tensor,
+          shape.map((_, axis) => axis),
+        ),
+      };
     });
   }
 

@@ -54,7 +54,12 @@ export type Expression =
   /** A shared subexpression of `Kernel.lets`, evaluated once per element, in order. */
   | { readonly kind: "let"; readonly index: number };
 
-/** A tensor as the kernel sees it: a buffer, an element offset into it, and a stride per logical axis (in elements). */
+/**
+ * A tensor as the kernel sees it: a buffer, an element offset into it, and a stride per logical axis (in elements).
+ * Several operands may name one buffer. What a kernel writes it reads only in lets and stores and only at the element
+ * that is written; with several stores all loads are lets. So a block of elements may be loaded whole, then stored.
+ * Operands of one buffer may also interleave (parts of a concat): nothing but an operand's own elements may be written.
+ */
 export interface Operand {
   readonly buffer: number;
   readonly type: ScalarType;

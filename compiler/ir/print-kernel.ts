@@ -28,8 +28,18 @@ function printCoordinate({ index, bound, dynamic }: Coordinate, axes: readonly s
 }
 
 const infix: Readonly<Record<string, string>> = {
-  add: "+", subtract: "-", multiply: "*", divide: "/", equal: "==", not_equal: "!=", less: "<", less_equal: "<=",
-  greater: ">", greater_equal: ">=", and: "&", or: "|",
+  add: "+",
+  subtract: "-",
+  multiply: "*",
+  divide: "/",
+  equal: "==",
+  not_equal: "!=",
+  less: "<",
+  less_equal: "<=",
+  greater: ">",
+  greater_equal: ">=",
+  and: "&",
+  or: "|",
 };
 
 /** An expression over named axes. */

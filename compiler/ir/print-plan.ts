@@ -17,10 +17,12 @@ function bufferName(plan: Plan, id: number): string {
 /** The steps of one program; `kernels` adds the text of each. */
 export function printPlan(plan: Plan, options: { readonly kernels?: boolean } = {}): string {
   const name = (id: number): string => bufferName(plan, id);
-  const port = (kind: string) => ({ name: own, buffer, dtype, shape }: PortBuffer): string => {
-    const at = plan.buffers[buffer];
-    return `${kind} ${own}: ${dtype}[${shape.map(printSize).join(", ")}] ${at === undefined ? "?" : printPlace(at)}`;
-  };
+  const port =
+    (kind: string) =>
+    ({ name: own, buffer, dtype, shape }: PortBuffer): string => {
+      const at = plan.buffers[buffer];
+      return `${kind} ${own}: ${dtype}[${shape.map(printSize).join(", ")}] ${at === undefined ? "?" : printPlace(at)}`;
+    };
   const lines = [
     ...plan.inputs.map(port("input")),
     ...plan.scalars.map(port("scalar")),

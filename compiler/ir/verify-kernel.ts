@@ -68,14 +68,19 @@ export function verifyKernel(kernel: Kernel): Kernel {
     check(value, parallel, kernel.lets.length, accumulators);
   }
   if (kernel.form === "contraction") {
-    const { input, kernel: weights, output, result, window } = kernel.contraction;
-    invariant(parallel === window.length + 3, fail(`a contraction over ${window.length} spatial axes has ${parallel} axes`));
     const { inputPrologue, outputPrologue } = kernel.contraction;
     for (const each of [inputPrologue, outputPrologue]) if (each !== undefined) check(each, parallel, 0, 1);
-    for (const [role, { operand }] of Object.entries({ input, kernel: weights, output })) {
-      invariant((role === result) === (operand < 0), fail(`the ${role} of the contraction has operand ${operand}`));
-      invariant(operand < kernel.operands.length, fail(`there is no operand ${operand}`));
-    }
+    verifyRoles(kernel, fail);
   }
   return kernel;
+}
+
+function verifyRoles(kernel: Extract<Kernel, { form: "contraction" }>, fail: (what: string) => string): void {
+  const { input, kernel: weights, output, result, window } = kernel.contraction;
+  const axes = kernel.axes.length;
+  invariant(axes === window.length + 3, fail(`a contraction over ${window.length} spatial axes has ${axes} axes`));
+  for (const [role, { operand }] of Object.entries({ input, kernel: weights, output })) {
+    invariant((role === result) === operand < 0, fail(`the ${role} of the contraction has operand ${operand}`));
+    invariant(operand < kernel.operands.length, fail(`there is no operand ${operand}`));
+  }
 }

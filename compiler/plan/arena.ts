@@ -20,7 +20,10 @@ export function align(bytes: number): number {
 }
 
 /** The offset of each interval, and the bytes that all need together. */
-export function packIntervals(intervals: readonly Interval[]): { readonly offsets: readonly number[]; readonly bytes: number } {
+export function packIntervals(intervals: readonly Interval[]): {
+  readonly offsets: readonly number[];
+  readonly bytes: number;
+} {
   const count = intervals.length;
   const order = intervals.map((_, k) => k);
   order.sort((a, b) => {

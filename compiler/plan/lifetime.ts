@@ -47,8 +47,11 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
       const end = kept.has(buffer) ? last : (lastUse.get(buffer) ?? step);
       const store = soleStore(kernel, buffer);
       const free = (other: number): boolean =>
-        lastUse.get(other) === step && !kept.has(other) && program.buffers[other]?.kind === "temporary" &&
-        sameSize(program.buffers[other]?.size ?? -1, program.buffers[buffer]?.size ?? -2) && slotOf.get(other)?.end === step;
+        lastUse.get(other) === step &&
+        !kept.has(other) &&
+        program.buffers[other]?.kind === "temporary" &&
+        sameSize(program.buffers[other]?.size ?? -1, program.buffers[buffer]?.size ?? -2) &&
+        slotOf.get(other)?.end === step;
       const host = inPlace && store !== undefined && writes.get(buffer) === 1 ? operandInStep(kernel, store, free) : undefined;
       const slot = host === undefined ? undefined : slotOf.get(host);
       if (slot === undefined) open(buffer, step, end);

@@ -51,7 +51,13 @@ export function packWeights(
     if (buffer === undefined) {
       const kept = !each && buffers[source]?.kind === "persistent" && !written.has(source);
       const kind = kept ? "persistent" : "temporary";
-      const own: LogicalBuffer = { id: buffers.length, name: `packed.${count++}`, type: "f32", size: packed.packedSize, kind };
+      const own: LogicalBuffer = {
+        id: buffers.length,
+        name: `packed.${count++}`,
+        type: "f32",
+        size: packed.packedSize,
+        kind,
+      };
       buffer = buffers.push(own) - 1;
       known.set(key, buffer);
       const from = buffers[source];
@@ -73,7 +79,10 @@ function noteWrites(kernel: Kernel, versions: Map<number, number>): void {
 
 /** The kernel with its open operand at a buffer. */
 function pointed<K extends Kernel>(kernel: K, buffer: number): K {
-  return { ...kernel, operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer } : operand)) };
+  return {
+    ...kernel,
+    operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer } : operand)),
+  };
 }
 
 /** Packs appended to another program, whose buffers have other ids: kept tensors meet by name. */
@@ -90,7 +99,10 @@ function withPacks(
   };
   const added = packs.map(({ pack, source, packed }) => {
     const [from, to] = [find(source), find(packed)];
-    return { ...pack, operands: pack.operands.map((operand) => ({ ...operand, buffer: operand.buffer === -1 ? to : from })) };
+    return {
+      ...pack,
+      operands: pack.operands.map((operand) => ({ ...operand, buffer: operand.buffer === -1 ? to : from })),
+    };
   });
   return { ...program, buffers, kernels: [...program.kernels, ...added] };
 }

@@ -14,8 +14,16 @@ import type { PersistentArena } from "./persistent.ts";
 export function planProgram(program: LoweredProgram, persistent: PersistentArena, target: Target): Plan {
   const slots = findSlots(program, target.rules.inPlace);
   const places = new Map<number, Place>();
-  const fixed = placeSlots(slots.filter((slot) => typeof slot.size === "number"), "fixed", places);
-  const batch = placeSlots(slots.filter((slot) => typeof slot.size !== "number"), "batch", places);
+  const fixed = placeSlots(
+    slots.filter((slot) => typeof slot.size === "number"),
+    "fixed",
+    places,
+  );
+  const batch = placeSlots(
+    slots.filter((slot) => typeof slot.size !== "number"),
+    "batch",
+    places,
+  );
   const buffers: Buffer[] = [];
   const ids = new Map<number, number>();
   const idOf = (logical: number): number => {

@@ -2,7 +2,7 @@
  * `train` declarations: loss, optimizer, schedule, batch, as data.
  * Invariant: pure; every mistake is a diagnostic RN5xx at the setting's place.
  */
-import type { Argument, Call, Expression, ShapeType, Train, TrainSetting } from "../../grammar/ast.ts";
+import type { Argument, Expression, ShapeType, Train, TrainSetting } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { OptimizerSpec } from "../differentiate/optimizer.ts";
@@ -120,10 +120,16 @@ export function numberOf(expression: Expression): number | undefined {
   }
 }
 
-function asCall(expression: Expression): { name: string; arguments: readonly Argument[] } | undefined {
-  if (expression.kind === "Reference") return { name: expression.name.text, arguments: [] };
+interface NamedCall {
+  readonly name: string;
+  readonly span: Span;
+  readonly arguments: readonly Argument[];
+}
+
+function asCall(expression: Expression): NamedCall | undefined {
+  if (expression.kind === "Reference") return { name: expression.name.text, span: expression.span, arguments: [] };
   if (expression.kind !== "Call" || expression.callee.kind !== "Reference") return undefined;
-  return { name: expression.callee.name.text, arguments: (expression as Call).arguments };
+  return { name: expression.callee.name.text, span: expression.callee.span, arguments: expression.arguments };
 }
 
 /** `cross_entropy(logits, label: i64[N], smoothing: 0.1)` */
@@ -131,7 +137,7 @@ export function readLoss(expression: Expression, report: Report): LossSpec | und
   const call = asCall(expression);
   const kind = LOSSES.find((name) => name === call?.name);
   if (call === undefined || kind === undefined) {
-    report(problems.unknownChoice("loss", call?.name ?? "", expression.span, LOSSES));
+    report(problems.unknownChoice("loss", call?.name ?? "", call?.span ?? expression.span, LOSSES));
     return undefined;
   }
   const tensors: { readonly name: string; readonly span: Span; readonly declared?: ShapeType }[] = [];
@@ -170,7 +176,7 @@ export function readLoss(expression: Expression, report: Report): LossSpec | und
 export function readOptimizer(expression: Expression, report: Report): { spec: OptimizerSpec; learningRate: number } | undefined {
   const call = asCall(expression);
   if (call === undefined || !OPTIMIZERS.includes(call.name)) {
-    report(problems.unknownChoice("optimizer", call?.name ?? "", expression.span, OPTIMIZERS));
+    report(problems.unknownChoice("optimizer", call?.name ?? "", call?.span ?? expression.span, OPTIMIZERS));
     return undefined;
   }
   const known =
@@ -182,7 +188,7 @@ export function readOptimizer(expression: Expression, report: Report): { spec: O
     const name = argument.name?.text ?? known[position] ?? "";
     const { value } = argument;
     if (!known.includes(name)) {
-      report(problems.unknownChoice(`${call.name} option`, name, argument.span, known));
+      report(problems.unknownChoice(`${call.name} option`, name, argument.name?.span ?? argument.span, known));
       continue;
     }
     const list = value.kind === "TupleExpression" || value.kind === "ListExpression" ? value.elements.map(numberOf) : undefined;
@@ -214,7 +220,7 @@ export function readOptimizer(expression: Expression, report: Report): { spec: O
 export function readPhase(expression: Expression, report: Report): PhaseSpec[] {
   const call = asCall(expression);
   if (call === undefined || !SCHEDULES.includes(call.name)) {
-    report(problems.unknownChoice("schedule", call?.name ?? "", expression.span, SCHEDULES));
+    report(problems.unknownChoice("schedule", call?.name ?? "", call?.span ?? expression.span, SCHEDULES));
     return [];
   }
   const number = (name: string, position: number): number | undefined => {
@@ -265,7 +271,7 @@ function readAugment(expression: Expression, report: Report): RecipeSpec["augmen
   const call = asCall(expression);
   const kinds = ["crop", "flip"];
   if (call === undefined || !kinds.includes(call.name)) {
-    report(problems.unknownChoice("augment", call?.name ?? "", expression.span, kinds));
+    report(problems.unknownChoice("augment", call?.name ?? "", call?.span ?? expression.span, kinds));
     return [];
   }
   const hyper: Record<string, number> = {};

@@ -5,29 +5,12 @@
 import type { FunctionBuilder, Local, WasmModule } from "./encode.ts";
 import { copyFunction, gatherFunction, LANE_BYTES, tileFunction, depthwiseFunction, zeroFunction } from "./micro.ts";
 import {
-  below, both, define, equal, forRange, larger, layout, less, minus, push, quotient, remainder, set, setWord, smaller, sum, times,
-  type Value, when, word,
+  below, both, define, equal, forRange, larger, less, minus, push, quotient, remainder, set, setWord, smaller, sum, times,
+  type Value, when,
 } from "./micro-code.ts";
-import { phaseFields, planFields, type SpatialName, spatialNames } from "./contraction-plan.ts";
-
-/** Byte offsets of the words of a state: the box that is being worked on. `channels` counts those that the band holds. */
-export const stateFields = layout(
-  "image", "group", "block0", "blockEnd", "source", "channels", "pixels", "runs", "runBytes", "panels",
-  "phaseD", "phaseH", "phaseW", "indexD", "indexH", "indexW", "countD", "countH", "countW", "resultD", "resultH", "resultW",
-  "fromD", "fromH", "fromW", "spanD", "spanH", "spanW", "stepD", "stepH", "stepW", "origin",
-);
-
-export type PlanField = keyof typeof planFields;
-export type StateField = keyof typeof stateFields;
-
-/** Reads of a plan and a state, whose addresses are given. */
-export function fieldsOf(plan: Value, state: Value) {
-  return {
-    p: (name: PlanField): Value => word(plan, planFields[name]),
-    s: (name: StateField): Value => word(state, stateFields[name]),
-    phase: (axis: SpatialName, name: keyof typeof phaseFields): Value => word(word(state, stateFields[`phase${axis}`]), phaseFields[name]),
-  };
-}
+import { packFunction, productsFunction } from "./contraction-gradient-drive.ts";
+import { fieldsOf, type StateField, stateFields } from "./contraction-fields.ts";
+import { phaseBytes, type SpatialName, spatialNames } from "./contraction-plan.ts";
 
 function put(f: FunctionBuilder, state: Value, name: StateField, value: Value): void {
   setWord(f, state, stateFields[name], value);
@@ -39,10 +22,18 @@ export interface Drivers {
   readonly locate: number;
   /** (plan, state). Copies the band of the box from the source, with zeros outside; nothing if it is read in place. */
   readonly band: number;
-  /** (plan, state). Lists the runs and the addresses of the pixels of the box. */
-  readonly list: number;
+  /** (plan, state). Lists the runs of the box. */
+  readonly runs: number;
+  /** (plan, state). Lists the addresses of the pixels of the box. */
+  readonly pixels: number;
   /** (plan, state, block). Computes all tiles of a block of the box. */
   readonly tiles: number;
+  /** (plan, state). Packs the box of the output operand of a weight gradient into its blocks of eight channels. */
+  readonly pack: number;
+  /** (plan, state). Adds the products of the box to the sums of its chunk. */
+  readonly products: number;
+  /** (to, count). Zeroes floats. */
+  readonly zero: number;
 }
 
 const known = new WeakMap<WasmModule, Drivers>();
@@ -56,8 +47,12 @@ export function driversOf(module: WasmModule): Drivers {
   const drivers = {
     locate: locateFunction(module),
     band: bandFunction(module, zero, gather),
-    list: listFunction(module),
+    runs: runsFunction(module),
+    pixels: pixelsFunction(module),
     tiles: tilesFunction(module, tileFunction(module), depthwiseFunction(module)),
+    pack: packFunction(module),
+    products: productsFunction(module),
+    zero,
   };
   known.set(module, drivers);
   return drivers;
@@ -86,7 +81,7 @@ function locateFunction(module: WasmModule): number {
     const units = { D: unitD, H: unitH, W: unitW };
     const phases = { D: phaseD, H: phaseH, W: phaseW };
     for (const axis of spatialNames) {
-      put(f, state, `phase${axis}`, sum(plan, p(`table${axis}`), times(phases[axis], 20)));
+      put(f, state, `phase${axis}`, sum(plan, p(`table${axis}`), times(phases[axis], phaseBytes)));
       put(f, state, `index${axis}`, times(units[axis], p(`box${axis}`)));
       const box: Value = axis === "W" ? times(take, p("boxW")) : p(`box${axis}`);
       const left = larger(f, minus(phase(axis, "count"), s(`index${axis}`)), 0);
@@ -160,11 +155,10 @@ function bandFunction(module: WasmModule, zero: number, gather: number): number 
   });
 }
 
-function listFunction(module: WasmModule): number {
-  return module.addFunction("contraction_list", ["i32", "i32"], [], (f) => {
+function pixelsFunction(module: WasmModule): number {
+  return module.addFunction("contraction_pixels", ["i32", "i32"], [], (f) => {
     const [plan, state] = [f.param(0), f.param(1)];
     const { p, s } = fieldsOf(plan, state);
-    listRuns(f, plan, state);
     const target = define(f, sum(state, p("pixelTable")));
     const steps = { H: define(f, times(p("perResultH"), s("stepH"))), W: define(f, times(p("perResultW"), s("stepW"))) };
     const address = define(f, s("origin"));
@@ -179,6 +173,10 @@ function listFunction(module: WasmModule): number {
     // The last tile's missing pixels repeat one that exists.
     for (const position of [0, 1, 2]) setWord(f, target, 4 * position, s("origin"));
   });
+}
+
+function runsFunction(module: WasmModule): number {
+  return module.addFunction("contraction_runs", ["i32", "i32"], [], (f) => listRuns(f, f.param(0), f.param(1)));
 }
 
 function listRuns(f: FunctionBuilder, plan: Local, state: Local): void {

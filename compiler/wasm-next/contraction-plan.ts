@@ -7,7 +7,9 @@ import type { Contraction, Kernel, RoleStrides, Size, WindowAxis } from "../ir/k
 import type { KernelArgument } from "./frame.ts";
 import { multiplySizes } from "./loops.ts";
 import { layout } from "./micro-code.ts";
-import { PANEL, panelsOf } from "./pack.ts";
+import { isDepthwise, PANEL, panelsOf } from "./pack.ts";
+
+type ContractionKernel = Extract<Kernel, { form: "contraction" }>;
 
 /** The three spatial axes every contraction is widened to. */
 export const spatialNames = ["D", "H", "W"] as const;
@@ -17,12 +19,12 @@ export type SpatialName = (typeof spatialNames)[number];
 export const planFields = layout(
   "source", "panels", "images", "blocks", "chunkBlocks", "chunks", "lanes", "across", "takeW",
   "sourceImage", "sourceGroup", "sourceChannel", "sourceD", "sourceH", "sourceW",
-  "panelGroup", "panelBlock", "panelD", "panelH", "panelW",
+  "panelImage", "panelGroup", "panelBlock", "panelD", "panelH", "panelW", "panelChannel",
   "inPlace", "merged", "depthwise", "pixelBytes",
   "unitsD", "unitsH", "unitsW", "boxD", "boxH", "boxW", "extentD", "extentH", "extentW", "phasesD", "phasesH", "phasesW",
   "tableD", "tableH", "tableW", "resultStepD", "resultStepH", "resultStepW", "perResultD", "perResultH", "perResultW",
   "perTapD", "perTapH", "perTapW", "tapStepD", "tapStepH", "tapStepW",
-  "runTable", "pixelTable", "tiles", "band",
+  "runTable", "pixelTable", "tiles", "band", "sums", "rowsAtOnce",
 );
 
 /** Byte offsets of the words of one phase of a spatial axis. */
@@ -81,8 +83,6 @@ export interface ContractionPlan {
   /** The batch takes the place of the last spatial axis. */
   readonly rowsArePixels: boolean;
   readonly depthwise: boolean;
-  readonly inPlace: boolean;
-  readonly merged: boolean;
   readonly rank: number;
 }
 
@@ -94,17 +94,22 @@ interface Geometry {
 }
 
 /** The contraction over exactly three spatial axes; without a window the rows are the pixels of one image. */
-function geometryOf({ result, window, batch }: Contraction, role: RoleStrides): Geometry {
+function geometryOf(contraction: Contraction, role: RoleStrides): Geometry {
+  const { result, window, batch } = contraction;
   const sweep = result === "input" ? backwardSweep : forwardSweep;
   const one = sweep(single);
   if (window.every(({ input, output, taps }) => input === 1 && output === 1 && taps === 1)) {
     return { sweeps: [one, one, rowSweep(batch)], strides: [0, 0, role.batch], images: 1, rowsArePixels: true };
   }
-  invariant(window.length <= 3, "windows have at most three axes");
+  invariant(contraction.window.length <= 3, "windows have at most three axes");
   const missing = 3 - window.length;
   const at = (k: number): Sweep => (k < missing ? one : sweep(window[k - missing] ?? single));
-  const stride = (k: number): Size => role.spatial[k - missing] ?? 0;
-  return { sweeps: [at(0), at(1), at(2)], strides: [stride(0), stride(1), stride(2)], images: batch, rowsArePixels: false };
+  return { sweeps: [at(0), at(1), at(2)], strides: spatialStrides(contraction, role), images: batch, rowsArePixels: false };
+}
+
+function spatialStrides({ window }: Contraction, { spatial }: RoleStrides): readonly [Size, Size, Size] {
+  const stride = (k: number): Size => spatial[k + window.length - 3] ?? 0;
+  return [stride(0), stride(1), stride(2)];
 }
 
 /** Whether no tap of any pixel lies outside of the source. */
@@ -119,6 +124,12 @@ const bandLimit = 192 * 1024;
 const pixelLimit = 512;
 const rowLimit = 64;
 const panelLimit = 512 * 1024;
+const sumLimit = 384 * 1024;
+const mostDepthwiseBlocks = 16;
+/** Products that the weight gradient sums in registers. */
+const pixelsAtOnce = 128;
+/** Scratch begins with the state of the drivers. */
+const stateBytes = 256;
 
 interface Boxes {
   readonly sizes: readonly [number, number, number];
@@ -165,13 +176,13 @@ function unitsAlong(sweep: Sweep, box: number): Size {
 
 /** Blocks per chunk: panels that stay in cache, and a few units even for one small image. */
 function chooseChunk(blocks: number, panelBytes: number, units: Size, depthwise: boolean): number {
-  const fits = Math.max(1, Math.min(depthwise ? 16 : blocks, Math.floor(panelLimit / panelBytes)));
+  const fits = Math.max(1, Math.min(depthwise ? mostDepthwiseBlocks : blocks, Math.floor(panelLimit / panelBytes)));
   const wanted = typeof units === "number" ? Math.ceil(4 / Math.max(1, units)) : 1;
   return even(blocks, Math.min(fits, Math.max(2, Math.ceil(blocks / wanted))));
 }
 
 /** Cuts the contraction of a kernel with result "output" or "input". */
-export function planContraction(kernel: Extract<Kernel, { form: "contraction" }>): ContractionPlan {
+export function planContraction(kernel: ContractionKernel): ContractionPlan {
   const { contraction } = kernel;
   const forward = contraction.result === "output";
   const role = forward ? contraction.input : contraction.output;
@@ -180,52 +191,123 @@ export function planContraction(kernel: Extract<Kernel, { form: "contraction" }>
   const geometry = geometryOf(contraction, role);
   const { sweeps, strides } = geometry;
   const channelStride = depthwise ? role.group : role.channel;
-  const inside = sweeps.every(alwaysInside) && prologue === undefined && (across === 1 && !depthwise ? true : channelStride === 1);
-  const inPlace = inside && (!depthwise || lanes % PANEL === 0);
-  const rough = chooseBoxes(sweeps, (depthwise ? Math.min(16, blocks) * PANEL : across) * 4, geometry.rowsArePixels);
-  const along = sweeps.map((sweep, k) => unitsAlong(sweep, rough.sizes[k] ?? 1));
-  const phases = sweeps.reduce((product, sweep) => product * sweep.phases.length, 1);
-  const images = contraction.groups !== 1 && !depthwise ? multiplyAll([geometry.images, contraction.groups]) : geometry.images;
-  const spatialUnits = multiplyAll([images, phases, ...along]);
+  const dense = channelStride === 1 || (across === 1 && !depthwise);
+  const inPlace = sweeps.every(alwaysInside) && prologue === undefined && dense && (!depthwise || lanes % PANEL === 0);
+  const boxes = chooseBoxes(sweeps, (depthwise ? Math.min(mostDepthwiseBlocks, blocks) * PANEL : across) * 4, geometry.rowsArePixels);
+  const spatialUnits = countUnits(contraction, geometry, boxes, depthwise);
   const chunkBlocks = chooseChunk(blocks, taps * across * PANEL * 4, spatialUnits, depthwise);
-  const chunks = Math.ceil(blocks / chunkBlocks);
-  const pixelBytes = (depthwise ? chunkBlocks * PANEL : across) * 4;
-  const width = sweeps[2];
-  const dense = inPlace ? strides[2] === across : true;
-  const merged = !depthwise && width.perTap === 1 && width.tapStep === 1 && dense;
-  const tapCounts = sweeps.map((sweep) => sweep.phases.reduce((most, phase) => Math.max(most, phase.taps), 0));
-  const runTable = 256;
-  const pixelTable = runTable + 8 * tapCounts.reduce((product, count) => product * count, 1);
-  const tiles = align(pixelTable + 4 * (rough.pixels + 4));
-  const band = align(tiles + 32 * (rough.pixels + 4));
+  const merged = !depthwise && mergesTaps(sweeps[2], inPlace ? strides[2] : across, across);
   const [, tapsH = 1, tapsW = 1] = windowTaps(contraction);
   const tapBytes = across * PANEL * 4;
-  const numbers: Record<Exclude<keyof typeof planFields, "source" | "panels">, Size> = {
-    images: geometry.images, blocks, chunkBlocks, chunks, lanes, across: depthwise ? 0 : across, takeW: rough.takeW,
+  const runTable = stateBytes;
+  const pixelTable = runTable + 8 * mostRuns(sweeps);
+  const tiles = align(pixelTable + 4 * (boxes.pixels + 4));
+  const band = align(tiles + 32 * (boxes.pixels + 4));
+  const words = planWords(kernel, role.operand, geometry, boxes, {
+    blocks, chunkBlocks, chunks: Math.ceil(blocks / chunkBlocks), lanes, across: depthwise ? 0 : across,
     sourceImage: geometry.rowsArePixels ? 0 : bytesOf(role.batch), sourceGroup: depthwise ? 0 : bytesOf(role.group),
-    sourceChannel: bytesOf(channelStride), sourceD: bytesOf(strides[0]), sourceH: bytesOf(strides[1]), sourceW: bytesOf(strides[2]),
+    sourceChannel: bytesOf(channelStride), panelImage: 0, panelChannel: 0,
     panelGroup: depthwise ? 0 : blocks * taps * tapBytes, panelBlock: taps * tapBytes,
     panelD: tapsH * tapsW * tapBytes, panelH: tapsW * tapBytes, panelW: tapBytes,
-    inPlace: inPlace ? 1 : 0, merged: merged ? 1 : 0, depthwise: depthwise ? 1 : 0, pixelBytes,
+    inPlace: inPlace ? 1 : 0, merged: merged ? 1 : 0, depthwise: depthwise ? 1 : 0,
+    pixelBytes: (depthwise ? chunkBlocks * PANEL : across) * 4, runTable, pixelTable, tiles, band, sums: 0, rowsAtOnce: 0,
+  });
+  const units = multiplyAll([spatialUnits, Math.ceil(blocks / chunkBlocks)]);
+  const scratchBytes = align(band + (inPlace ? 0 : boxes.bandBytes) + 64);
+  return { words, units, scratchBytes, rowsArePixels: geometry.rowsArePixels, depthwise, rank: contraction.window.length };
+}
+
+/**
+ * Cuts a contraction with result "kernel": a unit is a chunk of output blocks, and walks all boxes of the output. The
+ * `panel` words are the strides of the output operand; its boxes are packed at `tiles`.
+ */
+export function planKernelGradient(kernel: ContractionKernel): ContractionPlan {
+  const { contraction } = kernel;
+  const { input: role, output } = contraction;
+  const depthwise = isDepthwise(contraction);
+  const groups = depthwise && typeof contraction.groups === "number" ? contraction.groups : 1;
+  const lanes = depthwise ? groups : contraction.outputChannels;
+  const blocks = Math.ceil(lanes / PANEL);
+  const across = contraction.inputChannels;
+  const geometry = geometryOf(contraction, role);
+  const { sweeps, strides, rowsArePixels } = geometry;
+  const channelStride = depthwise ? role.group : role.channel;
+  const mergedInPlace = mergesTaps(sweeps[2], strides[2], across);
+  const width = (mergedInPlace ? (sweeps[2].phases[0]?.taps ?? 1) : 1) * across;
+  const whole = depthwise ? lanes % PANEL === 0 : width % 4 === 0;
+  const inPlace = sweeps.every(alwaysInside) && contraction.inputPrologue === undefined && channelStride === 1 && whole;
+  const merged = !depthwise && mergesTaps(sweeps[2], inPlace ? strides[2] : across, across);
+  const boxes = chooseBoxes(sweeps, (depthwise ? Math.min(mostDepthwiseBlocks, blocks) * PANEL : across) * 4, rowsArePixels);
+  const [tapsD = 1, tapsH = 1, tapsW = 1] = windowTaps(contraction);
+  const runs = tapsD * tapsH * (merged ? 1 : tapsW);
+  const sumBytes = runs * (depthwise ? 1 : 4 * Math.ceil(((merged ? tapsW : 1) * across) / 4)) * PANEL * 4;
+  const fits = Math.max(1, Math.min(8, Math.floor(sumLimit / sumBytes)));
+  const units = depthwise ? 1 : contraction.groups;
+  const wanted = typeof units === "number" ? Math.ceil(4 / units) : 1;
+  const chunkBlocks = even(blocks, Math.min(fits, Math.max(1, Math.ceil(blocks / wanted))));
+  const tiles = align(stateBytes + 8 * mostRuns(sweeps));
+  const sums = align(tiles + 32 * boxes.pixels * chunkBlocks);
+  const band = align(sums + sumBytes * chunkBlocks);
+  const [gradD, gradH, gradW] = rowsArePixels ? [0, 0, output.batch] : spatialStrides(contraction, output);
+  const words = planWords(kernel, role.operand, geometry, boxes, {
+    blocks, chunkBlocks, chunks: Math.ceil(blocks / chunkBlocks), lanes, across: depthwise ? 0 : across,
+    sourceImage: rowsArePixels ? 0 : bytesOf(role.batch), sourceGroup: depthwise ? 0 : bytesOf(role.group),
+    sourceChannel: bytesOf(channelStride), panelImage: rowsArePixels ? 0 : bytesOf(output.batch),
+    panelChannel: bytesOf(depthwise ? output.group : output.channel), panelGroup: depthwise ? 0 : bytesOf(output.group),
+    panelBlock: sumBytes, panelD: bytesOf(gradD), panelH: bytesOf(gradH), panelW: bytesOf(gradW),
+    inPlace: inPlace ? 1 : 0, merged: merged ? 1 : 0, depthwise: depthwise ? 1 : 0,
+    pixelBytes: (depthwise ? chunkBlocks * PANEL : across) * 4, runTable: stateBytes, pixelTable: 0, tiles, band, sums,
+    rowsAtOnce: Math.max(1, Math.round(pixelsAtOnce / (boxes.sizes[2] * boxes.takeW))),
+  });
+  const scratchBytes = align(band + (inPlace ? 0 : boxes.bandBytes) + 64);
+  const total = multiplyAll([units, Math.ceil(blocks / chunkBlocks)]);
+  return { words, units: total, scratchBytes, rowsArePixels, depthwise, rank: contraction.window.length };
+}
+
+/** Whether the taps along the last axis read one stretch of memory. */
+function mergesTaps({ perTap, tapStep, phases }: Sweep, pixelStride: Size, across: number): boolean {
+  return (perTap === 1 && tapStep === 1 && pixelStride === across) || phases.every(({ taps }) => taps <= 1);
+}
+
+function mostRuns(sweeps: Geometry["sweeps"]): number {
+  return sweeps.reduce((product, sweep) => product * sweep.phases.reduce((most, phase) => Math.max(most, phase.taps), 0), 1);
+}
+
+function countUnits({ groups }: Contraction, { sweeps, images }: Geometry, boxes: Boxes, depthwise: boolean): Size {
+  const along = sweeps.map((sweep, k) => unitsAlong(sweep, boxes.sizes[k] ?? 1));
+  const phases = sweeps.reduce((product, sweep) => product * sweep.phases.length, 1);
+  return multiplyAll([images, depthwise ? 1 : groups, phases, ...along]);
+}
+
+type OwnNames =
+  | "blocks" | "chunkBlocks" | "chunks" | "lanes" | "across" | "sourceImage" | "sourceGroup" | "sourceChannel" | "panelImage"
+  | "panelGroup" | "panelBlock" | "panelD" | "panelH" | "panelW" | "panelChannel" | "inPlace" | "merged" | "depthwise"
+  | "pixelBytes" | "runTable" | "pixelTable" | "tiles" | "band" | "sums" | "rowsAtOnce";
+
+/** All words: addresses, sizes by name and the phases of each axis. */
+function planWords(kernel: ContractionKernel, source: number, geometry: Geometry, boxes: Boxes, own: Record<OwnNames, Size>): KernelArgument[] {
+  const { sweeps, strides } = geometry;
+  const along = sweeps.map((sweep, k) => unitsAlong(sweep, boxes.sizes[k] ?? 1));
+  const numbers: Record<Exclude<keyof typeof planFields, "source" | "panels">, Size> = {
+    ...own, images: geometry.images, takeW: boxes.takeW,
+    sourceD: bytesOf(strides[0]), sourceH: bytesOf(strides[1]), sourceW: bytesOf(strides[2]),
     unitsD: along[0] ?? 1, unitsH: along[1] ?? 1, unitsW: along[2] ?? 1,
-    boxD: rough.sizes[0], boxH: rough.sizes[1], boxW: rough.sizes[2],
+    boxD: boxes.sizes[0], boxH: boxes.sizes[1], boxW: boxes.sizes[2],
     ...perAxis("extent", sweeps, (sweep) => sweep.extent), ...perAxis("phases", sweeps, (sweep) => sweep.phases.length),
     ...tableOffsets(sweeps), ...perAxis("resultStep", sweeps, (sweep) => sweep.resultStep),
     ...perAxis("perResult", sweeps, (sweep) => sweep.perResult), ...perAxis("perTap", sweeps, (sweep) => sweep.perTap),
-    ...perAxis("tapStep", sweeps, (sweep) => sweep.tapStep), runTable, pixelTable, tiles, band,
+    ...perAxis("tapStep", sweeps, (sweep) => sweep.tapStep),
   };
-  const words: KernelArgument[] = [operandAddress(kernel, role.operand), operandAddress(kernel, contraction.kernel.operand)];
+  const { result, kernel: panels, output } = kernel.contraction;
+  const words = [operandAddress(kernel, source), operandAddress(kernel, result === "kernel" ? output.operand : panels.operand)];
   const names = Object.keys(planFields) as (keyof typeof planFields)[];
   for (const name of names) if (name !== "source" && name !== "panels") words.push({ kind: "count", value: numbers[name] });
-  for (const sweep of sweeps) {
-    for (const phase of sweep.phases) {
+  for (const { phases } of sweeps) {
+    for (const phase of phases) {
       for (const value of [phase.start, phase.count, phase.first, phase.tap, phase.taps]) words.push({ kind: "count", value });
     }
   }
-  const units = multiplyAll([spatialUnits, chunks]);
-  const scratchBytes = align(band + (inPlace ? 0 : rough.bandBytes) + 64);
-  const { rowsArePixels } = geometry;
-  return { words, units, scratchBytes, rowsArePixels, depthwise, inPlace, merged, rank: contraction.window.length };
+  return words;
 }
 
 function windowTaps({ window }: Contraction): readonly number[] {

@@ -4,18 +4,18 @@
  * Invariant: every result element belongs to one unit, and is summed in an order that does not depend on the units.
  */
 import { invariant } from "../ir/invariant.ts";
-import type { Axis, Contraction, Kernel, Size } from "../ir/kernel.ts";
+import type { Size } from "../ir/kernel.ts";
 import { type ContractionPlan, planContraction } from "./contraction-plan.ts";
-import { driversOf, fieldsOf } from "./contraction-drive.ts";
-import { type BoxAxis, emitBox, emitPrologue, enterAxis, innerFrame } from "./contraction-element.ts";
+import { driversOf } from "./contraction-drive.ts";
+import { fieldsOf } from "./contraction-fields.ts";
+import { type BoxAxis, emitBox, enterAxis } from "./contraction-element.ts";
 import { emitKernelGradient } from "./contraction-kernel-gradient.ts";
+import { addWords, beginEpilogue, beginPrologue, type ContractionKernel } from "./contraction-parts.ts";
 import type { Local, WasmModule } from "./encode.ts";
 import { Frame, type KernelArgument, kernelParameters, type Place } from "./frame.ts";
 import type { SharedFunctions } from "./functions.ts";
 import { define, forRange, less, push, set, smaller, minus, sum, times, when } from "./micro-code.ts";
 import { PANEL } from "./pack.ts";
-
-type ContractionKernel = Extract<Kernel, { form: "contraction" }>;
 
 /** A function of the module and how it is called; `index` is that of the function. */
 export interface ContractionEntry {
@@ -47,7 +47,7 @@ function emitPacked(frame: Frame, kernel: ContractionKernel): Size {
   frame.scratchBytes = Math.max(frame.scratchBytes, plan.scratchBytes);
   const words = addWords(frame, plan.words);
   const epilogue = beginEpilogue(frame, kernel);
-  const prologue = beginPrologue(frame, kernel.contraction, plan, words);
+  const prologue = beginPrologue(frame, kernel, kernel.contraction.result === "output" ? "input" : "output", plan, words);
   const { f } = frame;
   const drivers = driversOf(frame.module);
   const { s } = fieldsOf(words, frame.scratch);
@@ -58,7 +58,8 @@ function emitPacked(frame: Frame, kernel: ContractionKernel): Size {
     when(f, s("pixels"), () => {
       f.get(words).get(frame.scratch).call(drivers.band);
       prologue?.();
-      f.get(words).get(frame.scratch).call(drivers.list);
+      f.get(words).get(frame.scratch).call(drivers.runs);
+      f.get(words).get(frame.scratch).call(drivers.pixels);
       forRange(f, s("block0"), s("blockEnd"), 1, (block) => {
         f.get(words).get(frame.scratch).get(block).call(drivers.tiles);
         emitEpilogue(epilogue, kernel, plan, words, block);
@@ -68,20 +69,6 @@ function emitPacked(frame: Frame, kernel: ContractionKernel): Size {
     push(f, less(unit, frame.end)).brIf(0);
   }));
   return plan.units;
-}
-
-/** Appends words to the arguments block and returns a local with their address. */
-export function addWords(frame: Frame, words: readonly KernelArgument[]): Local {
-  const first = frame.arguments.length;
-  frame.arguments.push(...words);
-  return define(frame.f, sum(frame.f.param(0), 4 * first));
-}
-
-/** The stores of a kernel in a frame of their own, outside of all loops. */
-export function beginEpilogue(frame: Frame, kernel: ContractionKernel): { readonly frame: Frame; readonly place: Place } {
-  const inner = innerFrame(frame, kernel.axes, kernel.stores);
-  const accesses = [...new Set(kernel.stores.flatMap((store) => inner.registerStore(store)))];
-  return { frame: inner, place: inner.start(accesses) };
 }
 
 function emitEpilogue(
@@ -106,47 +93,4 @@ function emitEpilogue(
   const pixels: BoxAxis = { axis: rowsArePixels ? 0 : spatial(2), start: s("resultW"), step: p("resultStepW"), count: s("countW") };
   const lanes = { axis: depthwise ? 1 : kernel.axes.length - 1, start: first, count: smaller(f, minus(p("lanes"), first), PANEL) };
   emitBox(frame, fixed, { rows, pixels, lanes, tile: sum(scratch, p("tiles")) });
-}
-
-/** Code that applies the prologue of the source to the band, if there is one. */
-function beginPrologue(frame: Frame, contraction: Contraction, plan: ContractionPlan, words: Local): (() => void) | undefined {
-  const forward = contraction.result === "output";
-  const prologue = forward ? contraction.inputPrologue : contraction.outputPrologue;
-  if (prologue === undefined) return undefined;
-  const { rowsArePixels, depthwise } = plan;
-  const role = forward ? "input" : "output";
-  const axes = roleAxes(contraction, role);
-  const inner = innerFrame(frame, axes, []);
-  const place = inner.start(inner.registerLoads(prologue));
-  const { f, scratch } = frame;
-  const { p, s } = fieldsOf(words, scratch);
-  const spatial = (position: number): number | undefined => {
-    if (rowsArePixels) return position === 2 ? 0 : undefined;
-    return position < 3 - plan.rank ? undefined : position - 1 + plan.rank;
-  };
-  return () => {
-    const fixed: { axis: number; index: Local }[] = [];
-    if (!rowsArePixels) fixed.push({ axis: 0, index: define(f, s("image")) });
-    if (!depthwise) fixed.push({ axis: 1, index: define(f, s("group")) });
-    emitPrologue(inner, place, prologue, {
-      axes,
-      fixed,
-      spatial: (["D", "H", "W"] as const).map((axis, position) => ({
-        axis: spatial(position),
-        from: s(`from${axis}`),
-        span: s(`span${axis}`),
-        extent: p(`extent${axis}`),
-        bytes: s(`step${axis}`),
-      })),
-      channel: { axis: depthwise ? 1 : axes.length - 1, start: depthwise ? times(s("block0"), PANEL) : 0, count: s("channels") },
-      band: s("origin"),
-    });
-  };
-}
-
-/** The axes of a role: [batch, group, spatial.., channel]. */
-export function roleAxes({ batch, groups, window, inputChannels, outputChannels }: Contraction, role: "input" | "output"): Axis[] {
-  const spatial = window.map((axis, k): Axis => ({ name: `s${k}`, extent: axis[role] }));
-  const channel = role === "input" ? inputChannels : outputChannels;
-  return [{ name: "b", extent: batch }, { name: "g", extent: groups }, ...spatial, { name: "c", extent: channel }];
 }

@@ -119,6 +119,10 @@ export function copyLines(copier: Copier, geometry: Geometry, lines: Lines, line
   const [line, end, target] = [code.local("i32"), code.local("i32"), code.local("i32")];
   const source = countLocal(frame, dimension.source);
   const level = bindCopier(copier, copier.level, new Map(imageAndGroup(geometry, lines)));
+  if (geometry.dimensions.length === 1 && copier.prologue === undefined && isContiguous(geometry, dimension)) {
+    copySpan(copier, level, lines, lineBytes, source);
+    return;
+  }
   code.get(lines.first).tee(line).get(lines.count).op("i32.add").set(end);
   code.get(lines.destination).set(target);
   code.loop((repeat) => {
@@ -130,6 +134,41 @@ export function copyLines(copier: Copier, geometry: Geometry, lines: Lines, line
     code.get(target).get(lineBytes).op("i32.add").set(target);
     code.get(line).i32(1).op("i32.add").tee(line).get(end).op("i32.lt_s").branchIf(repeat);
   });
+}
+
+function isContiguous(geometry: Geometry, dimension: Dimension): boolean {
+  return dimension.stride === geometry.deep && geometry.role.channel === 1;
+}
+
+/** Lines that follow each other in the source too: zeros, one block copy, zeros. */
+function copySpan(copier: Copier, level: Level, lines: Lines, lineBytes: Local, source: Local): void {
+  const { code } = copier.scope.frame;
+  const [end, from, to, pointer] = [code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32")];
+  const site = [...copier.scope.sites.values()].find((each) => each.key !== copier.storeKey);
+  invariant(site !== undefined, "a copier reads one operand");
+  const clamp = (value: Local, low: () => void, high: () => void): void => {
+    const bound = code.local("i32");
+    low();
+    code.tee(bound).get(value).get(bound).get(value).op("i32.gt_s").op("select").set(value);
+    high();
+    code.tee(bound).get(value).get(bound).get(value).op("i32.lt_s").op("select").set(value);
+  };
+  code.get(lines.first).tee(from).get(lines.count).op("i32.add").tee(end).set(to);
+  clamp(from, () => code.i32(0), () => code.get(end));
+  clamp(to, () => code.get(from), () => code.get(source));
+  clamp(to, () => code.get(from), () => code.get(end));
+  const bytes = (a: Local, b: Local) => code.get(a).get(b).op("i32.sub").get(lineBytes).op("i32.mul");
+  code.get(lines.destination).i32(0);
+  bytes(from, lines.first).op("memory.fill");
+  bytes(from, lines.first).get(lines.destination).op("i32.add").set(pointer);
+  // Without lines to copy the source's address may lie outside of the memory, which traps.
+  code.get(to).get(from).op("i32.gt_s").if(() => {
+    code.get(pointer).get(level.pointers.get(site.key) ?? 0).get(from).get(lineBytes).op("i32.mul").op("i32.add");
+    bytes(to, from).op("memory.copy");
+  });
+  code.get(pointer);
+  bytes(to, from).op("i32.add").i32(0);
+  bytes(end, to).op("memory.fill");
 }
 
 function imageAndGroup(geometry: Geometry, lines: Lines): readonly (readonly [number, Local])[] {
@@ -192,7 +231,7 @@ function copyRow(copier: Copier, geometry: Geometry, level: Level, dimension: Di
     from: { local: countLocal(frame, start * unit) },
     to: { local: countLocal(frame, (start + count) * unit) },
   });
-  if (copier.prologue === undefined && dimension.stride === deep && geometry.role.channel === 1) {
+  if (copier.prologue === undefined && isContiguous(geometry, dimension)) {
     const { from, to } = bounds(deep);
     copyChannels(copier, inner, from, to);
     return;

@@ -40,10 +40,33 @@ export interface WasmOptions {
 /** Emits a module that imports `env.memory`; `entries[i]` calls `kernels[i]`. Scratch must be 64-byte aligned. */
 export function emitWasm(kernels: readonly Kernel[], options: WasmOptions = {}): WasmModule {
   const module = new ModuleBuilder();
-  const entries = kernels.map((kernel) => emitKernel(module, kernel));
+  const known = new Map<string, WasmEntry>();
+  const entries = kernels.map((kernel) => {
+    const template = withoutBuffers(kernel);
+    const key = JSON.stringify(template, exactNumber);
+    const entry = known.get(key) ?? emitKernel(module, template);
+    known.set(key, entry);
+    return withBuffers(entry, kernel);
+  });
   const bytes = module.finish(options.sharedMemory ?? false);
   const scratchBytes = entries.reduce((most, entry) => Math.max(most, entry.scratchBytes), 0);
   return { bytes, text: () => disassemble(bytes, module.functionNames()), entries, scratchBytes };
+}
+
+/** Operands numbered by position: layers of the same sizes are then one kernel, emitted once. */
+function withoutBuffers(kernel: Kernel): Kernel {
+  return { ...kernel, serves: [], operands: kernel.operands.map((operand, buffer) => ({ ...operand, buffer })) };
+}
+
+function withBuffers(entry: WasmEntry, kernel: Kernel): WasmEntry {
+  const place = (argument: KernelArgument): KernelArgument =>
+    argument.kind === "address" ? { ...argument, buffer: kernel.operands[argument.buffer]?.buffer ?? argument.buffer } : argument;
+  return { ...entry, arguments: entry.arguments.map(place) };
+}
+
+/** JSON has no infinities, NaN or -0, which fills and constants may be. */
+function exactNumber(_key: string, value: unknown): unknown {
+  return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${Object.is(value, -0) ? "-" : ""}${value}` : value;
 }
 
 function emitKernel(module: ModuleBuilder, kernel: Kernel): WasmEntry {

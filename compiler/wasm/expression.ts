@@ -4,9 +4,9 @@
  */
 import type { BinaryOp, UnaryOp } from "../ir/attributes.ts";
 import { invariant } from "../ir/invariant.ts";
-import type { Coordinate, Expression, ScalarType, Store } from "../ir/kernel.ts";
+import type { Coordinate, Expression, ScalarType, Size, Store } from "../ir/kernel.ts";
 import type { Code } from "./encode.ts";
-import { push, pushProduct, scaled } from "./frame.ts";
+import { countLocal, push, pushProduct, scaled, type Term } from "./frame.ts";
 import { mathFunction, randomFunction } from "./math.ts";
 import { applyBound, explicitStride, laneWise, pushAffine, type Level } from "./nest.ts";
 import type { Mnemonic } from "./opcodes.ts";
@@ -33,8 +33,7 @@ export function evaluate(scope: Scope, level: Level, expression: Expression, vec
       else code.splatF32(expression.value);
       return expression.type;
     case "size": {
-      const term = scope.affineTerms.get(JSON.stringify(expression)) ?? sizeArgument(scope, expression.value, JSON.stringify(expression));
-      push(code, term).op("i32x4.splat");
+      push(code, sizeArgument(scope, expression.value)).op("i32x4.splat");
       if (expression.type === "f32") code.op("f32x4.convert_i32x4_s");
       return expression.type;
     }
@@ -77,11 +76,9 @@ export function evaluate(scope: Scope, level: Level, expression: Expression, vec
   expression satisfies never;
 }
 
-function sizeArgument(scope: Scope, value: import("../ir/kernel.ts").Size, key: string) {
-  const local = scope.frame.code.local("i32");
-  const slot = scope.frame.arguments.push({ kind: "count", value }) - 1;
-  scope.frame.prologue.get(0).memory("i32.load", 4 * slot).set(local);
-  const term = { local };
+function sizeArgument(scope: Scope, value: Size): Term {
+  const key = `size${JSON.stringify(value)}`;
+  const term = scope.affineTerms.get(key) ?? { local: countLocal(scope.frame, value) };
   scope.affineTerms.set(key, term);
   return term;
 }

@@ -3,7 +3,7 @@
  * Invariant: the order of additions depends on sizes only; long sums go through partial sums of at most CHUNK terms,
  * so that the f32 error stays near one rounding per level.
  */
-import type { Accumulator, Kernel, ScalarType, Size } from "../ir/kernel.ts";
+import type { Accumulator, Expression, Kernel, ScalarType, Size } from "../ir/kernel.ts";
 import type { Code, Local } from "./encode.ts";
 import { evaluateAs, evaluateStores, holdLets } from "./expression.ts";
 import { push, sizeTerm, type Frame, type Term } from "./frame.ts";
@@ -93,7 +93,7 @@ function loadOrder(scope: Scope, axes: readonly number[]): number[] {
 function unrollFor(kernel: Reduction): number {
   const registers = kernel.accumulators.reduce((count, each) => count + (each.position ? 2 : 1), 0);
   const loads = new Set<string>();
-  const visit = (expression: import("../ir/kernel.ts").Expression): void => {
+  const visit = (expression: Expression): void => {
     if (expression.kind === "load") loads.add(siteKey(expression.operand, expression.at));
     if (expression.kind === "binary") [expression.left, expression.right].forEach(visit);
     if (expression.kind === "unary" || expression.kind === "cast") visit(expression.x);

@@ -27,7 +27,11 @@ export function convolution(b: GraphBuilder, x: Value, name: string, channels: n
   const pair = (value: number) => [value, value];
   return b.withPath(name, () =>
     b.emit("convolution", [x, weight], {
-      kernel: pair(kernel), stride: pair(stride), padding: pair((kernel - 1) / 2), dilation: pair(1), groups,
+      kernel: pair(kernel),
+      stride: pair(stride),
+      padding: pair((kernel - 1) / 2),
+      dilation: pair(1),
+      groups,
     }),
   );
 }
@@ -53,7 +57,13 @@ export function block(b: GraphBuilder, x: Value, name: string, channels: number,
 
 export function pool(b: GraphBuilder, x: Value): Value {
   const pair = (value: number) => [value, value];
-  return b.emit("max_pool", [x], { kernel: pair(3), stride: pair(2), padding: pair(1), dilation: pair(1), ceil: false });
+  return b.emit("max_pool", [x], {
+    kernel: pair(3),
+    stride: pair(2),
+    padding: pair(1),
+    dilation: pair(1),
+    ceil: false,
+  });
 }
 
 export function classifier(b: GraphBuilder, x: Value, classes: number): Value {
@@ -87,7 +97,6 @@ export function denseNetwork(nested: boolean): Graph {
   return b.finish([{ name: "y", value: classifier(b, x, 4) }], []);
 }
 
-
 /** Batch norm with the statistics of the batch; running statistics are updated. */
 export interface Training {
   readonly updates: GraphUpdate[];
@@ -98,11 +107,17 @@ export function trainedNorm(b: GraphBuilder, x: Value, name: string, training: T
   const [weight, bias] = [parameter(b, `${name}.weight`, [channels]), parameter(b, `${name}.bias`, [channels])];
   const [mean, variance] = b.emitAll("batch_moments", [x], {});
   if (mean === undefined || variance === undefined) throw new Error("two moments");
-  for (const [kind, moment] of [["running_mean", mean], ["running_var", variance]] as const) {
+  for (const [kind, moment] of [
+    ["running_mean", mean],
+    ["running_var", variance],
+  ] as const) {
     const running = state(b, `${name}.${kind}`, [channels]);
     const share = (value: Value, factor: number) =>
       b.emitBinary("multiply", value, b.emit("constant", [], { value: factor, dtype: "f32", shape: [] }));
-    training.updates.push({ target: running.node, value: b.emitBinary("add", share(running, 0.9), share(moment, 0.1)) });
+    training.updates.push({
+      target: running.node,
+      value: b.emitBinary("add", share(running, 0.9), share(moment, 0.1)),
+    });
   }
   return b.withPath(name, () => b.emit("batch_norm", [x, weight, bias, mean, variance], { eps: 1e-5 }));
 }
@@ -122,10 +137,7 @@ function meanLoss(b: GraphBuilder, logits: Value): Value {
 }
 
 /** The training graph of `build`: loss, gradients or one optimizer step. */
-export function trainingGraph(
-  build: (b: GraphBuilder, training: Training) => Value,
-  goal: "gradients" | OptimizerSpec,
-): Graph {
+export function trainingGraph(build: (b: GraphBuilder, training: Training) => Value, goal: "gradients" | OptimizerSpec): Graph {
   const b = createGraphBuilder("N");
   const training: Training = { updates: [] };
   const logits = build(b, training);
@@ -135,7 +147,11 @@ export function trainingGraph(
     const node = b.node(id);
     if (node.op === "parameter") parameters.push({ name: node.attributes.name, value: { node: id, output: 0 } });
   }
-  const gradients = differentiate(b, loss, parameters.map((each) => each.value));
+  const gradients = differentiate(
+    b,
+    loss,
+    parameters.map((each) => each.value),
+  );
   const trained = parameters.flatMap((each, k) => {
     const gradient = gradients[k];
     return gradient === undefined ? [] : [{ ...each, gradient }];

@@ -27,7 +27,7 @@ suite("plans of networks", (test) => {
   test("dense chain from flat concats", () => everyVariant(denseNetwork(false)));
   test("dense chain grows in one buffer without copies", () => {
     const { plan } = planOf(denseNetwork(false));
-    const copies = plan.steps.filter(({ kernel }) => kernel.name === "concat" || kernel.name === "convolution" && kernel.form === "pointwise");
+    const copies = plan.steps.filter(({ kernel }) => kernel.name === "concat" || (kernel.name === "convolution" && kernel.form === "pointwise"));
     assert.is(copies.length, 0);
   });
   test("grouped and strided convolutions, transposed weights", () => {
@@ -35,7 +35,15 @@ suite("plans of networks", (test) => {
     const x = input(b, "x", [N, 4, 7, 6]);
     const y = convolution(b, relu(b, x), "a", 6, 3, 2, 2);
     const z = b.emit("transpose", [y], { permutation: [0, 2, 3, 1] });
-    everyVariant(b.finish([{ name: "y", value: y }, { name: "z", value: z }], []));
+    everyVariant(
+      b.finish(
+        [
+          { name: "y", value: y },
+          { name: "z", value: z },
+        ],
+        [],
+      ),
+    );
   });
   test("reshape of a convolution result is copied into row-major order", () => {
     const b = createGraphBuilder("N");
@@ -59,7 +67,9 @@ suite("plans of networks", (test) => {
     const image = input(b, "x", [N, 3, 4, 4]);
     const x = convolution(b, image, "a", 4);
     const squeezed = b.emit("reduce", [x], { op: "mean", axes: [2, 3] });
-    const gate = b.emit("unary", [b.emit("matmul", [squeezed, parameter(b, "w", [4, 4])], { transposeLeft: false, transposeRight: false })], { op: "sigmoid" });
+    const gate = b.emit("unary", [b.emit("matmul", [squeezed, parameter(b, "w", [4, 4])], { transposeLeft: false, transposeRight: false })], {
+      op: "sigmoid",
+    });
     const scaled = b.emitBinary("multiply", x, b.emit("broadcast", [gate], { shape: b.typeOf(x).shape, axes: [0, 1] }));
     everyVariant(b.finish([{ name: "y", value: relu(b, b.emitBinary("add", scaled, x)) }], []));
   });
@@ -72,7 +82,16 @@ suite("plans of networks", (test) => {
     const table = parameter(b, "table", [3, 4]);
     const rows = b.emit("gather", [table, ids], {});
     const back = b.emit("scatter_add", [ids, b.emitBinary("multiply", rows, rows)], { size: 3 });
-    everyVariant(b.finish([{ name: "part", value: part }, { name: "rows", value: rows }, { name: "back", value: back }], []));
+    everyVariant(
+      b.finish(
+        [
+          { name: "part", value: part },
+          { name: "rows", value: rows },
+          { name: "back", value: back },
+        ],
+        [],
+      ),
+    );
   });
   test("concat along the batch, of inputs and of one tensor twice", () => {
     const b = createGraphBuilder("N");
@@ -80,7 +99,15 @@ suite("plans of networks", (test) => {
     const y = relu(b, x);
     const both = b.emit("concat", [y, x, y], { axis: 0 });
     const doubled = b.emit("reshape", [both], { shape: [mul(3, N), 6] });
-    everyVariant(b.finish([{ name: "both", value: both }, { name: "doubled", value: doubled }], []));
+    everyVariant(
+      b.finish(
+        [
+          { name: "both", value: both },
+          { name: "doubled", value: doubled },
+        ],
+        [],
+      ),
+    );
   });
   test("updates in place, exchanged and from inputs", () => {
     const b = createGraphBuilder("N");
@@ -93,7 +120,15 @@ suite("plans of networks", (test) => {
       { target: node(c), value: a },
       { target: node(d), value: b.emitBinary("multiply", d, sum) },
     ];
-    everyVariant(b.finish([{ name: "old", value: a }, { name: "same", value: x }], updates));
+    everyVariant(
+      b.finish(
+        [
+          { name: "old", value: a },
+          { name: "same", value: x },
+        ],
+        updates,
+      ),
+    );
   });
 });
 

@@ -70,7 +70,9 @@ function grow(b: GraphBuilder, values: readonly Value[], pick: Choice, serial: n
       const size = shape.map((own, k) => (k === axis ? Number(own) - 1 : own));
       const start = shape.map((_, k) => (k === axis ? 1 : 0));
       const part = b.emit("slice", [x], { start, step: shape.map(() => 1), size });
-      return pick.number(2) === 0 ? part : b.emit("pad", [part], { before: start, after: shape.map(() => 0), interior: shape.map(() => 0), value: 0 });
+      return pick.number(2) === 0
+        ? part
+        : b.emit("pad", [part], { before: start, after: shape.map(() => 0), interior: shape.map(() => 0), value: 0 });
     }
     case 10: {
       if (rank < 3) return undefined;

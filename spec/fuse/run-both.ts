@@ -23,7 +23,13 @@ export const variants: readonly Target[] = [
   wasmTarget,
   ...(Object.keys(wasmTarget.rules) as (keyof FusionRules)[]).map((rule) => withRules(wasmTarget, { [rule]: !wasmTarget.rules[rule] })),
   withRules(wasmTarget, {
-    epilogues: false, inlining: false, siblings: false, channelsLast: false, concatInPlace: false, collapsing: false, inPlace: false,
+    epilogues: false,
+    inlining: false,
+    siblings: false,
+    channelsLast: false,
+    concatInPlace: false,
+    collapsing: false,
+    inPlace: false,
   }),
   { ...wasmTarget, name: "webgpu", maximumOperands: 8 },
 ];

@@ -39,14 +39,23 @@ suite("arena", (test) => {
     assert.equal(packIntervals(intervals), { offsets: [0, 0, 0, 0], bytes: 64 });
   });
   test("touching intervals do not share", () => {
-    const { offsets, bytes } = packIntervals([{ size: 64, start: 0, end: 1 }, { size: 64, start: 1, end: 2 }]);
-    assert.equal([...offsets].sort((a, b) => a - b), [0, 64]);
+    const { offsets, bytes } = packIntervals([
+      { size: 64, start: 0, end: 1 },
+      { size: 64, start: 1, end: 2 },
+    ]);
+    assert.equal(
+      [...offsets].sort((a, b) => a - b),
+      [0, 64],
+    );
     assert.is(bytes, 128);
   });
   test("the tightest gap is taken", () => {
     // At step 5 the first and third are gone and leave 320 bytes at 0 and 128 at the end; 90 fits the smaller.
     const { offsets } = packIntervals([
-      { size: 320, start: 0, end: 4 }, { size: 256, start: 0, end: 9 }, { size: 128, start: 0, end: 4 }, { size: 192, start: 0, end: 9 },
+      { size: 320, start: 0, end: 4 },
+      { size: 256, start: 0, end: 9 },
+      { size: 128, start: 0, end: 4 },
+      { size: 192, start: 0, end: 9 },
       { size: 90, start: 5, end: 9 },
     ]);
     assert.equal(offsets, [0, 320, 768, 576, 768]);

@@ -59,7 +59,10 @@ const copyWeights: PackRule = (kernel) => {
 function inferencePlan(): { readonly graph: Graph; readonly network: NetworkPlan } {
   const graph = residualNetwork(N);
   const { prepare, main } = splitPrepared(simplify(decompose(foldBatchNorm(simplify(graph)))));
-  return { graph, network: planNetwork({ tensors: keptTensors(graph), prepare, infer: main }, wasmTarget, copyWeights) };
+  return {
+    graph,
+    network: planNetwork({ tensors: keptTensors(graph), prepare, infer: main }, wasmTarget, copyWeights),
+  };
 }
 
 function view(plan: Plan, id: number, memory: ReturnType<typeof createPlanMemory>, batch: number): Float64Array {

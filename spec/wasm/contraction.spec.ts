@@ -112,6 +112,8 @@ suite("wasm/contraction", (test) => {
 
     test(`${result}: bands of several lines, several images, and cut within an image`, () => {
       check({ result, batch: { batch: 1 }, inputChannels: 8, outputChannels: 8, window: square(40, 3, 1, 1) }, 1);
+      check({ result, batch: { batch: 1 }, inputChannels: 1, outputChannels: 5, window: [{ input: 2000, taps: 9, stride: 4, padding: 4 }] }, 2);
+      check({ result, batch: { batch: 1 }, inputChannels: 6, outputChannels: 9, window: [{ input: 7, taps: 3, padding: 9, dilation: 3 }] }, 2);
       check({ result, batch: { batch: 1 }, inputChannels: 2, outputChannels: 3, window: square(4, 3, 1, 1) }, 70);
       check({ result, batch: { batch: 1 }, inputChannels: 300, outputChannels: 9, window: [{ input: 30, taps: 1 }, { input: 9, taps: 1 }] }, 2);
       check({ result, batch: { batch: 1 }, inputChannels: 2, outputChannels: 3, window: [{ input: 3, taps: 3, padding: 1 }, { input: 900, taps: 2 }] }, 1);

@@ -1,147 +1,141 @@
 /**
- * GFLOP/s of the Wasm contractions on ResNet shapes: forward, data gradient, weight gradient, one thread, best of many.
- * Usage: tsx tools/bench/conv.ts [filter]. Two flops per multiply-add; packing is not counted.
+ * Speed of contraction kernels on one thread, in GFLOP/s: for each shape the forward pass and both gradients.
+ * Usage: npx tsx tools/bench/conv.ts [words of the shapes wanted]. Invariant: the best of many calls after a warm-up.
  */
-import type { Kernel, Operand, Size, WindowAxis } from "../../compiler/ir/kernel.ts";
-import { emitWasm } from "../../compiler/wasm/emit.ts";
-import { packing } from "../../compiler/wasm/pack.ts";
+import type { Axis, Contraction, Kernel, WindowAxis } from "../../compiler/ir/kernel.ts";
+import { emitWasm } from "../../compiler/wasm-next/emit.ts";
+import { packing } from "../../compiler/wasm-next/pack.ts";
 
 interface Shape {
   readonly name: string;
   readonly batch: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  /** 0 for a linear layer. */
   readonly size: number;
-  readonly input: number;
-  readonly output: number;
   readonly taps: number;
   readonly stride: number;
+  readonly groups?: number;
 }
 
-type Result = "output" | "input" | "kernel";
-
-const SHAPES: readonly Shape[] = [
-  { name: "3x3 64->64 56x56", batch: 1, size: 56, input: 64, output: 64, taps: 3, stride: 1 },
-  { name: "3x3 128->128 28x28", batch: 1, size: 28, input: 128, output: 128, taps: 3, stride: 1 },
-  { name: "3x3 256->256 14x14", batch: 1, size: 14, input: 256, output: 256, taps: 3, stride: 1 },
-  { name: "3x3 512->512 7x7", batch: 1, size: 7, input: 512, output: 512, taps: 3, stride: 1 },
-  { name: "1x1 64->256 56x56", batch: 1, size: 56, input: 64, output: 256, taps: 1, stride: 1 },
-  { name: "1x1 1024->256 14x14", batch: 1, size: 14, input: 1024, output: 256, taps: 1, stride: 1 },
-  { name: "3x3 128->128 56x56 /2", batch: 1, size: 56, input: 128, output: 128, taps: 3, stride: 2 },
-  { name: "1x1 256->512 56x56 /2", batch: 1, size: 56, input: 256, output: 512, taps: 1, stride: 2 },
-  { name: "7x7 3->64 224x224 /2", batch: 1, size: 224, input: 3, output: 64, taps: 7, stride: 2 },
-  { name: "3x3 16->16 32x32 b8", batch: 8, size: 32, input: 16, output: 16, taps: 3, stride: 1 },
-  { name: "3x3 32->32 16x16 b8", batch: 8, size: 16, input: 32, output: 32, taps: 3, stride: 1 },
-  { name: "3x3 64->64 8x8 b8", batch: 8, size: 8, input: 64, output: 64, taps: 3, stride: 1 },
-  { name: "3x3 16->32 32x32 /2 b8", batch: 8, size: 32, input: 16, output: 32, taps: 3, stride: 2 },
-  { name: "3x3 3->16 32x32 b8", batch: 8, size: 32, input: 3, output: 16, taps: 3, stride: 1 },
+const shapes: readonly Shape[] = [
+  { name: "3x3 64>64 56 b1", batch: 1, inputs: 64, outputs: 64, size: 56, taps: 3, stride: 1 },
+  { name: "3x3 128>128 28 b1", batch: 1, inputs: 128, outputs: 128, size: 28, taps: 3, stride: 1 },
+  { name: "3x3 256>256 14 b1", batch: 1, inputs: 256, outputs: 256, size: 14, taps: 3, stride: 1 },
+  { name: "3x3 512>512 7 b1", batch: 1, inputs: 512, outputs: 512, size: 7, taps: 3, stride: 1 },
+  { name: "7x7/2 3>64 224 b1", batch: 1, inputs: 3, outputs: 64, size: 224, taps: 7, stride: 2 },
+  { name: "1x1 64>256 56 b1", batch: 1, inputs: 64, outputs: 256, size: 56, taps: 1, stride: 1 },
+  { name: "1x1 1024>256 14 b1", batch: 1, inputs: 1024, outputs: 256, size: 14, taps: 1, stride: 1 },
+  { name: "3x3 3>16 32 b16", batch: 16, inputs: 3, outputs: 16, size: 32, taps: 3, stride: 1 },
+  { name: "3x3 16>16 32 b16", batch: 16, inputs: 16, outputs: 16, size: 32, taps: 3, stride: 1 },
+  { name: "3x3/2 16>32 32 b16", batch: 16, inputs: 16, outputs: 32, size: 32, taps: 3, stride: 2 },
+  { name: "3x3 32>32 16 b16", batch: 16, inputs: 32, outputs: 32, size: 16, taps: 3, stride: 1 },
+  { name: "3x3/2 32>64 16 b16", batch: 16, inputs: 32, outputs: 64, size: 16, taps: 3, stride: 2 },
+  { name: "3x3 64>64 8 b16", batch: 16, inputs: 64, outputs: 64, size: 8, taps: 3, stride: 1 },
+  { name: "depthwise 3x3 128 28 b4", batch: 4, inputs: 1, outputs: 1, size: 28, taps: 3, stride: 1, groups: 128 },
+  { name: "linear 512>1000 b64", batch: 64, inputs: 512, outputs: 1000, size: 0, taps: 1, stride: 1 },
 ];
 
-const [INPUT, WEIGHTS, OUTPUT, PACKED] = [0, 1, 2, 3];
+const results = ["output", "input", "kernel"] as const;
 
-function product(values: readonly number[]): number {
-  return values.reduce((total, value) => total * value, 1);
-}
-
-function windowOf({ size, taps, stride }: Shape): WindowAxis {
+function windowOf({ size, taps, stride }: Shape): WindowAxis[] {
+  if (size === 0) return [];
   const padding = Math.floor(taps / 2);
-  return { input: size, output: Math.floor((size + 2 * padding - taps) / stride) + 1, taps, stride, dilation: 1, padding };
+  const output = Math.floor((size + 2 * padding - taps) / stride) + 1;
+  const axis = { input: size, output, taps, stride, dilation: 1, padding };
+  return [axis, axis];
 }
 
-function build(shape: Shape, result: Result): Extract<Kernel, { form: "contraction" }> {
-  const axis = windowOf(shape);
-  const { input: c, output: o, taps } = shape;
-  const activation = (size: number, channels: number) => {
-    return { batch: size * size * channels, group: channels, spatial: [size * channels, channels], channel: 1 };
+/** Buffers 0 input, 1 weights (OIHW), 2 output; images channels-last. */
+function kernelOf(shape: Shape, result: Contraction["result"]): Extract<Kernel, { form: "contraction" }> {
+  const { batch, inputs, outputs, groups = 1, taps } = shape;
+  const window = windowOf(shape);
+  const field = window.length === 0 ? 1 : taps * taps;
+  const image = (sizes: readonly number[], channels: number) => {
+    const spatial = sizes.map((_, k) => groups * channels * sizes.slice(k + 1).reduce((a, b) => a * b, 1));
+    return { batch: groups * channels * sizes.reduce((a, b) => a * b, 1), group: channels, spatial, channel: 1 };
   };
-  const [x, y] = [activation(axis.input, c), activation(axis.output, o)];
-  const weights = { group: o * c * taps * taps, taps: [taps, 1], input: taps * taps, output: c * taps * taps };
-  const list = (role: typeof x): readonly Size[] => [role.batch, role.group, ...role.spatial, role.channel];
-  const strides = { output: list(y), input: list(x), kernel: [weights.group, ...weights.taps, weights.input, weights.output] };
-  const position = { output: 2, input: 0, kernel: 1 }[result];
-  const operand = (buffer: number, steps: readonly Size[]): Operand => ({ buffer, type: "f32", offset: 0, strides: steps });
-  const spatial = result === "kernel" ? [taps, taps] : result === "output" ? [axis.output, axis.output] : [axis.input, axis.input];
-  const extents = result === "kernel" ? [1, ...spatial, c, o] : [shape.batch, 1, ...spatial, result === "output" ? o : c];
-  const at = extents.map((_, i) => ({ index: { constant: 0, terms: [{ axis: i, coefficient: 1 }] } }));
+  const input = { operand: 0, ...image(window.map((axis) => axis.input), inputs) };
+  const output = { operand: 2, ...image(window.map((axis) => axis.output), outputs) };
+  const kernel = { operand: 1, group: outputs * inputs * field, taps: window.length === 0 ? [] : [taps, 1], input: field, output: inputs * field };
+  const contraction: Contraction = { result, batch, groups, window, inputChannels: inputs, outputChannels: outputs, input, kernel, output };
+  const role = result === "output" ? output : input;
+  const axis = (extent: number, position: number): Axis => ({ name: `a${position}`, extent });
+  const [extents, strides] = result === "kernel"
+    ? [[groups, ...window.map((each) => each.taps), inputs, outputs], [kernel.group, ...kernel.taps, kernel.input, kernel.output]]
+    : [
+      [batch, groups, ...window.map((each) => (result === "output" ? each.output : each.input)), result === "output" ? outputs : inputs],
+      [role.batch, role.group, ...role.spatial, role.channel],
+    ];
+  const at = extents.map((_, k) => ({ index: { constant: 0, terms: [{ axis: k, coefficient: 1 }] } }));
+  const target = { output: 2, input: 0, kernel: 1 }[result];
   return {
-    form: "contraction",
-    name: `convolution_${result}`,
-    serves: [],
-    operands: [operand(INPUT ?? 0, strides.input), operand(WEIGHTS ?? 1, strides.kernel), operand(OUTPUT ?? 2, strides.output)],
-    axes: extents.map((extent, i) => ({ name: `a${i}`, extent })),
-    lets: [],
-    stores: [{ operand: position, at, value: { kind: "accumulator", index: 0 } }],
-    contraction: {
-      result,
-      batch: shape.batch,
-      groups: 1,
-      window: [axis, axis],
-      inputChannels: c,
-      outputChannels: o,
-      input: { operand: 0, ...x },
-      kernel: { operand: 1, ...weights },
-      output: { operand: 2, ...y },
-    },
+    form: "contraction", name: `conv_${result}`, serves: [], axes: extents.map(axis), lets: [], contraction,
+    operands: [0, 1, 2].map((buffer) => ({ buffer, type: "f32", offset: 0, strides: buffer === target ? strides : [1] })),
+    stores: [{ operand: target, at, value: { kind: "accumulator", index: 0 } }],
   };
 }
 
-type KernelExport = (argumentsPointer: number, begin: number, end: number, scratch: number) => void;
-
-/** Seconds of the best call, after warming up V8's optimising tier. */
-function best(call: () => void): number {
-  const started = performance.now();
-  while (performance.now() - started < 60) call();
-  let least = Infinity;
-  const until = performance.now() + 150;
-  while (performance.now() < until) {
-    const before = performance.now();
-    call();
-    least = Math.min(least, performance.now() - before);
-  }
-  return least / 1000;
+function pointed(kernel: Kernel): Kernel {
+  return { ...kernel, operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer: 3 } : operand)) };
 }
 
-function measure(shape: Shape, result: Result): number {
-  const kernel = build(shape, result);
-  const packed = packing(kernel);
-  const target = packed?.contraction ?? kernel;
-  const named = (each: Kernel): Kernel => ({
-    ...each,
-    operands: each.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer: PACKED ?? 3 } : operand)),
-  });
-  const module = emitWasm([named(target)]);
-  const entry = module.entries[0];
-  if (entry === undefined) throw new Error("no kernel");
-  const axis = windowOf(shape);
-  const packedSize = typeof packed?.packedSize === "number" ? packed.packedSize : 0;
-  const sizes = [
-    shape.batch * axis.input ** 2 * shape.input,
-    shape.input * shape.output * shape.taps ** 2,
-    shape.batch * axis.output ** 2 * shape.output,
-    packedSize,
-  ];
+/** Best time of a call in milliseconds. */
+function measure(shape: Shape, result: Contraction["result"]): number {
+  const plain = kernelOf(shape, result);
+  const packed = packing(plain);
+  const kernels = packed === undefined ? [plain] : [pointed(packed.pack), pointed(packed.contraction)];
+  const { batch, inputs, outputs, groups = 1 } = shape;
+  const area = windowOf(shape).reduce((product, axis) => product * axis.input, 1);
+  const images = batch * groups * Math.max(inputs, outputs) * area;
+  const weights = 2 * groups * (inputs + 8) * (outputs + 8) * shape.taps ** 2;
+  const emitted = emitWasm(kernels);
+  const starts: number[] = [];
   let top = 65536;
-  const starts = sizes.map((size) => {
-    const start = top;
-    top = Math.ceil((top + size * 4 + 64) / 64) * 64;
-    return start;
-  });
-  const scratch = top;
-  const memory = new WebAssembly.Memory({ initial: Math.ceil((scratch + module.scratchBytes + 65536) / 65536) });
-  new Float32Array(memory.buffer).fill(0.01, 16384, scratch / 4);
+  for (const elements of [images, weights, images, weights, emitted.scratchBytes / 4]) {
+    starts.push(top);
+    top += Math.ceil((4 * elements + 256) / 64) * 64;
+  }
+  const memory = new WebAssembly.Memory({ initial: Math.ceil(top / 65536) });
+  const floats = new Float32Array(memory.buffer);
+  for (let k = 65536 / 4; k < floats.length; k++) floats[k] = ((k * 7919) % 1024) / 512 - 1;
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(emitted.bytes), { env: { memory } });
   const words = new Int32Array(memory.buffer);
-  entry.arguments.forEach((argument, slot) => {
-    const value = argument.kind === "address" ? (starts[argument.buffer] ?? 0) + Number(argument.offset) : Number(argument.value);
-    words[slot + 16] = value;
+  const calls = emitted.entries.map((entry, index) => {
+    const block = 8192 * (index + 1);
+    for (const [slot, argument] of entry.arguments.entries()) {
+      const size = argument.kind === "count" ? argument.value : argument.offset;
+      const value = typeof size === "number" ? size : size.batch * batch;
+      words[block / 4 + slot] = argument.kind === "count" ? value : (starts[argument.buffer] ?? 0) + 4 * value;
+    }
+    const run = instance.exports[entry.export] as (block: number, begin: number, end: number, scratch: number) => void;
+    const units = typeof entry.units === "number" ? entry.units : entry.units.batch * batch;
+    return () => run(block, 0, units, starts[4] ?? 0);
   });
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), { env: { memory } });
-  const call = instance.exports[entry.export] as KernelExport;
-  const flops = 2 * shape.batch * axis.output ** 2 * product([shape.input, shape.output, shape.taps, shape.taps]);
-  return flops / best(() => call(64, 0, Number(entry.units), scratch)) / 1e9;
+  for (const call of calls) call();
+  const last = calls.at(-1);
+  let best = Number.POSITIVE_INFINITY;
+  const begin = performance.now();
+  for (let now = begin; now - begin < 600; ) {
+    last?.();
+    const after = performance.now();
+    best = Math.min(best, after - now);
+    now = after;
+  }
+  return best;
 }
 
-const filter = process.argv[2] ?? "";
-console.log("GFLOP/s                      forward   data gradient   weight gradient");
-for (const shape of SHAPES) {
-  if (!shape.name.includes(filter)) continue;
-  const figures = (["output", "input", "kernel"] as const).map((result) => measure(shape, result).toFixed(1));
-  console.log(`${shape.name.padEnd(26)} ${figures[0]?.padStart(9)} ${figures[1]?.padStart(15)} ${figures[2]?.padStart(17)}`);
+/** Floating-point operations, two per product, padding included. */
+function operations(shape: Shape): number {
+  const { batch, inputs, outputs, groups = 1 } = shape;
+  const window = windowOf(shape);
+  return window.reduce((product, axis) => product * axis.output * axis.taps, 2 * batch * groups * inputs * outputs);
+}
+
+const wanted = process.argv.slice(2);
+console.log(`${"GFLOP/s".padEnd(26)}${results.map((result) => result.padStart(10)).join("")}`);
+for (const shape of shapes) {
+  if (!wanted.every((part) => shape.name.includes(part))) continue;
+  const speeds = results.map((result) => (operations(shape) / measure(shape, result) / 1e6).toFixed(1).padStart(10));
+  console.log(`${shape.name.padEnd(26)}${speeds.join("")}`);
 }

@@ -1,0 +1,52 @@
+/** Loads and checks the cases of this folder, rendered as `resnet check` prints them. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { check } from "../../compiler/compile.ts";
+import { renderDiagnostics } from "../../compiler/report/text.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import { positionAt, type Source } from "../../grammar/source.ts";
+
+const folder = dirname(fileURLToPath(import.meta.url));
+export const root = join(folder, "..", "..");
+
+/** The names of all cases. */
+export const caseNames: readonly string[] = readdirSync(folder)
+  .filter((name) => name.endsWith(".resnet"))
+  .map((name) => name.slice(0, -".resnet".length))
+  .sort();
+
+/** Where a case's expected rendering is kept. */
+export function goldenPath(name: string): string {
+  return join(folder, `${name}.txt`);
+}
+
+/** Text of `std/...` and of the other cases. */
+export function readModule(path: string): Source | undefined {
+  const file = path.startsWith("std/") ? join(root, "stdlib", `${path.slice(4)}.resnet`) : join(folder, path);
+  return existsSync(file) ? { path, text: readFileSync(file, "utf8") } : undefined;
+}
+
+/** Everything that is said of a source. */
+export function diagnose(source: Source): readonly Diagnostic[] {
+  return check(source, readModule).diagnostics;
+}
+
+/** The diagnostics of a case. */
+export function diagnoseCase(name: string): readonly Diagnostic[] {
+  const source = readModule(`${name}.resnet`);
+  return source === undefined ? [] : diagnose(source);
+}
+
+/** `RN201 18:3`, with the file where it is another, and the severity where it is no error. */
+export function place(name: string, diagnostic: Diagnostic): string {
+  const { span, code, severity } = diagnostic;
+  const { line, column } = positionAt(span.source, span.start);
+  const file = span.source.path === `${name}.resnet` ? "" : `${span.source.path}:`;
+  return `${severity === "error" ? "" : `${severity} `}${code} ${file}${line}:${column}`;
+}
+
+/** As printed, without colour. */
+export function render(diagnostics: readonly Diagnostic[]): string {
+  return renderDiagnostics(diagnostics, { color: false });
+}
