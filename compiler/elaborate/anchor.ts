@@ -5,14 +5,16 @@
 import type { Diagnostic, Label } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { Session } from "./context.ts";
-import type { BlockDeclaration } from "./values.ts";
+import type { BlockDeclaration, GivenArgument } from "./values.ts";
 
 /** A block being elaborated, and the use that asked for it (none for the model or the block under check). */
 export interface Use {
   readonly declaration: BlockDeclaration;
   readonly span: Span | undefined;
   /** The use in words: `` `conv(64, 3)` ``. */
-  readonly text: string;
+  readonly text: () => string;
+  /** Its arguments, as far as blocks among them may stand in it again. */
+  readonly given?: readonly GivenArgument[];
 }
 
 /** The place of a mistake, and the uses between it and where it was found, innermost first. */
@@ -72,7 +74,7 @@ export function placeDiagnostic(session: Session, diagnostic: Diagnostic): Diagn
   if (inner === undefined && within === undefined) return diagnostic;
   const place: Label[] = [];
   if (inner !== undefined) place.push({ span: diagnostic.span, text: `in \`${inner.declaration.block.name.text}\`` });
-  if (within?.span !== undefined) place.push({ span: within.span, text: `in this use, ${within.text}` });
+  if (within?.span !== undefined) place.push({ span: within.span, text: `in this use, ${within.text()}` });
   const others = diagnostic.labels.filter((label) => !isStandard(session, label.span.source.path) && !samePlace(label.span, span));
   const fixes = diagnostic.fixes.filter((fix) => fix.edits.every((edit) => !isStandard(session, edit.span.source.path)));
   return { ...diagnostic, span, labels: [...others, ...place], fixes };
@@ -80,5 +82,5 @@ export function placeDiagnostic(session: Session, diagnostic: Diagnostic): Diagn
 
 /** What a message should name: the use in the user's file where there is one, else `what`. */
 export function subjectOf(session: Session, span: Span, what: string): string {
-  return anchorOf(session, span).crossed.at(-1)?.text ?? what;
+  return anchorOf(session, span).crossed.at(-1)?.text() ?? what;
 }

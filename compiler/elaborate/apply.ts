@@ -18,7 +18,7 @@ import { type Arrivals, bindPorts, finishOutputs } from "./ports.ts";
 import * as problems from "./problems.ts";
 import { requireAll } from "./requirements.ts";
 import { type OutTarget, rootScope, type Scope } from "./scope.ts";
-import { type BlockDeclaration, type BlockValue, POISON, type TensorValue, type Value, valueKey } from "./values.ts";
+import { type BlockDeclaration, type BlockValue, type GivenArgument, POISON, type TensorValue, type Value, valueKey } from "./values.ts";
 
 /** Far beyond any network; keeps elaboration within the stack. */
 const MOST_NESTED = 100;
@@ -38,8 +38,8 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   const tensors = inputs.filter((input) => input.kind === "tensor");
   const { block: declared } = block.declaration;
   const name = declared.name.text;
-  const open = session.trail.findIndex((use) => blockKey(use.declaration) === blockKey(block.declaration));
-  if (open >= 0) {
+  const open = session.trail.findLastIndex((use) => blockKey(use.declaration) === blockKey(block.declaration));
+  if (open >= 0 && !holdsBlock(session.trail[open]?.given ?? [], valueKey(block))) {
     report(session, recursiveBlock(name, span, [...session.trail.slice(open).map((use) => use.declaration.block.name.text), name]));
     return POISON;
   }
@@ -54,7 +54,7 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   }
   const parameters = new Map<string, Value>();
   const home = moduleScope(block.declaration);
-  const entered: Use = { declaration: block.declaration, span, text: useText(name, block) };
+  const entered: Use = { declaration: block.declaration, span, text: () => useText(name, block), given: block.given };
   const sound = bindParameters(
     frame,
     name,
@@ -91,6 +91,11 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   });
   const [only] = outputs;
   return outputs.length === 1 && only !== undefined ? only : { kind: "tuple", elements: outputs };
+}
+
+/** A block handed in as an argument is smaller than the use it was handed to, so a block may stand in itself that way. */
+function holdsBlock(given: readonly GivenArgument[], key: string): boolean {
+  return given.some(({ value }) => value.kind === "block" && (valueKey(value) === key || holdsBlock(value.given, key)));
 }
 
 export function blockKey(declaration: BlockDeclaration): string {

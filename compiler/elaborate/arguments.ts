@@ -125,6 +125,13 @@ function coerceScalar(value: Value, type: Extract<ParameterType, { kind: "Scalar
   }
 }
 
+/** In a block checked by itself, `real(n)` of a symbolic n is a tensor without axes; at each use it is a number. */
+function unknownReal(session: Session, value: Value, type: ParameterType): Value | undefined {
+  if (!session.generic || value.kind !== "tensor" || value.type.shape.length > 0) return undefined;
+  const wanted = type.kind === "ScalarType" && (type.name === "real" || type.name === "prob");
+  return wanted ? { kind: "real", value: Number.NaN } : undefined;
+}
+
 function positional(value: Value): GivenArgument {
   return { name: undefined, value, span: NOWHERE, nameSpan: undefined };
 }
@@ -164,7 +171,7 @@ export function bindParameters(
       bind(parameter, POISON, useSpan);
       continue;
     }
-    const value = coerce(written, parameter.type);
+    const value = coerce(written, parameter.type) ?? unknownReal(session, written, parameter.type);
     const span = argument?.span ?? parameter.span;
     if (value === undefined) {
       report(session, problems.wrongArgument(callee, parameter.name.text, typeText(parameter.type), written, span, argument ? parameter.span : undefined));

@@ -4,7 +4,7 @@
  */
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
-import { type Facts, prove } from "../check/solve.ts";
+import type { Facts } from "../check/solve.ts";
 import type { Attributes, OpName } from "../ir/attributes.ts";
 import { type Dim, sameDim } from "../ir/dim.ts";
 import type { Entry, Guard, Instance, ValueId } from "../ir/program.ts";
@@ -15,6 +15,7 @@ import { operators } from "../operators/table.ts";
 import { placeDiagnostic, spanKey, subjectOf, type Use } from "./anchor.ts";
 import { inheritOrigins } from "./origins.ts";
 import * as problems from "./problems.ts";
+import type { Solver } from "./solver.ts";
 import type { BlockDeclaration, TensorValue, Value } from "./values.ts";
 
 export interface Settings {
@@ -35,6 +36,7 @@ export interface Session {
   errors: number;
   readonly reported: Set<string>;
   readonly guards: Guard[];
+  readonly solver: Solver;
   /** What a block that is checked by itself needs of its sizes beyond its `where`: part of its signature. */
   readonly inferred: Relation[];
   readonly memo: Map<string, Instance | "failed">;
@@ -106,7 +108,7 @@ export type Explain = (relation: TypeRelation, what: string, witness: string) =>
  * Returns false when refuted.
  */
 export function demand(session: Session, relation: Relation, span: Span, message: string, explain: (witness: string) => Diagnostic): boolean {
-  const answer = prove(relation, session.facts);
+  const answer = session.solver.answer(session.facts, relation);
   if (answer.kind === "proved") return true;
   if (answer.kind === "refuted") {
     report(session, explain(problems.witnessText(relation, answer.witness)));
@@ -151,7 +153,7 @@ export function emitOp<K extends OpName>(
   const types = rule.type(context, inputs.map((input) => input.type), attributes);
   if (types === undefined || !sound) return undefined;
   const values = types.map((type): TensorValue => {
-    return { kind: "tensor", id: addValue(frame, type), type, origins: inheritOrigins(type, inputs, span, what) };
+    return { kind: "tensor", id: addValue(frame, type), type, origins: inheritOrigins(type, inputs, span, () => what) };
   });
   frame.entries.push({
     kind: "op",
@@ -186,9 +188,8 @@ export function speculate<T>(session: Session, attempt: () => T | undefined): T 
  * recorded and assumed. False if no size at all could meet it, which is the block's own mistake.
  */
 function infer(session: Session, relation: Relation): boolean {
-  const answer = prove(relation, session.facts);
-  if (answer.kind === "proved") return true;
-  if (prove({ op: "not", part: relation }, session.facts).kind === "proved") return false;
+  if (session.solver.answer(session.facts, relation).kind === "proved") return true;
+  if (session.solver.answer(session.facts, { op: "not", part: relation }).kind === "proved") return false;
   session.inferred.push(relation);
   session.facts = { relations: [...session.facts.relations, relation] };
   return true;
@@ -197,12 +198,12 @@ function infer(session: Session, relation: Relation): boolean {
 /** Decides a condition under the facts; undefined if it holds for some sizes only. */
 export function decide(session: Session, condition: boolean | Relation): boolean | undefined {
   if (typeof condition === "boolean") return condition;
-  if (prove(condition, session.facts).kind === "proved") return true;
-  if (prove({ op: "not", part: condition }, session.facts).kind === "proved") return false;
+  if (session.solver.answer(session.facts, condition).kind === "proved") return true;
+  if (session.solver.answer(session.facts, { op: "not", part: condition }).kind === "proved") return false;
   return undefined;
 }
 
 /** True if the dims are proved equal under the facts. */
 export function provedEqual(session: Session, left: Dim, right: Dim): boolean {
-  return sameDim(left, right) || prove({ op: "==", left, right }, session.facts).kind === "proved";
+  return sameDim(left, right) || session.solver.answer(session.facts, { op: "==", left, right }).kind === "proved";
 }

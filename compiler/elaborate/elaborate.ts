@@ -95,7 +95,7 @@ function buildModel(session: Session, declaration: BlockDeclaration, options: Mo
   const frame = newFrame(session, block.name.text);
   const parameters = new Map<string, Value>();
   const span = block.name.span;
-  session.trail.push({ declaration, span: undefined, text: `\`${name}\`` });
+  session.trail.push({ declaration, span: undefined, text: () => `\`${name}\`` });
   bindParameters(
     frame,
     name,

@@ -10,6 +10,7 @@ import type { Guard, Instance } from "../ir/program.ts";
 import type { Relation } from "../ir/relation.ts";
 import { spanKey } from "./anchor.ts";
 import { blockKey, elaborateBlock } from "./apply.ts";
+import { rememberingSolver } from "./solver.ts";
 import { newFrame, newSession, type Shared } from "./session.ts";
 import { type BlockDeclaration, dimValue, type Value } from "./values.ts";
 
@@ -41,6 +42,7 @@ export function genericChecks(home: string): GenericChecks {
   const running = new Set<string>();
   const checks: GenericChecks = {
     home,
+    solver: rememberingSolver(),
     check(declaration) {
       const key = blockKey(declaration);
       if (running.has(key)) return undefined;
@@ -87,7 +89,7 @@ function checkBlock(shared: Shared, declaration: BlockDeclaration): GenericResul
 function checkWithRank(shared: Shared, declaration: BlockDeclaration, parameters: ReadonlyMap<string, Value>, packRank: number): GenericResult {
   const name = declaration.block.name.text;
   const session = newSession({ shared, training: undefined, generic: true, packRank });
-  session.trail.push({ declaration, span: undefined, text: `\`${name}\`` });
+  session.trail.push({ declaration, span: undefined, text: () => `\`${name}\`` });
   const instance = elaborateBlock(newFrame(session, name), declaration, parameters, undefined);
   const { guards, inferred, facts, diagnostics } = session;
   return { checked: { name, declaration, instance, guards, inferred, facts }, diagnostics, failed: session.errors > 0 };

@@ -5,7 +5,7 @@ import { constantOf, type Dim, formatDim, mul } from "../ir/dim.ts";
 import { closest } from "../resolve/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
 import { samePlace } from "./anchor.ts";
-import { originLabels, stepsOf } from "./origins.ts";
+import { originLabels, originText, stepsOf } from "./origins.ts";
 import { axisName } from "./problems.ts";
 import { formatShape, type Origin, type TensorValue } from "./values.ts";
 
@@ -57,7 +57,7 @@ function sizeLabel(origin: Origin | undefined, axis: number, primary: Span): Lab
   if (samePlace(origin.span, primary)) return [];
   const way = stepsOf(origin).map((step) => formatDim(step.dim));
   const shown = way.length > 8 ? [...way.slice(0, 2), "…", ...way.slice(-5)] : way;
-  return [{ span: origin.span, text: origin.by === undefined ? origin.text : `${shown.join(" → ")}, by ${origin.by}` }];
+  return [{ span: origin.span, text: origin.by === undefined ? originText(origin) : `${shown.join(" → ")}, by ${origin.by()}` }];
 }
 
 export function joinRanks(skip: JoinSide, join: JoinSide, span: Span): Diagnostic {

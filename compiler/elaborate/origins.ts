@@ -10,23 +10,29 @@ import { samePlace } from "./anchor.ts";
 import type { Origin, TensorValue } from "./values.ts";
 
 /** Origins of a result: kept where the size is an input's, else the stage that made it. */
-export function inheritOrigins(type: TensorType, inputs: readonly TensorValue[], span: Span, what: string): (Origin | undefined)[] {
+export function inheritOrigins(type: TensorType, inputs: readonly TensorValue[], span: Span, by: () => string): (Origin | undefined)[] {
+  const source = inputs.find((input) => input.type.shape.length === type.shape.length);
+  const [first] = inputs;
+  const joined = first !== undefined && first.type.shape.length > type.shape.length ? { joined: first.type.shape } : {};
   return type.shape.map((dim, axis) => {
     for (const input of inputs) {
       const same = input.type.shape[axis];
       if (same !== undefined && sameDim(same, dim)) return input.origins[axis];
     }
-    const source = inputs.find((input) => input.type.shape.length === type.shape.length);
     const previous = source?.origins[axis];
-    const made = type.shape.length < (inputs[0]?.type.shape.length ?? 0) ? mergedSizes(dim, inputs[0]) : undefined;
-    const text = `${made ?? formatDim(dim)}, from ${what}`;
-    return previous === undefined ? { span, text, dim, by: what } : { span, text, dim, by: what, previous };
+    return previous === undefined ? { span, dim, by, ...joined } : { span, dim, by, previous, ...joined };
   });
 }
 
-/** `490 = 10*7*7` for a size that joins several axes of the input. */
-function mergedSizes(dim: Dim, input: TensorValue | undefined): string | undefined {
-  const shape = input?.type.shape ?? [];
+/** `64, from conv(64, 3)`, or `3: declared here`. */
+export function originText(origin: Origin): string {
+  const { dim, by, of, joined = [] } = origin;
+  if (of !== undefined) return `${formatDim(dim)}, of \`${of}\``;
+  return by === undefined ? `${formatDim(dim)}: declared here` : `${mergedSizes(dim, joined) ?? formatDim(dim)}, from ${by()}`;
+}
+
+/** `490 = 10*7*7` for a size that joins several axes. */
+function mergedSizes(dim: Dim, shape: readonly Dim[]): string | undefined {
   for (let from = 0; from < shape.length; from++)
     for (let to = shape.length; to > from + 1; to--) {
       const parts = shape.slice(from, to);
@@ -40,8 +46,9 @@ export function originLabels(origins: readonly (Origin | undefined)[], primary: 
   const labels: Label[] = [];
   for (const origin of origins) {
     if (origin === undefined || samePlace(origin.span, primary)) continue;
-    if (labels.some((label) => samePlace(label.span, origin.span) && label.text === origin.text)) continue;
-    labels.push({ span: origin.span, text: origin.text });
+    const text = originText(origin);
+    if (labels.some((label) => samePlace(label.span, origin.span) && label.text === text)) continue;
+    labels.push({ span: origin.span, text });
   }
   return labels;
 }
@@ -55,7 +62,7 @@ export function chainLabels(origin: Origin | undefined, primary: Span): Label[] 
     const text = before === undefined ? formatDim(step.dim) : `${formatDim(before.dim)} → ${formatDim(step.dim)}`;
     const known = labels.find((label) => samePlace(label.span, step.span));
     if (known !== undefined) known.text += `, ${text}`;
-    else labels.push({ span: step.span, text, by: before === undefined ? undefined : step.by });
+    else labels.push({ span: step.span, text, by: before === undefined ? undefined : step.by?.() });
   }
   return labels
     .filter((label) => !samePlace(label.span, primary))

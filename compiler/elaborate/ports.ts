@@ -5,7 +5,7 @@
 import type { Block, InPort, OutPort } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { walk } from "../../grammar/walk.ts";
-import { type Dim, formatDim, sameDim, symbol } from "../ir/dim.ts";
+import { type Dim, sameDim, symbol } from "../ir/dim.ts";
 import type { ValueId } from "../ir/program.ts";
 import type { TensorType } from "../ir/type.ts";
 import { addValue, demand, type Frame, provedEqual, report, type Session } from "./context.ts";
@@ -45,7 +45,6 @@ export function bindPorts(
     const id = addValue(frame, type);
     const origins = given?.origins ?? type.shape.map((dim, axis): Origin => ({
       span: port.type?.dims[Math.min(axis, (port.type?.dims.length ?? 1) - 1)]?.span ?? port.span,
-      text: `${formatDim(dim)}: declared here`,
       dim,
       port,
     }));
@@ -203,9 +202,9 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
     }
   const declared = evaluateShape(frame, scope, port.type);
   if (declared === undefined) return;
-  const text = formatShape(declared);
+  const text = (): string => formatShape(declared);
   if (declared.shape.length !== shape.length) {
-    report(frame.session, problems.outputContradicts(port.name.text, text, value, undefined, `rank ${declared.shape.length} ≠ rank ${shape.length}`, port.type.span, at));
+    report(frame.session, problems.outputContradicts(port.name.text, text(), value, undefined, `rank ${declared.shape.length} ≠ rank ${shape.length}`, port.type.span, at));
     return;
   }
   for (const [axis, wanted] of declared.shape.entries()) {
@@ -213,7 +212,7 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
     if (sameDim(wanted, actual) || provedEqual(frame.session, wanted, actual)) continue;
     const dimSpan = port.type.dims.length === shape.length ? (port.type.dims[axis]?.span ?? port.type.span) : port.type.span;
     const fine = demand(frame.session, { op: "==", left: wanted, right: actual }, dimSpan, `size of output \`${port.name.text}\``, (witness) =>
-      problems.outputContradicts(port.name.text, text, value, axis, witness, dimSpan, at),
+      problems.outputContradicts(port.name.text, text(), value, axis, witness, dimSpan, at),
     );
     if (!fine) break;
   }

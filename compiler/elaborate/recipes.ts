@@ -43,7 +43,7 @@ function checkLoss(loss: LossSpec, built: BuiltModel): readonly Diagnostic[] {
     return [recipeProblems.lossRank(`cross_entropy needs logits [N, classes], but \`${loss.output}\` is ${formatShape(type)}`, loss.span, origin)];
   const session = newSession({ shared: frame.session, training: true });
   session.facts = frame.session.facts;
-  session.trail.push({ declaration, span: undefined, text: `\`${program.model}\`` });
+  session.trail.push({ declaration, span: undefined, text: () => `\`${program.model}\`` });
   const input = root.inputs.find((port) => port.name === loss.target);
   const inPort = declaration.block.body.find((statement) => statement.kind === "InPort" && statement.name.text === loss.target);
   const target = loss.declared !== undefined ? evaluateShape(newFrame(session, "loss"), scope, loss.declared) : input && root.types[input.value];

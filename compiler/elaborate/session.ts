@@ -1,6 +1,7 @@
 /** Fresh state for one elaboration. Invariant: sessions share nothing but what they are given. */
 import type { Facts } from "../check/solve.ts";
 import type { Frame, Session, VariantEdits } from "./context.ts";
+import type { Solver } from "./solver.ts";
 import type { BlockDeclaration } from "./values.ts";
 
 export const NO_EDITS: VariantEdits = { cuts: [], replacements: new Map() };
@@ -10,6 +11,7 @@ const NO_FACTS: Facts = { relations: [] };
 export interface Shared {
   /** Path of the file under check. */
   readonly home: string;
+  readonly solver: Solver;
   readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
 }
 
@@ -31,6 +33,7 @@ export function newSession(options: SessionOptions): Session {
     errors: 0,
     reported: new Set(),
     guards: [],
+    solver: options.shared.solver,
     inferred: [],
     memo: new Map(),
     home: options.shared.home,

@@ -5,7 +5,7 @@
 import type { ParamDeclaration, StateDeclaration, Update } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { Initializer } from "../ir/attributes.ts";
-import { constantOf, type Dim, formatDim } from "../ir/dim.ts";
+import { constantOf, type Dim } from "../ir/dim.ts";
 import { coerce, asReal, matchArguments } from "./arguments.ts";
 import { addValue, type Frame, report } from "./context.ts";
 import { evaluate, evaluateShape } from "./expressions.ts";
@@ -31,7 +31,7 @@ export function declareTensor(frame: Frame, scope: Scope, statement: ParamDeclar
   });
   const origins = type.shape.map((dim, axis) => ({
     span: statement.type.dims[Math.min(axis, statement.type.dims.length - 1)]?.span ?? statement.span,
-    text: `${formatDim(dim)}, of \`${statement.name.text}\``,
+    of: statement.name.text,
     dim,
   }));
   scope.names.set(statement.name.text, { value: { kind: "tensor", id, type, origins }, span: statement.name.span, declared: "tensor" });

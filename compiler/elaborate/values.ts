@@ -16,12 +16,15 @@ export type BlockDeclaration = Extract<Declaration, { kind: "block" }>;
 /** Where one size of a tensor came from. */
 export interface Origin {
   readonly span: Span;
-  readonly text: string;
   readonly dim: Dim;
   /** The size it was computed from. */
   readonly previous?: Origin;
-  /** What computed it: `` `maxpool(2)` ``; absent for a declared size. */
-  readonly by?: string;
+  /** What computed it, worded when it is shown: `` `maxpool(2)` ``; absent for a declared size. */
+  readonly by?: () => string;
+  /** Shape of a larger rank that it was computed from. */
+  readonly joined?: readonly Dim[];
+  /** The `param` or `state` whose size it is. */
+  readonly of?: string;
   /** Declared at an `in` port of the model or block under check. */
   readonly port?: InPort;
 }
@@ -123,7 +126,7 @@ export function formatShape(type: TensorType): string {
 export function valueKey(value: Value): string {
   switch (value.kind) {
     case "tensor":
-      return `t${formatShape(value.type)}`;
+      return `t${value.type.dtype}[${value.type.shape.map(dimKey).join()}]`;
     case "block":
       return `b${value.declaration.file.path}#${value.declaration.block.name.text}(${value.given.map(givenKey).join()})`;
     case "init":
@@ -146,7 +149,7 @@ export function valueKey(value: Value): string {
     case "namespace":
       return `n${value.file.path}`;
     case "type":
-      return `y${formatShape(value.type)}`;
+      return `y${value.type.dtype}[${value.type.shape.map(dimKey).join()}]`;
     case "poison":
       return "?";
     default:

@@ -9,7 +9,8 @@ import { fixed, paddedExtent, type Dimension, type Geometry } from "./bands.ts";
 import type { Local } from "./encode.ts";
 import { evaluateAs, evaluateStores } from "./expression.ts";
 import { countLocal, type Frame, type Term } from "./frame.ts";
-import { bindAxes, innerLevel, loopAxis, loopLanes, outerLevel, settle, type Level } from "./nest.ts";
+import type { Level } from "./level.ts";
+import { bindAxes, innerLevel, loopAxis, loopLanes, outerLevel, settle } from "./nest.ts";
 import { vectorVersions } from "./pointwise.ts";
 import { ACCUMULATED, openScope, siteKey, type Scope } from "./scope.ts";
 

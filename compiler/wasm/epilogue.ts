@@ -5,7 +5,8 @@
 import type { Local } from "./encode.ts";
 import { evaluateStores } from "./expression.ts";
 import { push, type Term } from "./frame.ts";
-import { enterLanes, innerLevel, loopLanes, type Lanes, type Level } from "./nest.ts";
+import type { Lanes, Level } from "./level.ts";
+import { enterLanes, innerLevel, loopLanes } from "./nest.ts";
 import { PANEL } from "./pack.ts";
 import { vectorVersions } from "./pointwise.ts";
 import { ACCUMULATED, type Scope } from "./scope.ts";

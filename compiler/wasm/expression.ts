@@ -8,7 +8,7 @@ import type { Coordinate, Expression, ScalarType, Size, Store } from "../ir/kern
 import type { Code } from "./encode.ts";
 import { countLocal, push, pushProduct, scaled, type Term } from "./frame.ts";
 import { mathFunction, randomFunction } from "./math.ts";
-import { applyBound, explicitStride, laneWise, pushAffine, type Level } from "./nest.ts";
+import { applyBound, explicitStride, laneWise, pushAffine, type Level } from "./level.ts";
 import type { Mnemonic } from "./opcodes.ts";
 import { axesOf, meet, siteOf, siteStride, typeOf, type LaneType, type Scope, type Site } from "./scope.ts";
 

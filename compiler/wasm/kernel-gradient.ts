@@ -11,7 +11,8 @@ import { bindCopier, copyChannels, copyElements, copyLines, openCopier, openLine
 import type { Local } from "./encode.ts";
 import { emitChannels } from "./epilogue.ts";
 import { addressLocal, ARGUMENTS, BEGIN, countLocal, END, SCRATCH, type Frame } from "./frame.ts";
-import { bindAxes, enterLanes, loopAxis, outerLevel, settle, type Level } from "./nest.ts";
+import type { Level } from "./level.ts";
+import { bindAxes, enterLanes, loopAxis, outerLevel, settle } from "./nest.ts";
 import { PANEL } from "./pack.ts";
 import { openScope, type Scope } from "./scope.ts";
 import { add, multiply, scale } from "./sizes.ts";

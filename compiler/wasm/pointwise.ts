@@ -6,7 +6,8 @@ import type { Kernel, Size } from "../ir/kernel.ts";
 import type { Frame, Term } from "./frame.ts";
 import { BEGIN, END, push, sizeTerm } from "./frame.ts";
 import { evaluateStores } from "./expression.ts";
-import { loopAxis, loopLanes, outerLevel, settle, splitUnit, type Lanes, type Level } from "./nest.ts";
+import type { Lanes, Level } from "./level.ts";
+import { loopAxis, loopLanes, outerLevel, settle, splitUnit } from "./nest.ts";
 import { mergeAxes, openScope, siteOf, siteStride, type Scope } from "./scope.ts";
 import { atLeast, magnitude, tryMultiply } from "./sizes.ts";
 

@@ -1,20 +1,21 @@
 /**
  * Reductions: vectors along a parallel axis (channel statistics, pooling) or along a reduced one (rows), else scalar.
- * Invariant: the order of additions depends on sizes only; long sums go through partial sums of at most CHUNK terms,
- * so that the f32 error stays near one rounding per level.
+ * Invariant: the order of additions depends on sizes only; long sums go through two levels of partial sums, so that the
+ * f32 error stays near one rounding per level.
  */
 import type { Accumulator, Expression, Kernel, ScalarType, Size } from "../ir/kernel.ts";
 import type { Code, Local } from "./encode.ts";
 import { evaluateAs, evaluateStores, holdLets } from "./expression.ts";
 import { push, sizeTerm, type Frame, type Term } from "./frame.ts";
-import { innerLevel, loopAxis, loopLanes, NO_LANES, type Lanes, type Level } from "./nest.ts";
+import { NO_LANES, type Lanes, type Level } from "./level.ts";
+import { innerLevel, loopAxis, loopLanes } from "./nest.ts";
 import type { Mnemonic } from "./opcodes.ts";
 import { loopUnits, storeOrder, vectorVersions } from "./pointwise.ts";
 import { ACCUMULATED, mergeAxes, openScope, siteKey, typeOf, type Scope } from "./scope.ts";
 import { magnitude } from "./sizes.ts";
 
-/** Terms of one partial sum (per lane). */
-const CHUNK = 256;
+/** Terms of one partial sum (per lane), and partial sums of one larger partial sum. */
+const CHUNK = 64;
 
 type Reduction = Extract<Kernel, { form: "reduction" }>;
 
@@ -58,7 +59,7 @@ export function emitReduction(frame: Frame, kernel: Reduction): Size {
     reduced: along === undefined ? reduced : [...reduced.filter((axis) => axis !== along), along],
     along,
     extents: new Map(reduced.map((axis) => [axis, sizeTerm(frame, scope.extents[axis] ?? 1)])),
-    long: total > 2 * CHUNK && kernel.accumulators.some((each) => each.combine === "sum"),
+    long: total > 8 * CHUNK && kernel.accumulators.some((each) => each.combine === "sum"),
     positionSteps: hasPosition ? positionSteps(frame, scope, reduced) : new Map(),
   };
   const outer = parallel.filter((axis) => axis !== lanes);
@@ -102,7 +103,7 @@ function unrollFor(kernel: Reduction): number {
     if (body !== undefined) visit(body);
   };
   for (const each of kernel.accumulators) visit(each.value);
-  if (registers <= 2 && loads.size <= 1) return 4;
+  if (registers + loads.size <= 3) return 4;
   return registers <= 3 ? 2 : 1;
 }
 
@@ -219,7 +220,7 @@ function reduceLoops(plan: Plan, level: Level, position: number, running: Runnin
   });
 }
 
-/** Runs `body` over the whole range, or over chunks of it with partial sums of their own. */
+/** Runs `body` over the whole range, or over chunks of chunks of it with partial sums of their own. */
 function chunks(
   plan: Plan,
   extent: Term,
@@ -228,19 +229,32 @@ function chunks(
   unroll: number,
   body: (from: Term, to: Term, target: Running) => void,
 ): void {
-  const { code } = plan.scope.frame;
   if (!plan.long || plan.accumulators.some((each) => each.position)) {
     body({ constant: 0 }, extent, running);
     return;
   }
   const size = axis === plan.along ? CHUNK * 4 * unroll : CHUNK;
+  chunked(plan, { from: { constant: 0 }, to: extent }, size * CHUNK, running, unroll, (from, to, partial) => {
+    chunked(plan, { from, to }, size, partial, unroll, body);
+  });
+}
+
+function chunked(
+  plan: Plan,
+  range: { readonly from: Term; readonly to: Term },
+  size: number,
+  running: Running,
+  unroll: number,
+  body: (from: Term, to: Term, target: Running) => void,
+): void {
+  const { code } = plan.scope.frame;
   const [from, to] = [code.local("i32"), code.local("i32")];
-  code.i32(0).set(from);
+  push(code, range.from).set(from);
   code.block((exit) => {
-    push(code.get(from), extent).op("i32.ge_s").branchIf(exit);
+    push(code.get(from), range.to).op("i32.ge_s").branchIf(exit);
     code.loop((repeat) => {
       code.get(from).i32(size).op("i32.add").set(to);
-      push(code.get(to), extent).op("i32.gt_s").if(() => push(code, extent).set(to));
+      push(code.get(to), range.to).op("i32.gt_s").if(() => push(code, range.to).set(to));
       const partial = reset(plan, unroll);
       body({ local: from }, { local: to }, partial);
       plan.accumulators.forEach((each, index) => {
@@ -248,7 +262,7 @@ function chunks(
           code.get(local).get(partial.values[index]?.[vector] ?? 0).op(COMBINE[each.combine][plan.types[index] ?? "f32"]).set(local);
         });
       });
-      push(code.get(to).tee(from), extent).op("i32.lt_s").branchIf(repeat);
+      push(code.get(to).tee(from), range.to).op("i32.lt_s").branchIf(repeat);
     });
   });
 }

@@ -179,6 +179,9 @@ export function fakeApi(options: FakeOptions & { readonly free?: boolean } = {})
           if (free) throw new Error("sizes are not fixed");
           return manifest;
         },
+        graphs: () => {
+          throw new Error("this program has no graphs");
+        },
         dump: (stage) => `the ${stage}\n`,
         load: async (loadOptions = {}) => {
           const network = fakeNetwork(options);

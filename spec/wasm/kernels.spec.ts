@@ -4,7 +4,7 @@
 import * as assert from "uvu/assert";
 import type { Affine, Coordinate, Expression, Kernel, Operand, ScalarType, Size } from "../../compiler/ir/kernel.ts";
 import { along, binary, castTo, choose, literal, unary } from "../../compiler/operators/kernel-expressions.ts";
-import { emitWasm } from "../../compiler/wasm-next/emit.ts";
+import { emitWasm } from "../../compiler/wasm/emit.ts";
 import { suite } from "../harness.ts";
 import { sizeAt } from "./evaluate-kernel.ts";
 import { checkKernel, randomStream, runEntry, type TestBuffer } from "./run-entry.ts";
@@ -351,7 +351,7 @@ suite("wasm kernels", (test) => {
     });
     const emitted = emitWasm([
       scale(10, 3),
-      scale({ batch: 40 }, 7),
+      scale({ batch: 40 }, 3),
       pooling(2, 8, 16, 3, 2, 1).kernel,
       pooling({ batch: 1 }, 56, 64, 2, 5, 3).kernel,
     ]);

@@ -4,7 +4,7 @@
  */
 import * as assert from "uvu/assert";
 import type { Kernel, ScalarType } from "../../compiler/ir/kernel.ts";
-import { type EmittedWasm, emitWasm } from "../../compiler/wasm-next/emit.ts";
+import { type WasmModule, emitWasm } from "../../compiler/wasm/emit.ts";
 import { evaluateKernel, sizeAt } from "./evaluate-kernel.ts";
 
 export interface TestBuffer {
@@ -16,7 +16,7 @@ const guardWords = 16;
 const guardValue = 0x5a5a5a5a;
 
 /** Runs entry `index`, its units cut into `parts` ranges run from the last to the first. Returns the buffers' bits. */
-export function runEntry(emitted: EmittedWasm, index: number, buffers: readonly TestBuffer[], batch: number, parts = 1): readonly Int32Array[] {
+export function runEntry(emitted: WasmModule, index: number, buffers: readonly TestBuffer[], batch: number, parts = 1): readonly Int32Array[] {
   const entry = emitted.entries[index];
   if (entry === undefined) throw new Error("no such entry");
   const words =
@@ -34,7 +34,7 @@ export function runEntry(emitted: EmittedWasm, index: number, buffers: readonly 
   const block = next;
   for (const [slot, argument] of entry.arguments.entries()) {
     all[block + slot] =
-      argument.kind === "count" ? sizeAt(argument.value, batch) : 4 * ((starts[argument.buffer] ?? 0) + sizeAt(argument.offset, batch));
+      argument.kind === "count" ? sizeAt(argument.value, batch) : 4 * (starts[argument.buffer] ?? 0) + sizeAt(argument.offset, batch);
   }
   const scratch = 16 * Math.ceil((block + entry.arguments.length) / 4);
   const instance = new WebAssembly.Instance(new WebAssembly.Module(emitted.bytes), { env: { memory } });

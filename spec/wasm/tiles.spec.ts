@@ -4,9 +4,19 @@
  */
 import * as assert from "uvu/assert";
 import { runKernel } from "../../compiler/fuse/interpret-kernels.ts";
-import type { Axis, Contraction, Coordinate, Expression, Kernel, Operand, RoleStrides, Size, WindowAxis } from "../../compiler/ir/kernel.ts";
-import { emitWasm } from "../../compiler/wasm-next/emit.ts";
-import { packing } from "../../compiler/wasm-next/pack.ts";
+import type {
+  Axis,
+  Contraction,
+  Coordinate,
+  Expression,
+  Kernel,
+  Operand,
+  RoleStrides,
+  Size,
+  WindowAxis,
+} from "../../compiler/ir/kernel.ts";
+import { emitWasm } from "../../compiler/wasm/emit.ts";
+import { packing } from "../../compiler/wasm/pack.ts";
 import { suite } from "../harness.ts";
 import { sizeAt } from "./evaluate-kernel.ts";
 import { randomStream, runEntry, type TestBuffer } from "./run-entry.ts";
@@ -61,18 +71,34 @@ function binary(op: "add" | "multiply", left: Expression, right: Expression): Ex
   return { kind: "binary", op, left, right };
 }
 
-/** Buffers: 0 input, 1 kernel, 2 output, 3 per channel of the result, 4 like the result, 5 per channel of a prologue. */
+/** Buffers: 0 input, 1 kernel, 2 output, 3 per result channel, 4 like the result, 5 per channel of a prologue. */
 function build(spec: Case): { kernel: ContractionKernel; sizes: readonly Size[] } {
   const { result, groups = 1, inputs, outputs, channelsFirst = false } = spec;
   const window = windowOf(spec);
   const batch: Size = spec.fixedBatch === true ? spec.batch : { batch: 1 };
   const times = (count: number): Size => (typeof batch === "number" ? batch * count : { batch: count });
-  const input = imageStrides(groups, inputs, window.map((axis) => axis.input), channelsFirst);
-  const output = imageStrides(groups, outputs, window.map((axis) => axis.output), channelsFirst);
+  const input = imageStrides(
+    groups,
+    inputs,
+    window.map((axis) => axis.input),
+    channelsFirst,
+  );
+  const output = imageStrides(
+    groups,
+    outputs,
+    window.map((axis) => axis.output),
+    channelsFirst,
+  );
   const taps = window.map((axis) => axis.taps);
   const field = taps.reduce((a, b) => a * b, 1);
   const tapStrides = taps.map((_, k) => taps.slice(k + 1).reduce((a, b) => a * b, 1));
-  const kernel = { operand: 1, group: outputs * inputs * field, taps: tapStrides, input: field, output: inputs * field };
+  const kernel = {
+    operand: 1,
+    group: outputs * inputs * field,
+    taps: tapStrides,
+    input: field,
+    output: inputs * field,
+  };
   const resultAxes: Axis[] = [];
   const strides: Size[] = [];
   const axis = (name: string, extent: Size, stride: Size): void => {
@@ -98,7 +124,12 @@ function build(spec: Case): { kernel: ContractionKernel; sizes: readonly Size[] 
   const groupAxis = result === "kernel" ? 0 : 1;
   const perGroup = result === "input" ? inputs : outputs;
   const prologueChannels = spec.prologue === "output" ? outputs : inputs;
-  const operands: Operand[] = [0, 1, 2].map((buffer) => ({ buffer, type: "f32", offset: 0, strides: buffer === target ? strides : [1] }));
+  const operands: Operand[] = [0, 1, 2].map((buffer) => ({
+    buffer,
+    type: "f32",
+    offset: 0,
+    strides: buffer === target ? strides : [1],
+  }));
   operands.push({ buffer: 3, type: "f32", offset: 0, strides: [perGroup, 1] });
   operands.push({ buffer: 4, type: "f32", offset: 0, strides });
   operands.push({ buffer: 5, type: "f32", offset: 0, strides: [prologueChannels, 1] });
@@ -107,15 +138,31 @@ function build(spec: Case): { kernel: ContractionKernel; sizes: readonly Size[] 
   const skip: Expression = { kind: "load", operand: 4, at, fill: 0 };
   // The oracle evaluates lets for prologues too, over the axes of the operand.
   const shared = spec.epilogue === true && spec.prologue === undefined;
-  const value: Expression = spec.epilogue === true
-    ? { kind: "unary", op: "relu", x: binary("add", binary("add", accumulator, bias), shared ? { kind: "let", index: 0 } : skip) }
-    : accumulator;
+  const value: Expression =
+    spec.epilogue === true
+      ? {
+          kind: "unary",
+          op: "relu",
+          x: binary("add", binary("add", accumulator, bias), shared ? { kind: "let", index: 0 } : skip),
+        }
+      : accumulator;
   const scale: Expression = { kind: "load", operand: 5, at: [along(1), along(window.length + 2)], fill: 0 };
-  const prologue: Expression = { kind: "unary", op: "relu", x: binary("add", binary("multiply", accumulator, scale), { kind: "constant", value: 0.25, type: "f32" }) };
+  const prologue: Expression = {
+    kind: "unary",
+    op: "relu",
+    x: binary("add", binary("multiply", accumulator, scale), { kind: "constant", value: 0.25, type: "f32" }),
+  };
   const role = (of: typeof input, operand: number): RoleStrides => ({ operand, ...of });
   const contraction: Contraction = {
-    result, batch, groups, window, inputChannels: inputs, outputChannels: outputs,
-    input: role(input, 0), kernel, output: role(output, 2),
+    result,
+    batch,
+    groups,
+    window,
+    inputChannels: inputs,
+    outputChannels: outputs,
+    input: role(input, 0),
+    kernel,
+    output: role(output, 2),
     ...(spec.prologue === "input" ? { inputPrologue: prologue } : {}),
     ...(spec.prologue === "output" ? { outputPrologue: prologue } : {}),
   };
@@ -124,22 +171,35 @@ function build(spec: Case): { kernel: ContractionKernel; sizes: readonly Size[] 
   const like: Size = { output: area(output), input: area(input), kernel: weights }[result];
   return {
     kernel: {
-      form: "contraction", name: `contraction_${result}`, serves: [], operands, axes: resultAxes, contraction,
-      lets: shared ? [skip] : [], stores: [{ operand: target, at, value }],
+      form: "contraction",
+      name: `contraction_${result}`,
+      serves: [],
+      operands,
+      axes: resultAxes,
+      contraction,
+      lets: shared ? [skip] : [],
+      stores: [{ operand: target, at, value }],
     },
     sizes: [area(input), weights, area(output), groups * perGroup, like, groups * prologueChannels],
   };
 }
 
 function pointed(kernel: Kernel, buffer: number): Kernel {
-  return { ...kernel, operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer } : operand)) };
+  return {
+    ...kernel,
+    operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer } : operand)),
+  };
 }
 
 /** Terms summed per result element. */
 function depthOf({ contraction }: ContractionKernel, batch: number): number {
-  const product = (pick: (axis: WindowAxis) => number): number => contraction.window.reduce((total, axis) => total * pick(axis), 1);
+  const product = (pick: (axis: WindowAxis) => number): number =>
+    contraction.window.reduce((total, axis) => total * pick(axis), 1);
   if (contraction.result === "kernel") return sizeAt(contraction.batch, batch) * product((axis) => axis.output);
-  return product((axis) => axis.taps) * (contraction.result === "output" ? contraction.inputChannels : contraction.outputChannels);
+  return (
+    product((axis) => axis.taps) *
+    (contraction.result === "output" ? contraction.inputChannels : contraction.outputChannels)
+  );
 }
 
 function check(spec: Case): void {
@@ -152,7 +212,8 @@ function check(spec: Case): void {
   }));
   const expected = buffers.map(({ data }) => data.slice());
   runKernel(kernel, (buffer) => expected[buffer] ?? new Float64Array(), batch);
-  const floats = (bits: Int32Array): Float64Array => Float64Array.from(new Float32Array(bits.buffer, bits.byteOffset, bits.length));
+  const floats = (bits: Int32Array): Float64Array =>
+    Float64Array.from(new Float32Array(bits.buffer, bits.byteOffset, bits.length));
   const packed = packing(kernel);
   let ready: Kernel = kernel;
   if (packed !== undefined) {
@@ -170,10 +231,17 @@ function check(spec: Case): void {
   const tolerance = 1e-6 * Math.sqrt(depthOf(kernel, batch));
   for (const [k, want] of (expected[target] ?? []).entries()) {
     const error = Math.abs((got[k] ?? Number.NaN) - want);
-    assert.ok(error <= tolerance * Math.max(1, Math.abs(want)), `[${k}] is ${got[k]}, not ${want}: ${JSON.stringify(spec)}`);
+    assert.ok(
+      error <= tolerance * Math.max(1, Math.abs(want)),
+      `[${k}] is ${got[k]}, not ${want}: ${JSON.stringify(spec)}`,
+    );
   }
   for (const parts of [2, 5]) {
-    assert.equal(runEntry(emitted, 0, buffers, batch, parts)[target], whole[target], `bits differ in ${parts} parts: ${JSON.stringify(spec)}`);
+    assert.equal(
+      runEntry(emitted, 0, buffers, batch, parts)[target],
+      whole[target],
+      `bits differ in ${parts} parts: ${JSON.stringify(spec)}`,
+    );
   }
 }
 
@@ -183,13 +251,26 @@ for (const result of results) {
   suite(`contraction tiles, result ${result}`, (test) => {
     test("channels that leave remainders", () => {
       for (const inputs of [1, 3, 5, 8, 10, 17]) {
-        for (const outputs of [1, 3, 8, 17]) check({ result, batch: 2, inputs, outputs, sizes: [5, 6], taps: [3, 3], padding: 1, epilogue: true });
+        for (const outputs of [1, 3, 8, 17])
+          check({ result, batch: 2, inputs, outputs, sizes: [5, 6], taps: [3, 3], padding: 1, epilogue: true });
       }
     });
     test("strides, dilation and padding", () => {
       for (const stride of [1, 2, 3]) {
         for (const dilation of [1, 2]) {
-          for (const padding of [0, 1, 3]) check({ result, batch: 1, inputs: 4, outputs: 9, sizes: [9, 8], taps: [3, 2], stride, dilation, padding, epilogue: true });
+          for (const padding of [0, 1, 3])
+            check({
+              result,
+              batch: 1,
+              inputs: 4,
+              outputs: 9,
+              sizes: [9, 8],
+              taps: [3, 2],
+              stride,
+              dilation,
+              padding,
+              epilogue: true,
+            });
         }
       }
     });
@@ -199,25 +280,88 @@ for (const result of results) {
       check({ result, batch: 1, inputs: 3, outputs: 5, sizes: [11, 7], taps: [2, 2], stride: 3, dilation: 2 });
     });
     test("one and three spatial axes", () => {
-      check({ result, batch: 3, inputs: 5, outputs: 10, sizes: [17], taps: [5], stride: 2, padding: 2, epilogue: true });
+      check({
+        result,
+        batch: 3,
+        inputs: 5,
+        outputs: 10,
+        sizes: [17],
+        taps: [5],
+        stride: 2,
+        padding: 2,
+        epilogue: true,
+      });
       check({ result, batch: 2, inputs: 3, outputs: 8, sizes: [1100], taps: [3], padding: 1 });
       check({ result, batch: 2, inputs: 4, outputs: 5, sizes: [4, 5, 6], taps: [3, 2, 3], padding: 1, epilogue: true });
       check({ result, batch: 1, inputs: 4, outputs: 8, sizes: [5, 5, 5], taps: [2, 3, 3], stride: 2, padding: 1 });
     });
     test("groups", () => {
-      check({ result, batch: 2, groups: 2, inputs: 3, outputs: 5, sizes: [6, 6], taps: [3, 3], padding: 1, epilogue: true });
-      check({ result, batch: 2, groups: 4, inputs: 4, outputs: 8, sizes: [5, 5], taps: [3, 3], stride: 2, padding: 1, epilogue: true });
+      check({
+        result,
+        batch: 2,
+        groups: 2,
+        inputs: 3,
+        outputs: 5,
+        sizes: [6, 6],
+        taps: [3, 3],
+        padding: 1,
+        epilogue: true,
+      });
+      check({
+        result,
+        batch: 2,
+        groups: 4,
+        inputs: 4,
+        outputs: 8,
+        sizes: [5, 5],
+        taps: [3, 3],
+        stride: 2,
+        padding: 1,
+        epilogue: true,
+      });
       check({ result, batch: 1, groups: 3, inputs: 1, outputs: 2, sizes: [5, 5], taps: [3, 3] });
     });
     test("depthwise", () => {
       for (const groups of [2, 8, 13, 150]) {
-        check({ result, batch: 2, groups, inputs: 1, outputs: 1, sizes: [6, 5], taps: [3, 3], padding: 1, epilogue: true });
-        check({ result, batch: 1, groups, inputs: 1, outputs: 1, sizes: [7, 7], taps: [3, 3], stride: 2, padding: 1, channelsFirst: true });
+        check({
+          result,
+          batch: 2,
+          groups,
+          inputs: 1,
+          outputs: 1,
+          sizes: [6, 5],
+          taps: [3, 3],
+          padding: 1,
+          epilogue: true,
+        });
+        check({
+          result,
+          batch: 1,
+          groups,
+          inputs: 1,
+          outputs: 1,
+          sizes: [7, 7],
+          taps: [3, 3],
+          stride: 2,
+          padding: 1,
+          channelsFirst: true,
+        });
       }
       check({ result, batch: 1, groups: 16, inputs: 1, outputs: 1, sizes: [5, 5], taps: [2, 2] });
     });
     test("images whose channels are not innermost", () => {
-      check({ result, batch: 2, inputs: 3, outputs: 10, sizes: [9, 9], taps: [3, 3], stride: 2, padding: 1, channelsFirst: true, epilogue: true });
+      check({
+        result,
+        batch: 2,
+        inputs: 3,
+        outputs: 10,
+        sizes: [9, 9],
+        taps: [3, 3],
+        stride: 2,
+        padding: 1,
+        channelsFirst: true,
+        epilogue: true,
+      });
       check({ result, batch: 1, groups: 2, inputs: 4, outputs: 4, sizes: [4, 4], taps: [1, 1], channelsFirst: true });
     });
     test("rows of matrices", () => {
@@ -231,12 +375,54 @@ for (const result of results) {
       check({ result, batch: 9, fixedBatch: true, groups: 3, inputs: 5, outputs: 6, sizes: [], channelsFirst: true });
     });
     test("prologues", () => {
-      for (const prologue of result === "kernel" ? (["input", "output"] as const) : [result === "output" ? "input" : "output"] as const) {
-        check({ result, batch: 2, inputs: 5, outputs: 9, sizes: [6, 5], taps: [3, 3], padding: 1, prologue, epilogue: true });
-        check({ result, batch: 2, groups: 2, inputs: 8, outputs: 8, sizes: [7, 7], taps: [3, 3], stride: 2, padding: 1, prologue });
-        check({ result, batch: 1, groups: 12, inputs: 1, outputs: 1, sizes: [5, 5], taps: [3, 3], padding: 1, prologue });
+      for (const prologue of result === "kernel"
+        ? (["input", "output"] as const)
+        : ([result === "output" ? "input" : "output"] as const)) {
+        check({
+          result,
+          batch: 2,
+          inputs: 5,
+          outputs: 9,
+          sizes: [6, 5],
+          taps: [3, 3],
+          padding: 1,
+          prologue,
+          epilogue: true,
+        });
+        check({
+          result,
+          batch: 2,
+          groups: 2,
+          inputs: 8,
+          outputs: 8,
+          sizes: [7, 7],
+          taps: [3, 3],
+          stride: 2,
+          padding: 1,
+          prologue,
+        });
+        check({
+          result,
+          batch: 1,
+          groups: 12,
+          inputs: 1,
+          outputs: 1,
+          sizes: [5, 5],
+          taps: [3, 3],
+          padding: 1,
+          prologue,
+        });
         check({ result, batch: 5, inputs: 12, outputs: 10, sizes: [], prologue });
-        check({ result, batch: 1, inputs: 6, outputs: 6, sizes: [4, 4, 4], taps: [1, 1, 1], prologue, channelsFirst: true });
+        check({
+          result,
+          batch: 1,
+          inputs: 6,
+          outputs: 6,
+          sizes: [4, 4, 4],
+          taps: [1, 1, 1],
+          prologue,
+          channelsFirst: true,
+        });
       }
     });
     test("a batch of one, and large images in several boxes", () => {

@@ -1,5 +1,5 @@
 /** Where sources, the standard library and the runtime's text lie, beside the bundle or in the checkout. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Source } from "../../grammar/source.ts";
@@ -46,6 +46,32 @@ export function readSource(path: string): Source {
   if (source !== undefined) return source;
   const hint = path.startsWith("std/") ? "; `resnet list` shows what there is" : "";
   throw new ResnetError("RN801", `cannot read ${path}: no such file${hint}`);
+}
+
+/** Files, and folders for the `.resnet` files in them, each once. Throws RN801 for what does not exist. */
+export function sourceFiles(paths: readonly string[]): string[] {
+  return [...new Set(paths.flatMap((path) => (path.startsWith("std/") ? [path] : filesBelow(path))))];
+}
+
+function filesBelow(path: string): string[] {
+  const found = stat(path);
+  if (!found.isDirectory()) return [path];
+  return readdirSync(path, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      if (entry.name === "node_modules" || entry.name.startsWith(".")) return [];
+      const below = join(path, entry.name);
+      if (entry.isDirectory()) return filesBelow(below);
+      return entry.name.endsWith(".resnet") ? [below] : [];
+    });
+}
+
+function stat(path: string): ReturnType<typeof statSync> & { isDirectory(): boolean } {
+  try {
+    return statSync(path);
+  } catch {
+    throw new ResnetError("RN801", `cannot read ${path}: no such file or folder`);
+  }
 }
 
 /** Paths below a folder of the library, `std/models/...`. */

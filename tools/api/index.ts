@@ -2,20 +2,20 @@
  * The package's entry: check and compile files, and load what was compiled.
  * Invariant: the only place where the compiler meets files; everything it calls is pure.
  */
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { analyze, buildGraphs, type Code, dump, type Graphs, generate, check as checkSource, type Stage, type Summary, summarize } from "../../compiler/compile.ts";
+import { type BlockSignature, signatureOf } from "../../compiler/report/signature.ts";
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
 import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
 import { emitModule } from "../../compiler/emit/module.ts";
 import { loadNetwork, type LoadOptions, ResnetError } from "../../runtime/load.ts";
 import type { Manifest } from "../../runtime/manifest.ts";
 import type { Network } from "../../runtime/network.ts";
-import { libraryFiles, readModule, readSource, runtimeText } from "./files.ts";
+import { libraryFiles, readModule, readSource, runtimeText, sourceFiles } from "./files.ts";
 import { setArguments } from "./set-values.ts";
 
 export { emitModule } from "../../compiler/emit/module.ts";
+export type { BlockSignature } from "../../compiler/report/signature.ts";
 export type { Diagnostic } from "../../grammar/diagnostic.ts";
 export { type LoadOptions, loadNetwork, ResnetError } from "../../runtime/load.ts";
 export type { Network } from "../../runtime/network.ts";
@@ -82,7 +82,7 @@ export class CompileError extends Error {
 
 /** Checks files, and folders for the `.resnet` files in them. Throws RN801 for what cannot be read. */
 export async function check(paths: readonly string[]): Promise<{ readonly diagnostics: Diagnostic[]; readonly files: number }> {
-  const files = [...new Set(paths.flatMap((path) => (path.startsWith("std/") ? [path] : filesBelow(path))))];
+  const files = sourceFiles(paths);
   const cache: ParseCache = new Map();
   const seen = new Set<string>();
   const diagnostics: Diagnostic[] = [];
@@ -94,27 +94,6 @@ export async function check(paths: readonly string[]): Promise<{ readonly diagno
       diagnostics.push(diagnostic);
     }
   return { diagnostics, files: files.length };
-}
-
-function filesBelow(path: string): string[] {
-  const found = stat(path);
-  if (!found.isDirectory()) return [path];
-  return readdirSync(path, { withFileTypes: true })
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((entry) => {
-      if (entry.name === "node_modules" || entry.name.startsWith(".")) return [];
-      const below = join(path, entry.name);
-      if (entry.isDirectory()) return filesBelow(below);
-      return entry.name.endsWith(".resnet") ? [below] : [];
-    });
-}
-
-function stat(path: string): ReturnType<typeof statSync> & { isDirectory(): boolean } {
-  try {
-    return statSync(path);
-  } catch {
-    throw new ResnetError("RN801", `cannot read ${path}: no such file or folder`);
-  }
 }
 
 /** Compiles a model. Throws a CompileError for mistakes in the source, RN801 if the file cannot be read. */
@@ -177,6 +156,18 @@ function publicRecipe(recipe: RecipeSpec, analysis: { loss: { text: string } | u
     ...(normalize === undefined ? {} : { normalize }),
     ...(augment.length === 0 ? {} : { augment }),
   };
+}
+
+/** What the checker knows of each block and model of the files. Throws RN801 for what cannot be read. */
+export async function signatures(paths: readonly string[]): Promise<BlockSignature[]> {
+  const cache: ParseCache = new Map();
+  return sourceFiles(paths).flatMap((file) => {
+    const { modules, blocks } = checkSource(readSource(file), readModule, cache);
+    return [...modules.entry.own.values()].flatMap((declaration) => {
+      if (declaration.kind !== "block") return [];
+      return [signatureOf(declaration.block, blocks.find((checked) => checked.declaration.block === declaration.block))];
+    });
+  });
 }
 
 function once<T>(make: () => T): () => T {

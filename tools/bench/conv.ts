@@ -3,8 +3,8 @@
  * Usage: npx tsx tools/bench/conv.ts [words of the shapes wanted]. Invariant: the best of many calls after a warm-up.
  */
 import type { Axis, Contraction, Kernel, WindowAxis } from "../../compiler/ir/kernel.ts";
-import { emitWasm } from "../../compiler/wasm-next/emit.ts";
-import { packing } from "../../compiler/wasm-next/pack.ts";
+import { emitWasm } from "../../compiler/wasm/emit.ts";
+import { packing } from "../../compiler/wasm/pack.ts";
 
 interface Shape {
   readonly name: string;
@@ -55,29 +55,79 @@ function kernelOf(shape: Shape, result: Contraction["result"]): Extract<Kernel, 
     const spatial = sizes.map((_, k) => groups * channels * sizes.slice(k + 1).reduce((a, b) => a * b, 1));
     return { batch: groups * channels * sizes.reduce((a, b) => a * b, 1), group: channels, spatial, channel: 1 };
   };
-  const input = { operand: 0, ...image(window.map((axis) => axis.input), inputs) };
-  const output = { operand: 2, ...image(window.map((axis) => axis.output), outputs) };
-  const kernel = { operand: 1, group: outputs * inputs * field, taps: window.length === 0 ? [] : [taps, 1], input: field, output: inputs * field };
-  const contraction: Contraction = { result, batch, groups, window, inputChannels: inputs, outputChannels: outputs, input, kernel, output };
+  const input = {
+    operand: 0,
+    ...image(
+      window.map((axis) => axis.input),
+      inputs,
+    ),
+  };
+  const output = {
+    operand: 2,
+    ...image(
+      window.map((axis) => axis.output),
+      outputs,
+    ),
+  };
+  const kernel = {
+    operand: 1,
+    group: outputs * inputs * field,
+    taps: window.length === 0 ? [] : [taps, 1],
+    input: field,
+    output: inputs * field,
+  };
+  const contraction: Contraction = {
+    result,
+    batch,
+    groups,
+    window,
+    inputChannels: inputs,
+    outputChannels: outputs,
+    input,
+    kernel,
+    output,
+  };
   const role = result === "output" ? output : input;
   const axis = (extent: number, position: number): Axis => ({ name: `a${position}`, extent });
-  const [extents, strides] = result === "kernel"
-    ? [[groups, ...window.map((each) => each.taps), inputs, outputs], [kernel.group, ...kernel.taps, kernel.input, kernel.output]]
-    : [
-      [batch, groups, ...window.map((each) => (result === "output" ? each.output : each.input)), result === "output" ? outputs : inputs],
-      [role.batch, role.group, ...role.spatial, role.channel],
-    ];
+  const [extents, strides] =
+    result === "kernel"
+      ? [
+          [groups, ...window.map((each) => each.taps), inputs, outputs],
+          [kernel.group, ...kernel.taps, kernel.input, kernel.output],
+        ]
+      : [
+          [
+            batch,
+            groups,
+            ...window.map((each) => (result === "output" ? each.output : each.input)),
+            result === "output" ? outputs : inputs,
+          ],
+          [role.batch, role.group, ...role.spatial, role.channel],
+        ];
   const at = extents.map((_, k) => ({ index: { constant: 0, terms: [{ axis: k, coefficient: 1 }] } }));
   const target = { output: 2, input: 0, kernel: 1 }[result];
   return {
-    form: "contraction", name: `conv_${result}`, serves: [], axes: extents.map(axis), lets: [], contraction,
-    operands: [0, 1, 2].map((buffer) => ({ buffer, type: "f32", offset: 0, strides: buffer === target ? strides : [1] })),
+    form: "contraction",
+    name: `conv_${result}`,
+    serves: [],
+    axes: extents.map(axis),
+    lets: [],
+    contraction,
+    operands: [0, 1, 2].map((buffer) => ({
+      buffer,
+      type: "f32",
+      offset: 0,
+      strides: buffer === target ? strides : [1],
+    })),
     stores: [{ operand: target, at, value: { kind: "accumulator", index: 0 } }],
   };
 }
 
 function pointed(kernel: Kernel): Kernel {
-  return { ...kernel, operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer: 3 } : operand)) };
+  return {
+    ...kernel,
+    operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer: 3 } : operand)),
+  };
 }
 
 /** Best time of a call in milliseconds. */
@@ -106,7 +156,7 @@ function measure(shape: Shape, result: Contraction["result"]): number {
     for (const [slot, argument] of entry.arguments.entries()) {
       const size = argument.kind === "count" ? argument.value : argument.offset;
       const value = typeof size === "number" ? size : size.batch * batch;
-      words[block / 4 + slot] = argument.kind === "count" ? value : (starts[argument.buffer] ?? 0) + 4 * value;
+      words[block / 4 + slot] = argument.kind === "count" ? value : (starts[argument.buffer] ?? 0) + value;
     }
     const run = instance.exports[entry.export] as (block: number, begin: number, end: number, scratch: number) => void;
     const units = typeof entry.units === "number" ? entry.units : entry.units.batch * batch;
@@ -116,7 +166,7 @@ function measure(shape: Shape, result: Contraction["result"]): number {
   const last = calls.at(-1);
   let best = Number.POSITIVE_INFINITY;
   const begin = performance.now();
-  for (let now = begin; now - begin < 600; ) {
+  for (let now = begin; now - begin < 600;) {
     last?.();
     const after = performance.now();
     best = Math.min(best, after - now);

@@ -4,8 +4,8 @@ import type { GradientsResult } from "../../runtime/network.ts";
 import { writeSafetensors } from "../../runtime/safetensors.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 import { writeFileAtomic } from "../data/write.ts";
-import { parseDevice } from "./device.ts";
-import { loadProgram } from "./load-weights.ts";
+import { parseEvaluationDevice } from "./device.ts";
+import { loadEvaluated } from "./load-weights.ts";
 import { prepareCall } from "./model-inputs.ts";
 import { collect, type ModelOptions, modelSelection } from "./options.ts";
 import type { Context } from "./program.ts";
@@ -26,7 +26,7 @@ interface GradientsOptions extends ModelOptions {
   readonly input: readonly string[];
   readonly weights?: string;
   readonly output: string;
-  readonly device: ReturnType<typeof parseDevice>;
+  readonly device: ReturnType<typeof parseEvaluationDevice>;
 }
 
 /** Adds options and action. */
@@ -42,7 +42,7 @@ export function gradientsCommand(command: Command, context: Context): void {
     .requiredOption("--input <name=file>", ".npy, .safetensors#tensor, .png or .jpg; once for each input", collect)
     .option("--weights <file>", "weights as safetensors; without them they are drawn from seed 0")
     .requiredOption("-o, --output <file>", "the safetensors file to write")
-    .option("--device <device>", "wasm, webgpu, reference or auto", parseDevice, "auto")
+    .option("--device <device>", "wasm, webgpu, reference or auto", parseEvaluationDevice, "auto")
     .option("--dim <sizes>", "sizes of free dims, e.g. H=224,W=224", collect)
     .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
     .addHelpText("after", EXAMPLES)
@@ -57,7 +57,7 @@ export function gradientsCommand(command: Command, context: Context): void {
       } as const;
       const { program, inputs } = await prepareCall(await context.api(), call, options.input, terminal);
       if (options.weights === undefined) terminal.say("no --weights: the weights are random, drawn from seed 0");
-      const network = await loadProgram(program, { device: options.device, weights: options.weights, seed: 0 });
+      const network = await loadEvaluated(program, { device: options.device, weights: options.weights, seed: 0 });
       try {
         const result = await network.gradients(inputs);
         const tensors = gradientTensors(result);

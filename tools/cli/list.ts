@@ -6,7 +6,7 @@ import { formatTable } from "./terminal.ts";
 const EXAMPLES = `
 Examples:
   resnet list
-  resnet list --json
+  resnet list --json                                  with the paper of each model
   resnet summary std/models/resnet --model ResNet50   a path as listed is a FILE argument`;
 
 /** Adds options and action. */
@@ -21,8 +21,8 @@ export function listCommand(command: Command, context: Context): void {
         context.terminal.print(JSON.stringify(models, undefined, 2));
         return;
       }
-      const rows = models.map((model) => [model.name, model.path, model.source]);
-      for (const line of formatTable([["model", "path", "source"], ...rows], ["left", "left", "left"]))
+      const rows = models.map((model) => [model.name, model.path, model.reference ?? ""]);
+      for (const line of formatTable([["model", "path", "reference"], ...rows], ["left", "left", "left"]))
         context.terminal.print(line);
     });
 }

@@ -6,6 +6,7 @@ import { ResnetError } from "../../runtime/error.ts";
 import type { LoadOptions } from "../../runtime/load.ts";
 import type { Network } from "../../runtime/network.ts";
 import type { Program } from "./api.ts";
+import type { Evaluated } from "./reference.ts";
 
 /** Weights that do not fit the network (RN710 to RN719); other codes name the file themselves. */
 const MISFIT = /^RN71[0-35-9]$/;
@@ -16,6 +17,17 @@ export async function loadProgram(
   options: Omit<LoadOptions, "weights"> & { readonly weights: string | undefined },
 ): Promise<Network> {
   return namingFile(options.weights, () => program.load(options));
+}
+
+/** The same for a command that only evaluates: `reference` interprets the graph in f64 on the loaded weights. */
+export async function loadEvaluated(
+  program: Program,
+  options: { readonly device: NonNullable<LoadOptions["device"]> | "reference"; readonly weights: string | undefined; readonly seed: number },
+): Promise<Evaluated> {
+  const { device, weights, seed } = options;
+  if (device !== "reference") return loadProgram(program, { device, weights, seed });
+  const { referenceNetwork } = await import("./reference.ts");
+  return referenceNetwork(program, await loadProgram(program, { device: "wasm", weights, seed }), seed);
 }
 
 /** Runs `body`; an error about weights gets the file's path in front. */

@@ -3,8 +3,8 @@ import type { Command } from "commander";
 import { writeSafetensors } from "../../runtime/safetensors.ts";
 import { type Tensor, toFloat32 } from "../../runtime/tensor.ts";
 import { writeFileAtomic } from "../data/write.ts";
-import { parseDevice } from "./device.ts";
-import { loadProgram } from "./load-weights.ts";
+import { parseEvaluationDevice } from "./device.ts";
+import { loadEvaluated } from "./load-weights.ts";
 import { prepareCall } from "./model-inputs.ts";
 import { collect, type ModelOptions, modelSelection } from "./options.ts";
 import type { Context } from "./program.ts";
@@ -23,7 +23,7 @@ interface RunOptions extends ModelOptions {
   readonly input: readonly string[];
   readonly weights?: string;
   readonly output?: string;
-  readonly device: ReturnType<typeof parseDevice>;
+  readonly device: ReturnType<typeof parseEvaluationDevice>;
   readonly recipe?: string;
 }
 
@@ -35,7 +35,7 @@ export function runCommand(command: Command, context: Context): void {
     .requiredOption("--input <name=file>", ".npy, .safetensors#tensor, .png or .jpg; once for each input", collect)
     .option("--weights <file>", "weights as safetensors; without them they are drawn from seed 0")
     .option("-o, --output <file>", "write the outputs there, as safetensors under their names")
-    .option("--device <device>", "wasm, webgpu, reference or auto", parseDevice, "auto")
+    .option("--device <device>", "wasm, webgpu, reference or auto", parseEvaluationDevice, "auto")
     .option("--recipe <name>", "the recipe whose normalisation is applied to pictures, if the file has several")
     .option("--dim <sizes>", "sizes of free dims, e.g. H=224,W=224", collect)
     .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
@@ -46,7 +46,7 @@ export function runCommand(command: Command, context: Context): void {
       const call = { file, mode: "inference", ...recipe, ...modelSelection(options) } as const;
       const { program, inputs } = await prepareCall(await context.api(), call, options.input, terminal);
       if (options.weights === undefined) terminal.say("no --weights: the weights are random, drawn from seed 0");
-      const network = await loadProgram(program, { device: options.device, weights: options.weights, seed: 0 });
+      const network = await loadEvaluated(program, { device: options.device, weights: options.weights, seed: 0 });
       try {
         const outputs = await network.run(inputs);
         if (options.output === undefined) for (const line of describeOutputs(outputs)) terminal.print(line);

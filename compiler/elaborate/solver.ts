@@ -1,0 +1,91 @@
+/**
+ * The solver with a memory: each relation is asked once under the same facts, whatever block asks.
+ * Invariant: questions are told apart by their sizes and by the least values of the symbols in them.
+ */
+import { type Answer, type Facts, prove } from "../check/solve.ts";
+import { type Dim, sameDim, sub, symbolsOf } from "../ir/dim.ts";
+import { boundsOf } from "../ir/dim-bounds.ts";
+import type { Relation } from "../ir/relation.ts";
+import { relationKey } from "./values.ts";
+
+export interface Solver {
+  answer(facts: Facts, relation: Relation): Answer;
+}
+
+const PROVED: Answer = { kind: "proved" };
+
+/** A solver that keeps its answers as long as it lives. */
+export function rememberingSolver(): Solver {
+  const byContent = new Map<string, Map<string, Answer>>();
+  const byFacts = new WeakMap<Facts, Map<string, Answer>>();
+  const tableOf = (facts: Facts): Map<string, Answer> => {
+    const known = byFacts.get(facts);
+    if (known !== undefined) return known;
+    const content = facts.relations.map(questionKey).join("&");
+    const table = byContent.get(content) ?? new Map<string, Answer>();
+    byContent.set(content, table);
+    byFacts.set(facts, table);
+    return table;
+  };
+  return {
+    answer(facts, relation) {
+      if (evident(relation)) return PROVED;
+      const table = tableOf(facts);
+      const key = questionKey(relation);
+      const known = table.get(key);
+      if (known !== undefined) return known;
+      const answer = unconstrained(relation, facts) ? UNPROVED : prove(relation, facts);
+      table.set(key, answer);
+      return answer;
+    },
+  };
+}
+
+const UNPROVED: Answer = { kind: "unproved" };
+
+/** A condition that stands for a truth value not known yet (`training`, a real parameter), of which no fact speaks. */
+function unconstrained(relation: Relation, facts: Facts): boolean {
+  const ids = idsIn(relation);
+  return ids.length > 0 && ids.every((id) => id.startsWith("?")) && !facts.relations.some((fact) => idsIn(fact).some((id) => ids.includes(id)));
+}
+
+function idsIn(relation: Relation): readonly string[] {
+  return dimsIn(relation).flatMap((dim) => [...symbolsOf(dim).keys()]);
+}
+
+/** What needs no solver: equal sizes, division by 1, and an order that follows from the least values of symbols. */
+function evident(relation: Relation): boolean {
+  switch (relation.op) {
+    case "==":
+      return sameDim(relation.left, relation.right);
+    case ">=":
+      return boundsOf(sub(relation.left, relation.right)).low >= 0;
+    case "<=":
+      return boundsOf(sub(relation.right, relation.left)).low >= 0;
+    case "divides":
+      return relation.divisor === 1;
+    default:
+      return false;
+  }
+}
+
+/** Symbols of one id may stand for a count in one block and a size in another. */
+function questionKey(relation: Relation): string {
+  const leasts: string[] = [];
+  for (const dim of dimsIn(relation)) for (const [id, { least }] of symbolsOf(dim)) if (least !== 1) leasts.push(`${id}>=${least}`);
+  return leasts.length === 0 ? relationKey(relation) : `${relationKey(relation)} ${leasts.join()}`;
+}
+
+function dimsIn(relation: Relation): readonly Dim[] {
+  switch (relation.op) {
+    case "divides":
+      return [relation.divisor, relation.dividend];
+    case "and":
+    case "or":
+      return relation.parts.flatMap(dimsIn);
+    case "not":
+      return dimsIn(relation.part);
+    default:
+      return [relation.left, relation.right];
+  }
+}
