@@ -3,7 +3,7 @@
  * Invariant: questions are told apart by their sizes and by the least values of the symbols in them.
  */
 import { type Answer, type Facts, prove } from "../check/solve.ts";
-import { type Dim, sameDim, sub, symbolsOf } from "../ir/dim.ts";
+import { type Dim, dimKey, sameDim, sub, symbolsOf } from "../ir/dim.ts";
 import { boundsOf } from "../ir/dim-bounds.ts";
 import type { Relation } from "../ir/relation.ts";
 import { relationKey } from "./values.ts";
@@ -63,7 +63,7 @@ function evident(relation: Relation): boolean {
     case "<=":
       return boundsOf(sub(relation.right, relation.left)).low >= 0;
     case "divides":
-      return relation.divisor === 1;
+      return relation.divisor === 1 || (sameDim(relation.divisor, relation.dividend) && boundsOf(relation.divisor).low >= 1);
     default:
       return false;
   }
@@ -73,7 +73,9 @@ function evident(relation: Relation): boolean {
 function questionKey(relation: Relation): string {
   const leasts: string[] = [];
   for (const dim of dimsIn(relation)) for (const [id, { least }] of symbolsOf(dim)) if (least !== 1) leasts.push(`${id}>=${least}`);
-  return leasts.length === 0 ? relationKey(relation) : `${relationKey(relation)} ${leasts.join()}`;
+  const swapped = relation.op === "==" && dimKey(relation.left) > dimKey(relation.right);
+  const key = relationKey(swapped ? { op: "==", left: relation.right, right: relation.left } : relation);
+  return leasts.length === 0 ? key : `${key} ${leasts.join()}`;
 }
 
 function dimsIn(relation: Relation): readonly Dim[] {
