@@ -8,7 +8,7 @@ import { parse } from "../grammar/parse.ts";
 import type { Source } from "../grammar/source.ts";
 import type { Manifest, TensorSpec } from "../runtime/manifest.ts";
 import { buildInference, freeSizes } from "./build/build.ts";
-import { buildTraining, type TrainingGraphs } from "./build/training.ts";
+import { buildTraining, finishTraining, type TrainingGraph, type TrainingPrograms } from "./build/training.ts";
 import type { OptimizerSpec } from "./differentiate/optimizer.ts";
 import { type CheckedBlock, checkFile, elaborateModel } from "./elaborate/elaborate.ts";
 import type { GivenArgument } from "./elaborate/values.ts";
@@ -27,10 +27,11 @@ import { type LossSpec, type RecipeSpec, readLoss, readOptimizer, readRecipe } f
 import { printProgram } from "./report/print-program.ts";
 import { type Summary, summarize } from "./report/summary.ts";
 import { type LoadedModules, loadModules, type ModuleReader, type ParseCache } from "./resolve/modules.ts";
-import { decompose } from "./rewrite/decompose.ts";
-import { foldBatchNorm } from "./rewrite/fold-batch-norm.ts";
+import { decomposeRules } from "./rewrite/decompose.ts";
+import { foldRules } from "./rewrite/fold-batch-norm.ts";
 import { splitPrepared } from "./rewrite/prepare.ts";
-import { simplify } from "./rewrite/simplify.ts";
+import { type Rule, rewrite, rewriteInto } from "./rewrite/rewrite.ts";
+import { simplifyRules } from "./rewrite/simplify.ts";
 import { emitWasm, type WasmModule } from "./wasm/emit.ts";
 import { packing } from "./wasm/pack.ts";
 
@@ -178,7 +179,7 @@ export interface Graphs {
   readonly gradients: Graph | undefined;
   readonly step: Graph | undefined;
   /** Before rewriting: what the reference interpreter runs. */
-  readonly plain: { readonly infer: Graph; readonly training: TrainingGraphs | undefined };
+  readonly plain: { readonly infer: Graph; readonly training: TrainingGraph | undefined };
 }
 
 /** Flattens, differentiates and rewrites. Sizes other than the batch must be fixed (`freeSizes`). */
@@ -193,21 +194,23 @@ export function buildGraphs(analysis: Analysis): Outcome<Graphs> {
     return { value: undefined, diagnostics };
   }
   const { graph } = buildInference(analysis.inference);
-  const { prepare, main } = splitPrepared(simplify(decompose(foldBatchNorm(simplify(graph)))));
-  const training =
-    analysis.trained === undefined || analysis.loss === undefined
-      ? undefined
-      : buildTraining(analysis.trained, analysis.loss, analysis.optimizer, (diagnostic) => diagnostics.push(diagnostic));
+  const { prepare, main } = splitPrepared(rewrite(graph, [...foldRules, ...loweringRules]));
+  const { trained, loss } = analysis;
+  const training = trained && loss && buildTraining(trained, loss, (diagnostic) => diagnostics.push(diagnostic));
   if (diagnostics.length > 0) return { value: undefined, diagnostics };
-  const rewritten = (each: Graph | undefined): Graph | undefined => (each === undefined ? undefined : simplify(decompose(simplify(each))));
-  const value: Graphs = {
-    prepare,
-    infer: main,
-    gradients: rewritten(training?.gradients),
-    step: rewritten(training?.step),
-    plain: { infer: graph, training },
-  };
+  const { gradients, step } = training === undefined ? nothing : rewriteTraining(training, analysis.optimizer);
+  const value: Graphs = { prepare, infer: main, gradients, step, plain: { infer: graph, training } };
   return { value, diagnostics };
+}
+
+/** What every graph goes through before it is lowered. */
+const loweringRules: readonly Rule[] = [...simplifyRules, ...decomposeRules];
+
+const nothing: Partial<TrainingPrograms> = {};
+
+function rewriteTraining(training: TrainingGraph, optimizer: OptimizerSpec | undefined): TrainingPrograms {
+  const { builder, renamed } = rewriteInto(training.gradients, loweringRules);
+  return finishTraining(training, builder, renamed, optimizer);
 }
 
 export interface Code {
@@ -219,7 +222,7 @@ export interface Code {
 /** Lowers, plans and emits. */
 export function generate(analysis: Analysis, graphs: Graphs): Code {
   const tensors = persistentTensors(analysis, graphs);
-  const plan = planNetwork({ tensors, prepare: graphs.prepare, infer: graphs.infer, gradients: graphs.gradients, step: graphs.step }, wasmTarget, globalThis.process?.env?.NOPACK ? undefined : packing);
+  const plan = planNetwork({ tensors, prepare: graphs.prepare, infer: graphs.infer, gradients: graphs.gradients, step: graphs.step }, wasmTarget, packing);
   const plans = [plan.prepare, plan.infer, plan.gradients, plan.step].flatMap((each) => (each === undefined ? [] : [each]));
   const kernels = plans.flatMap((each) => each.steps.map((step) => step.kernel));
   const wasm = emitWasm(kernels);
@@ -253,7 +256,7 @@ function fixedBatch(program: Program): number | undefined {
 /** Parameters and states in checkpoint order, then the optimizer's slots. */
 function persistentTensors(analysis: Analysis, graphs: Graphs): Omit<TensorSpec, "offset">[] {
   const named = new Map<string, Omit<TensorSpec, "offset">>();
-  const found: readonly (Graph | undefined)[] = [graphs.plain.infer, graphs.plain.training?.gradients, graphs.plain.training?.step];
+  const found: readonly (Graph | undefined)[] = [graphs.plain.infer, graphs.gradients, graphs.step];
   for (const graph of found)
     for (const node of graph?.nodes ?? []) {
       if (node.op !== "parameter" && node.op !== "state") continue;

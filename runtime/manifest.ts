@@ -89,6 +89,38 @@ export interface Manifest {
   readonly step: ProgramSpec | undefined;
   /** Hyper-parameters of the optimizer that `step` may be given anew, with their defaults. */
   readonly scalars: Readonly<Record<string, number>>;
+  /** The same programs for WebGPU, where they were asked for. */
+  readonly webgpu?: WebgpuSpec;
   /** Checked at load or on first use: guards the checker could not prove, as text and as sizes to compare. */
   readonly guards: readonly string[];
+}
+
+/** A dispatch: so many workgroups as the product of `workgroups`, each its sizes' product over `per`, rounded up. */
+export interface WebgpuStepSpec {
+  /** Index into `WebgpuSpec.shaders`. */
+  readonly shader: number;
+  /** Where its operands begin, as in `ArgumentSpec`; the uniform holds the batch and these in elements of 4 bytes. */
+  readonly addresses: readonly (readonly [number, number] | readonly [number, number, number])[];
+  readonly workgroups: readonly { readonly sizes: readonly SizeSpec[]; readonly per: number }[];
+  /** Source paths served, for profiles. */
+  readonly serves?: string;
+}
+
+export interface WebgpuProgramSpec extends Omit<ProgramSpec, "steps"> {
+  readonly steps: readonly WebgpuStepSpec[];
+}
+
+/**
+ * The programs for WebGPU: bindings 0 to 2 of each shader are the arenas (persistent, fixed, batch), all storage
+ * read_write; binding 3 is the uniform of the step; the entry point is `main`.
+ */
+export interface WebgpuSpec {
+  readonly shaders: readonly { readonly name: string; readonly code: string }[];
+  readonly persistentBytes: number;
+  /** Byte offsets in the persistent arena, by position in `Manifest.tensors`. */
+  readonly offsets: readonly number[];
+  readonly prepare: WebgpuProgramSpec | undefined;
+  readonly infer: WebgpuProgramSpec | undefined;
+  readonly gradients: WebgpuProgramSpec | undefined;
+  readonly step: WebgpuProgramSpec | undefined;
 }

@@ -79,7 +79,9 @@ function walkInstance(walk: Walk, instance: Instance, path: string, inputs: read
     invariant(value !== undefined, `${instance.block} misses input ${port.name}`);
     values.set(port.value, value);
   }
-  for (const entry of instance.entries) walkEntry(walk, entry, path, values);
+  walk.builder.withPath(path, () => {
+    for (const entry of instance.entries) walkEntry(walk, entry, path, values);
+  });
   return instance.outputs.map((port) => read(values, port.value));
 }
 
@@ -95,7 +97,7 @@ function walkEntry(walk: Walk, entry: Entry, path: string, values: Map<number, V
     case "op": {
       const inputs = entry.inputs.map((id) => read(values, id));
       const attributes = entry.op === "random" ? { ...entry.attributes, stream: walk.streams++ } : entry.attributes;
-      const results = builder.withPath(path, () => builder.emitAll(entry.op, inputs, attributes as Attributes[OpName]));
+      const results = builder.emitAll(entry.op, inputs, attributes as Attributes[OpName]);
       for (const [i, id] of entry.outputs.entries()) {
         const result = results[i];
         invariant(result !== undefined, `${entry.op} has no output ${i}`);
@@ -112,11 +114,10 @@ function walkEntry(walk: Walk, entry: Entry, path: string, values: Map<number, V
         return;
       }
       const { shape, dtype, initializer } = entry;
-      const value = builder.withPath(path, () =>
+      const value =
         entry.kind === "parameter"
           ? builder.emit("parameter", [], { name, shape, initializer })
-          : builder.emit("state", [], { name, dtype, shape, initializer }),
-      );
+          : builder.emit("state", [], { name, dtype, shape, initializer });
       walk.tensors.set(name, { name, kind: entry.kind === "parameter" ? "param" : "state", value });
       values.set(entry.output, value);
       return;

@@ -3,9 +3,9 @@
  * Invariant: prediction and target shapes must agree exactly; nothing broadcasts (a [N,1] against [N] is an error).
  */
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
-import { formatDim, sameDim } from "../ir/dim.ts";
+import { formatDim } from "../ir/dim.ts";
 import type { NamedValue, Value } from "../ir/graph.ts";
-import type { TensorType } from "../ir/type.ts";
+import { sameType, type TensorType } from "../ir/type.ts";
 import * as problems from "../recipe/problems.ts";
 import type { LossSpec } from "../recipe/recipe.ts";
 import type { Built } from "./build.ts";
@@ -41,10 +41,6 @@ export function buildLoss(built: Built, spec: LossSpec, report: (diagnostic: Dia
   const target = known ?? { name: spec.target, value: builder.emit("input", [], { name: spec.target, dtype: wanted.dtype, shape: wanted.shape }) };
   const value = builder.withPath("loss", () => meanLoss(builder, spec, output.value, target.value));
   return { value, target };
-}
-
-function sameType(a: TensorType, b: TensorType): boolean {
-  return a.shape.length === b.shape.length && a.shape.every((dim, axis) => sameDim(dim, b.shape[axis] ?? 0));
 }
 
 function targetType(spec: LossSpec, output: TensorType): TensorType | undefined {

@@ -5,8 +5,9 @@
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { OpName } from "../ir/attributes.ts";
 import type { GraphNode, NodeFor, Value } from "../ir/graph.ts";
-import { printType } from "../ir/print-graph.ts";
 import { invariant } from "../ir/invariant.ts";
+import { printType } from "../ir/print-graph.ts";
+import { sameType } from "../ir/type.ts";
 import { normSums } from "../operators/normalize.ts";
 import { operatorOf } from "../operators/table.ts";
 import { isFloat } from "../operators/type-rules.ts";
@@ -21,39 +22,40 @@ export function differentiate(
   wrt: readonly Value[],
 ): readonly (Value | undefined)[] {
   const wanted = reachable(builder, loss, wrt);
-  const gradients = new Map<string, Value>();
+  /** By node, then output. */
+  const gradients: (Value | undefined)[][] = [];
   const accumulate = (value: Value, gradient: Value): void => {
-    const [type, given] = [printType(builder.typeOf(value)), printType(builder.typeOf(gradient))];
-    invariant(type === given, `the gradient of a ${type} (${builder.node(value.node).op}) is a ${given}`);
-    const before = gradients.get(keyOf(value));
-    const total = before === undefined ? gradient : builder.emit("binary", [before, gradient], { op: "add" });
-    gradients.set(keyOf(value), total);
+    const [type, given] = [builder.typeOf(value), builder.typeOf(gradient)];
+    const { op } = builder.node(value.node);
+    if (!sameType(type, given)) invariant(false, `the gradient of a ${printType(type)} (${op}) is a ${printType(given)}`);
+    const own = (gradients[value.node] ??= []);
+    const before = own[value.output];
+    own[value.output] = before === undefined ? gradient : builder.emit("binary", [before, gradient], { op: "add" });
+  };
+  const handOn = (node: GraphNode, incoming: readonly (Value | undefined)[]): void => {
+    const outgoing = nodeGradients(builder, node, incoming);
+    for (const [position, input] of node.inputs.entries()) {
+      const gradient = outgoing[position];
+      if (gradient === undefined || wanted[input.node] !== 1) continue;
+      if (isFloat(builder.typeOf(input).dtype)) accumulate(input, gradient);
+    }
   };
   accumulate(loss, builder.emit("constant", [], { value: 1, ...builder.typeOf(loss) }));
   for (let id = loss.node; id >= 0; id--) {
-    if (!wanted.has(id)) continue;
+    const incoming = gradients[id];
+    if (wanted[id] !== 1 || incoming === undefined) continue;
     const node = builder.node(id);
-    const incoming = node.types.map((_, output) => gradients.get(keyOf({ node: id, output })));
-    if (incoming.every((each) => each === undefined)) continue;
-    const outgoing = builder.withPath(node.path, () => nodeGradients(builder, node, incoming));
-    for (const [position, input] of node.inputs.entries()) {
-      const gradient = outgoing[position];
-      if (gradient === undefined || !wanted.has(input.node)) continue;
-      if (isFloat(builder.typeOf(input).dtype)) builder.withPath(node.path, () => accumulate(input, gradient));
-    }
+    builder.withPath(node.path, () => handOn(node, node.types.map((_, output) => incoming[output])));
   }
-  return wrt.map((value) => gradients.get(keyOf(value)));
+  return wrt.map((value) => gradients[value.node]?.[value.output]);
 }
 
-function keyOf({ node, output }: Value): string {
-  return `${node}.${output}`;
-}
-
-/** Nodes up to the loss that depend on a wanted value. */
-function reachable(builder: GraphBuilder, loss: Value, wrt: readonly Value[]): ReadonlySet<number> {
-  const found = new Set(wrt.map((value) => value.node));
+/** 1 at the nodes up to the loss that depend on a wanted value. */
+function reachable(builder: GraphBuilder, loss: Value, wrt: readonly Value[]): Uint8Array {
+  const found = new Uint8Array(builder.count());
+  for (const { node } of wrt) found[node] = 1;
   for (let id = 0; id <= loss.node; id++) {
-    if (builder.node(id).inputs.some((input) => found.has(input.node))) found.add(id);
+    if (builder.node(id).inputs.some((input) => found[input.node] === 1)) found[id] = 1;
   }
   return found;
 }
@@ -96,7 +98,7 @@ function trainedNormGradients(
   if (moments.op !== "batch_moments" || mean.output !== 0 || variance.node !== mean.node || variance.output !== 1)
     return undefined;
   const [measured] = moments.inputs;
-  if (measured === undefined || keyOf(measured) !== keyOf(x)) return undefined;
+  if (measured === undefined || measured.node !== x.node || measured.output !== x.output) return undefined;
   const { eps } = node.attributes;
   const [sumDy, sumDyXhat] = normSums(builder, x, dy, mean, variance, eps);
   const inputs = [x, dy, weight, mean, variance, sumDy, sumDyXhat];

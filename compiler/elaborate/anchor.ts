@@ -70,14 +70,20 @@ function isStandard(session: Session, path: string): boolean {
 /** The diagnostic at its anchor, with a label where it was found. */
 export function placeDiagnostic(session: Session, diagnostic: Diagnostic): Diagnostic {
   const { span, crossed, within } = anchorOf(session, diagnostic.span);
-  const inner = crossed[0];
-  if (inner === undefined && within === undefined) return diagnostic;
-  const place: Label[] = [];
-  if (inner !== undefined) place.push({ span: diagnostic.span, text: `in \`${inner.declaration.block.name.text}\`` });
+  if (crossed.length === 0 && within === undefined) return diagnostic;
+  const place = innerPlaces(session, diagnostic.span, crossed);
   if (within?.span !== undefined) place.push({ span: within.span, text: `in this use, ${within.text()}` });
   const others = diagnostic.labels.filter((label) => !isStandard(session, label.span.source.path) && !samePlace(label.span, span));
   const fixes = diagnostic.fixes.filter((fix) => fix.edits.every((edit) => !isStandard(session, edit.span.source.path)));
   return { ...diagnostic, span, labels: [...others, ...place], fixes };
+}
+
+/** The places in the blocks between, those of the user's files where there are any. */
+function innerPlaces(session: Session, found: Span, crossed: readonly Use[]): Label[] {
+  const spans = [found, ...crossed.flatMap((use) => use.span ?? [])];
+  const places = crossed.map((use, i) => ({ span: spans[i] ?? found, text: `in ${use.text()}` }));
+  const own = places.filter((place) => !isStandard(session, place.span.source.path));
+  return own.length > 0 ? own.toReversed() : places.slice(-1);
 }
 
 /** What a message should name: the use in the user's file where there is one, else `what`. */

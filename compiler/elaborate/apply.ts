@@ -117,11 +117,26 @@ export function derivedName(frame: Frame, block: string): string {
 
 /** The use as messages name it, with the values of its arguments: `` `conv(64, 3, stride: 2)` ``. */
 function useText(name: string, block: BlockValue): string {
-  const shown = block.given.map((given) => {
-    const value = given.value.kind === "dim" ? formatDim(given.value.dim) : given.value.kind === "bool" && typeof given.value.value === "boolean" ? String(given.value.value) : "…";
-    return `${given.name === undefined ? "" : `${given.name}: `}${value}`;
-  });
+  const shown = block.given.map((given) => `${given.name === undefined ? "" : `${given.name}: `}${argumentText(given.value)}`);
   return shown.length === 0 ? `\`${name}\`` : `\`${name}(${shown.join(", ")})\``;
+}
+
+function argumentText(value: Value): string {
+  switch (value.kind) {
+    case "dim":
+      return formatDim(value.dim);
+    case "bool":
+      return typeof value.value === "boolean" ? String(value.value) : "…";
+    case "real":
+      return Number.isNaN(value.value) ? "…" : String(value.value);
+    case "block":
+      return value.declaration.block.name.text;
+    case "primitive":
+    case "init":
+      return value.name;
+    default:
+      return "…";
+  }
 }
 
 function moduleScope(declaration: BlockDeclaration): Scope {

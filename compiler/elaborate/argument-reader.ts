@@ -12,6 +12,10 @@ export interface ArgumentReader {
   /** All positional tensors, or one list of them. */
   tensors(): TensorValue[];
   any(name: string): Value;
+  /** The argument of that name or next in position, if there is one. */
+  optional(name: string): GivenArgument | undefined;
+  /** An argument given by that name. */
+  named(name: string): GivenArgument | undefined;
   dim(name: string, fallback: Dim): Dim;
   dims(name: string): Dim[];
   real(name: string, fallback: number): number;
@@ -76,6 +80,12 @@ export function readArguments(frame: Frame, callee: string, given: readonly Give
       return values.map((value, i) => (value.kind === "tensor" ? value : wrong("tensors", "tensors", taken[i] ?? first ?? need("tensors", "tensors"))));
     },
     any: (name) => need(name, "a value").value,
+    optional: (name) => find(name),
+    named(name) {
+      const argument = named.get(name);
+      if (argument !== undefined) asked.set(name, argument);
+      return argument;
+    },
     dim(name, fallback) {
       const argument = find(name);
       if (argument === undefined) return fallback;
@@ -99,6 +109,9 @@ export function readArguments(frame: Frame, callee: string, given: readonly Give
       return argument.value.kind === "bool" && session.generic ? fallback : wrong(name, "true or false", argument);
     },
     string(name) {
+      // As a stage an operator gets its tensors first, wherever the string stands when it is called.
+      const at = positional.findIndex((argument) => argument.value.kind === "string");
+      if (at > 0 && !asked.has(name) && !named.has(name)) positional.unshift(...positional.splice(at, 1));
       const argument = need(name, "a string");
       return argument.value.kind === "string" ? argument.value.value : wrong(name, "a string", argument);
     },

@@ -11,6 +11,9 @@ import { demand, type Frame, report } from "./context.ts";
 import * as problems from "./problems.ts";
 import { dimValue, POISON, type Value } from "./values.ts";
 
+/** Bounds products of sums, whose terms multiply. */
+const MOST_TERMS = 2000;
+
 /** Longest list that repetition may make. */
 const MOST_ELEMENTS = 10_000;
 
@@ -49,7 +52,7 @@ export function arithmetic(frame: Frame, operator: "+" | "-" | "*" | "/" | "%", 
     report(frame.session, problems.tooLarge("a list that is repeated", MOST_ELEMENTS, span));
     return POISON;
   }
-  let exact = true;
+  let sound = true;
   const result = mapDims(left, right, (a, b) => {
     switch (operator) {
       case "+":
@@ -57,17 +60,24 @@ export function arithmetic(frame: Frame, operator: "+" | "-" | "*" | "/" | "%", 
       case "-":
         return sub(a, b);
       case "*":
-        return mul(a, b);
+        if (termsIn(a) * termsIn(b) <= MOST_TERMS) return mul(a, b);
+        report(frame.session, problems.tooLarge("terms in the product of two sizes", MOST_TERMS, span));
+        sound = false;
+        return a;
       case "%":
         return modulo(a, b);
       case "/":
-        exact = divides(frame, a, b, span) && exact;
+        sound = divides(frame, a, b, span) && sound;
         return divExact(a, b);
       default:
         return operator satisfies never;
     }
   });
-  return exact ? result : POISON;
+  return sound ? result : POISON;
+}
+
+function termsIn(dim: Dim): number {
+  return typeof dim === "number" ? 1 : dim.terms.length + 1;
 }
 
 /** Demands that a division is exact; once reported it is assumed, so that the same quotient is not reported again. */

@@ -10,6 +10,7 @@ import type { Relation } from "../ir/relation.ts";
 import { applyBlock, derivedName } from "./apply.ts";
 import { assignOut, type Body, elaborateStatements } from "./body.ts";
 import { decide, type Frame, report } from "./context.ts";
+import { countingDepth, passStage, roundOfDepth } from "./depth.ts";
 import { applyValue, evaluate } from "./expressions.ts";
 import { repeatSymbolic } from "./induction.ts";
 import { runJoin } from "./join.ts";
@@ -28,6 +29,7 @@ export function runChain(frame: Frame, scope: Scope, body: Body, chain: Chain, i
   let flow: Value | undefined;
   let fromFlow = false;
   for (const [i, stage] of chain.stages.entries()) {
+    passStage(frame, stage);
     if (i === 0) {
       const source = startValue(frame, scope, stage);
       if (source !== undefined) {
@@ -87,9 +89,9 @@ export function runStage(frame: Frame, scope: Scope, body: Body, stage: Stage, f
     case "JoinStage":
       return runJoin(frame, scope, body, stage, flow);
     case "RepeatStage":
-      return runRepeat(frame, scope, body, stage, flow);
+      return countingDepth(frame, scope, stage, () => runRepeat(frame, scope, body, stage, flow));
     case "StagesStage":
-      return runStages(frame, scope, body, stage, flow);
+      return countingDepth(frame, scope, stage, () => runStages(frame, scope, body, stage, flow));
     case "IfStage": {
       const condition = evaluate(frame, scope, stage.condition);
       if (condition.kind === "poison") return POISON;
@@ -273,9 +275,9 @@ function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, f
     times === undefined
       ? repeatSymbolic(frame, stage, count.dim, flow, (index, value) => runRound(frame, scope, stage, index, value))
       : within(frame, label, () => {
+          if (!countRounds(frame, times, stage.count.span)) return POISON;
           let value = flow;
           for (let j = 0; j < times; j++) {
-            if (!countRound(frame, stage.count.span)) return POISON;
             value = runRound(frame, scope, stage, dimValue(j), value, roundName(frame, scope, stage, j));
           }
           return value;
@@ -285,12 +287,13 @@ function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, f
 }
 
 /** Far beyond any network (ResNet-1202 unrolls 600); ends what a slip of the pen would make endless. */
-const MOST_ROUNDS = 20_000;
+const MOST_ROUNDS = 10_000;
 
-/** False, and reported, when the model unrolls into more rounds than any network has. */
-function countRound(frame: Frame, span: Span): boolean {
+/** False, and reported, when the model would unroll into more rounds than any network has. */
+function countRounds(frame: Frame, times: number, span: Span): boolean {
   const { session } = frame;
-  if (++session.rounds <= MOST_ROUNDS) return true;
+  session.rounds += times;
+  if (session.rounds <= MOST_ROUNDS) return true;
   report(session, problems.tooLarge("rounds of repeats and stages, all together", MOST_ROUNDS, span));
   return false;
 }
@@ -306,9 +309,10 @@ function roundName(frame: Frame, scope: Scope, stage: RepeatStage, number: numbe
 function runRound(frame: Frame, scope: Scope, stage: RepeatStage, index: Value, value: Value, name = "?"): Value {
   const start = frame.entries.length;
   return within(frame, [name], () => {
-    const result = runBody(frame, scope, stage.body, value, (inner) => {
+    const bind = (inner: Scope): void => {
       if (stage.index !== undefined) inner.names.set(stage.index.text, { value: index, span: stage.index.span, declared: "local" });
-    });
+    };
+    const result = roundOfDepth(frame, stage.body, () => runBody(frame, scope, stage.body, value, bind));
     collapseSole(frame, start, frame.prefix.length);
     return result;
   });
@@ -321,16 +325,16 @@ function runStages(frame: Frame, scope: Scope, _body: Body, stage: StagesStage, 
     report(frame.session, problems.wrongKind(stage.list.span, "a list", list));
     return POISON;
   }
+  if (!countRounds(frame, list.elements.length, stage.list.span)) return POISON;
   let value = flow;
   for (const [i, element] of list.elements.entries()) {
-    if (!countRound(frame, stage.list.span)) return POISON;
     const bind = (inner: Scope): void => {
       if (stage.index !== undefined) inner.names.set(stage.index.text, { value: dimValue(i), span: stage.index.span, declared: "local" });
       if (stage.pattern !== undefined) bindPattern(frame, inner, stage.pattern, element);
     };
     const start = frame.entries.length;
     value = within(frame, stageComponents(frame, scope, stage, i, bind), () => {
-      const result = runBody(frame, scope, stage.body, value, bind);
+      const result = roundOfDepth(frame, stage.body, () => runBody(frame, scope, stage.body, value, bind));
       collapseSole(frame, start, frame.prefix.length);
       return result;
     });

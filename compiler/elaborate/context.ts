@@ -13,6 +13,7 @@ import type { TensorType } from "../ir/type.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { operators } from "../operators/table.ts";
 import { placeDiagnostic, spanKey, subjectOf, type Use } from "./anchor.ts";
+import type { DepthTracker } from "./depth.ts";
 import { inheritOrigins } from "./origins.ts";
 import * as problems from "./problems.ts";
 import type { Solver } from "./solver.ts";
@@ -77,6 +78,8 @@ export interface Frame {
   readonly path: readonly string[];
   /** Path components of the bodies (stages, repeats) that are open, added to what is entered. */
   prefix: readonly string[];
+  /** Within a loop: what `depth` means there. */
+  depth?: DepthTracker | undefined;
 }
 
 /** Keeps a diagnostic, placed where it belongs; `placed` says that its span is right already. */

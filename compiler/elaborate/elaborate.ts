@@ -206,8 +206,10 @@ function checkModels(checks: GenericChecks, file: ModuleScope, add: (found: read
 const OF_MISSING_PARTS: ReadonlySet<string> = new Set(["RN101", "RN401", "RN402", "RN403", "RN404", "RN405", "RN407"]);
 
 function followsFromSyntax(file: ModuleScope, diagnostic: Diagnostic): boolean {
-  if (!OF_MISSING_PARTS.has(diagnostic.code) || file.syntax.length === 0 || diagnostic.span.source.path !== file.path) return false;
+  if (file.syntax.length === 0 || diagnostic.span.source.path !== file.path) return false;
   const { start } = diagnostic.span;
+  if (file.syntax.some(({ span }) => span.start <= start && start < span.end)) return true;
+  if (!OF_MISSING_PARTS.has(diagnostic.code)) return false;
   const item = file.module.items.find((each) => each.span.start <= start && start <= each.span.end);
   return item !== undefined && file.syntax.some((error) => error.span.start >= item.span.start && error.span.start <= item.span.end);
 }

@@ -13,6 +13,7 @@ import { asReal, evaluateArguments } from "./arguments.ts";
 import { applyBlock } from "./apply.ts";
 import { arithmetic, type Comparison, comparison, dimCondition, logical, mapDims } from "./arithmetic.ts";
 import { decide, type Frame, report } from "./context.ts";
+import { depthHere } from "./depth.ts";
 import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
 import * as problems from "./problems.ts";
 import { lookup, lookupDeclaration, lookupLater, namesInScope, type Scope } from "./scope.ts";
@@ -89,6 +90,8 @@ function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span,
     report(frame.session, problems.usedBeforeComputed(name, span, later));
     return POISON;
   }
+  const position = name === "depth" && declaration === undefined ? depthHere(frame, span) : undefined;
+  if (position !== undefined) return position;
   const operatorFirst = !stage && (declaration === undefined || fromPrelude(scope, declaration) || isItself(frame, declaration));
   if (!operatorFirst && declaration !== undefined) return declaredValue(frame, declaration, span);
   const builtin = builtinValue(name);

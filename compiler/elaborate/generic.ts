@@ -82,6 +82,8 @@ function checkBlock(shared: Shared, declaration: BlockDeclaration): GenericResul
     const result = checkWithRank(shared, declaration, parameters, rank);
     if (!result.failed) return result;
     first ??= result;
+    // Another number of axes can mend mistakes of shape only.
+    if (!result.diagnostics.every((diagnostic) => diagnostic.severity !== "error" || diagnostic.code.startsWith("RN2"))) break;
   }
   return first;
 }

@@ -6,19 +6,19 @@ import type { JoinStage, Skip } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { SkipEdge } from "../ir/program.ts";
 import type { TypeRelation } from "../operators/operator.ts";
-import { derivedName } from "./apply.ts";
+import { applyBlock, derivedName } from "./apply.ts";
 import { evaluateArguments } from "./arguments.ts";
 import type { Body } from "./body.ts";
 import { collapseSole, labelText, runChain, within } from "./chain.ts";
 import { demand, emitOp, type Frame, provedEqual, report } from "./context.ts";
 import { evaluate } from "./expressions.ts";
-import { readArguments } from "./argument-reader.ts";
+import { type ArgumentReader, readArguments } from "./argument-reader.ts";
 import { divisibilityAdvice, projectFix, roundingFix, type Advice } from "./join-advice.ts";
 import * as problems from "./join-problems.ts";
-import { wrongKind } from "./problems.ts";
+import { relationFails, wrongKind } from "./problems.ts";
 import { padSkip, projectSkip, strideFor } from "./skip.ts";
 import { openScope, type Scope } from "./scope.ts";
-import { asTensor, elementwise, matchShapes } from "./tensor-expressions.ts";
+import { asTensor, elementwise, matchShapes, unaryTensor } from "./tensor-expressions.ts";
 import { POISON, type TensorValue, type Value } from "./values.ts";
 
 export const MERGES: readonly string[] = ["add", "concat", "mul", "max", "gate"];
@@ -234,7 +234,7 @@ function combine(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue
     case "max":
       return fold(frame, "maximum", main, values, stage.span);
     case "gate":
-      return gate(frame, scope, stage, main, values);
+      return gate(frame, scope, stage, main, arrived);
     default:
       return addMerge(frame, scope, stage, main, values);
   }
@@ -244,13 +244,14 @@ function fold(frame: Frame, op: "add" | "multiply" | "maximum", main: Value, val
   return values.reduce<Value>((sofar, value) => (sofar.kind === "tensor" ? (elementwise(frame, op, sofar, value, span, "join") ?? POISON) : POISON), main);
 }
 
-/** `add(scale: s)` weighs the main path, `add(drop: p)` drops it per sample while training (Huang et al. 2016). */
+/** `add(scale: s)` weighs the main path, by a number or a number for each channel; `add(drop: p)` drops it per sample while training (Huang et al. 2016). */
 function addMerge(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue, values: readonly TensorValue[]): Value {
   const given = evaluateArguments(frame, scope, stage.arguments);
   const weighed = readArguments(frame, "add", given, stage.span, (read) => {
     let value: Value = main;
     if (read.has("scale")) {
-      const factor = asTensor(frame, read.any("scale"), "f32", stage.span);
+      const written = asTensor(frame, read.any("scale"), "f32", stage.span);
+      const factor = written === undefined ? undefined : scaleFactor(frame, stage, read, written, main);
       value = factor === undefined ? POISON : (elementwise(frame, "multiply", main, factor, stage.span, "scale") ?? POISON);
     }
     if (!read.has("drop")) return value;
@@ -258,6 +259,17 @@ function addMerge(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValu
     return value.kind === "tensor" ? dropPath(frame, value, drop, stage.span) : value;
   });
   return fold(frame, "add", weighed, values, stage.span);
+}
+
+/** Layer scale (Touvron et al. 2021): a tensor [C] is repeated along the axes other than `axis`, the channels. */
+function scaleFactor(frame: Frame, stage: JoinStage, read: ArgumentReader, factor: TensorValue, main: TensorValue): TensorValue | undefined {
+  const rank = main.type.shape.length;
+  if (factor.type.shape.length !== 1 || rank < 2) return factor;
+  const axis = read.axis("axis", rank, 1);
+  const relation: TypeRelation = { op: "==", left: factor.type.shape[0] ?? 1, right: main.type.shape[axis] ?? 1 };
+  const what = `the scale's size and that of axis ${axis}`;
+  const fits = demand(frame.session, relation, stage.span, `add: ${what}`, (witness) => relationFails(relation, what, witness, stage.span, "add", [factor, main]));
+  return fits ? emitOp(frame, "broadcast", [factor], { shape: main.type.shape, axes: [axis] }, stage.span, "scale")?.[0] : undefined;
 }
 
 /** Kept with probability 1 - p and scaled by 1 / (1 - p), one draw a sample. */
@@ -272,17 +284,19 @@ function dropPath(frame: Frame, value: TensorValue, p: number, span: Span): Valu
   if (kept?.kind !== "tensor") return POISON;
   const mask = emitOp(frame, "cast", [kept], { dtype: "f32" }, span, "drop")?.[0];
   if (mask === undefined) return POISON;
-  const scaled = elementwise(frame, "multiply", mask, { kind: "real", value: 1 / (1 - p) }, span, "drop");
+  const scaled = elementwise(frame, "multiply", mask, { kind: "real", value: p < 1 ? 1 / (1 - p) : 0 }, span, "drop");
   if (scaled?.kind !== "tensor") return POISON;
   const wide = emitOp(frame, "broadcast", [scaled], { shape: value.type.shape, axes: [0] }, span, "drop")?.[0];
   return wide === undefined ? POISON : (elementwise(frame, "multiply", value, wide, span, "drop") ?? POISON);
 }
 
-/** Highway (Srivastava et al. 2015): y = t * F(x) + (1 - t) * x, the gate t a tensor of the join's shape. */
-function gate(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue, values: readonly TensorValue[]): Value {
+/** Highway (Srivastava et al. 2015, eq. 3): y = t * F(x) + (1 - t) * x. */
+function gate(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue, arrived: readonly Arrived[]): Value {
   const given = evaluateArguments(frame, scope, stage.arguments);
   return readArguments(frame, "gate", given, stage.span, (read) => {
-    const t = read.tensor("gate");
+    const t = gateTensor(frame, stage, read, arrived);
+    const values = arrived.map((one) => one.value);
+    if (t.kind !== "tensor") return POISON;
     const matched = matchShapes(frame, main, t, stage.span, "gate");
     const carried = fold(frame, "add", values[0] ?? POISON, values.slice(1), stage.span);
     if (matched === undefined || carried.kind !== "tensor") return POISON;
@@ -291,4 +305,19 @@ function gate(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue, v
     const moved = elementwise(frame, "multiply", matched[1], difference, stage.span, "gate");
     return moved?.kind === "tensor" ? (elementwise(frame, "add", carried, moved, stage.span, "gate") ?? POISON) : POISON;
   });
+}
+
+/** A tensor is the gate itself; of a block T it is sigmoid(T(x)), x being where the first skip starts. */
+function gateTensor(frame: Frame, stage: JoinStage, read: ArgumentReader, arrived: readonly Arrived[]): Value {
+  const t = read.any("gate");
+  if (t.kind !== "block") return t.kind === "tensor" || t.kind === "poison" ? t : read.tensor("gate");
+  const [first] = arrived;
+  if (first === undefined) return POISON;
+  const path = [stage.label?.text ?? derivedName(frame, "gate")];
+  const result = applyBlock(frame, t, [first.from], { path }, stage.span);
+  if (result.kind !== "tensor") {
+    if (result.kind !== "poison") report(frame.session, wrongKind(stage.span, "a gate with one output", result));
+    return POISON;
+  }
+  return unaryTensor(frame, "sigmoid", result, stage.span);
 }

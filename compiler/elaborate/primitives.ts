@@ -7,8 +7,11 @@ import type { BinaryOp, PoolAttributes, ReduceOp, UnaryOp } from "../ir/attribut
 import { add, type Dim, floorDiv, mul, product, sub } from "../ir/dim.ts";
 import type { Dtype } from "../ir/type.ts";
 import { type ArgumentReader, readArguments } from "./argument-reader.ts";
+import { clamp, flatten, logSumExp, overAxes, reduceWith, split, squeeze, stack, unsqueeze, variance } from "./compositions.ts";
 import { demand, emitOp, type Frame, report } from "./context.ts";
 import * as problems from "./problems.ts";
+import { einsum, rearrange } from "./rearrange.ts";
+import { resize } from "./resize.ts";
 import { asTensor, elementwise, matchShapes, unaryTensor } from "./tensor-expressions.ts";
 import { type GivenArgument, POISON, type TensorValue, type Value } from "./values.ts";
 
@@ -31,7 +34,21 @@ const TABLE: Readonly<Record<string, Apply>> = {
       (read: ArgumentReader, frame: Frame, span: Span) => elementwise(frame, op, read.any("a"), read.any("b"), span, `\`${name}\``),
     ]),
   ),
-  ...Object.fromEntries(REDUCE.map((op) => [op, (read: ArgumentReader, frame: Frame, span: Span) => reduce(read, frame, span, op)])),
+  ...Object.fromEntries(
+    REDUCE.map((op) => [op, (read: ArgumentReader, frame: Frame, span: Span) => overAxes(read, frame, span, op, reduceWith(frame, op, span))]),
+  ),
+  var: (read, frame, span) => variance(read, frame, span, false),
+  std: (read, frame, span) => variance(read, frame, span, true),
+  logsumexp: (read, frame, span) => logSumExp(read, frame, span),
+  clamp: (read, frame, span) => clamp(read, frame, span),
+  rearrange: (read, frame, span) => rearrange(read, frame, span),
+  einsum: (read, frame, span) => einsum(read, frame, span),
+  flatten: (read, frame, span) => flatten(read, frame, span),
+  squeeze: (read, frame, span) => squeeze(read, frame, span),
+  unsqueeze: (read, frame, span) => unsqueeze(read, frame, span),
+  stack: (read, frame, span) => stack(read, frame, span),
+  split: (read, frame, span) => split(read, frame, span),
+  resize: (read, frame, span) => resize(read, frame, span),
   convolution: (read, frame, span) => convolution(read, frame, span),
   convolution_transposed: (read, frame, span) => convolutionTransposed(read, frame, span),
   matmul: (read, frame, span) => matmul(read, frame, span),
@@ -71,8 +88,10 @@ const TABLE: Readonly<Record<string, Apply>> = {
   },
   where: (read, frame, span) => {
     const condition = read.tensor("condition");
-    const then = asTensor(frame, read.any("then"), "f32", span);
-    const otherwise = asTensor(frame, read.any("otherwise"), "f32", span);
+    const [chosen, other] = [read.any("then"), read.any("otherwise")];
+    const dtype = chosen.kind === "tensor" ? chosen.type.dtype : other.kind === "tensor" ? other.type.dtype : "f32";
+    const then = asTensor(frame, chosen, dtype, span);
+    const otherwise = asTensor(frame, other, dtype, span);
     if (then === undefined || otherwise === undefined) return undefined;
     const first = matchShapes(frame, condition, then, span, "where");
     const second = matchShapes(frame, first?.[0] ?? condition, otherwise, span, "where");
@@ -84,9 +103,10 @@ const TABLE: Readonly<Record<string, Apply>> = {
   softmax: (read, frame, span) => alongAxis(read, frame, span, "softmax"),
   log_softmax: (read, frame, span) => alongAxis(read, frame, span, "log_softmax"),
   gather: (read, frame, span) => emitOp(frame, "gather", [read.tensor("table"), read.tensor("indices")], {}, span, "gather")?.[0],
-  argmax: (read, frame, span) => {
-    const x = read.tensor("x");
-    return emitOp(frame, "argmax", [x], { axis: read.axis("axis", x.type.shape.length, 1) }, span, "argmax")?.[0];
+  argmax: (read, frame, span) => argmax(frame, read.tensor("x"), read, span),
+  argmin: (read, frame, span) => {
+    const negated = unaryTensor(frame, "negate", read.tensor("x"), span);
+    return negated.kind === "tensor" ? argmax(frame, negated, read, span) : undefined;
   },
   iota: (read, frame, span) => {
     const shape = read.dims("shape");
@@ -125,11 +145,8 @@ function alongAxis(read: ArgumentReader, frame: Frame, span: Span, op: "softmax"
   return emitOp(frame, op, [x], { axis: read.axis("axis", x.type.shape.length, x.type.shape.length - 1) }, span, op)?.[0];
 }
 
-function reduce(read: ArgumentReader, frame: Frame, span: Span, op: ReduceOp): Value | undefined {
-  const x = read.tensor("x");
-  const rank = x.type.shape.length;
-  const axes = read.has("axes") ? read.axes("axes", rank) : x.type.shape.map((_, axis) => axis);
-  return emitOp(frame, "reduce", [x], { op, axes: [...axes].sort((a, b) => a - b) }, span, op)?.[0];
+function argmax(frame: Frame, x: TensorValue, read: ArgumentReader, span: Span): Value | undefined {
+  return emitOp(frame, "argmax", [x], { axis: read.axis("axis", x.type.shape.length, 1) }, span, "argmax")?.[0];
 }
 
 function spatialRank(x: TensorValue): number {

@@ -3,7 +3,7 @@
  * Invariant: questions are told apart by their sizes and by the least values of the symbols in them.
  */
 import { type Answer, type Facts, prove } from "../check/solve.ts";
-import { type Dim, dimKey, sameDim, sub, symbolsOf } from "../ir/dim.ts";
+import { type Dim, sameDim, sub, symbolsOf } from "../ir/dim.ts";
 import { boundsOf } from "../ir/dim-bounds.ts";
 import type { Relation } from "../ir/relation.ts";
 import { relationKey } from "./values.ts";
@@ -32,13 +32,19 @@ export function rememberingSolver(): Solver {
       if (evident(relation)) return PROVED;
       const table = tableOf(facts);
       const key = questionKey(relation);
-      const known = table.get(key);
-      if (known !== undefined) return known;
-      const answer = unconstrained(relation, facts) ? UNPROVED : prove(relation, facts);
+      const known = table.get(key) ?? turned(relation.op === "==" ? table.get(questionKey({ ...relation, left: relation.right, right: relation.left })) : undefined);
+      const answer = known ?? (unconstrained(relation, facts) ? UNPROVED : prove(relation, facts));
       table.set(key, answer);
       return answer;
     },
   };
+}
+
+/** The answer for the sides exchanged. */
+function turned(answer: Answer | undefined): Answer | undefined {
+  if (answer?.kind !== "refuted") return answer;
+  const { left, right, ...rest } = answer.witness;
+  return { kind: "refuted", witness: { ...rest, ...(right === undefined ? {} : { left: right }), ...(left === undefined ? {} : { right: left }) } };
 }
 
 const UNPROVED: Answer = { kind: "unproved" };
@@ -73,8 +79,7 @@ function evident(relation: Relation): boolean {
 function questionKey(relation: Relation): string {
   const leasts: string[] = [];
   for (const dim of dimsIn(relation)) for (const [id, { least }] of symbolsOf(dim)) if (least !== 1) leasts.push(`${id}>=${least}`);
-  const swapped = relation.op === "==" && dimKey(relation.left) > dimKey(relation.right);
-  const key = relationKey(swapped ? { op: "==", left: relation.right, right: relation.left } : relation);
+  const key = relationKey(relation);
   return leasts.length === 0 ? key : `${key} ${leasts.join()}`;
 }
 

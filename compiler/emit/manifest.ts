@@ -2,7 +2,7 @@
  * The compiled network as the runtime takes it: plans and Wasm entries become a manifest.
  * Invariant: the order of tensors is the checkpoint's, slots last; equal kernels have one index.
  */
-import type { Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec } from "../../runtime/manifest.ts";
+import type { Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec, WebgpuSpec } from "../../runtime/manifest.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
 import type { Buffer, NetworkPlan, Place, Plan, PortBuffer } from "../ir/plan.ts";
@@ -20,6 +20,7 @@ export interface ManifestRequest {
   readonly batch: number | undefined;
   readonly scalars: Readonly<Record<string, number>>;
   readonly guards: readonly string[];
+  readonly webgpu?: WebgpuSpec | undefined;
 }
 
 export function buildManifest(request: ManifestRequest): Manifest {
@@ -47,14 +48,17 @@ export function buildManifest(request: ManifestRequest): Manifest {
     step: program(plan.step),
     scalars: request.scalars,
     guards: request.guards,
+    ...(request.webgpu === undefined ? {} : { webgpu: request.webgpu }),
   };
 }
 
-function sizeSpec(size: Size): SizeSpec {
+/** A count as the runtime takes it. */
+export function sizeSpec(size: Size): SizeSpec {
   return typeof size === "number" ? size : { batch: size.batch };
 }
 
-function programSpec(plan: Plan, entryOf: ReadonlyMap<Kernel, WasmEntry>, index: ReadonlyMap<string, number>): ProgramSpec {
+/** A plan's buffers by id, and its ports and arenas as the runtime takes them. */
+export function describePlan(plan: Plan): Omit<ProgramSpec, "steps"> & { readonly bufferAt: (id: number) => Buffer } {
   const buffers = new Map(plan.buffers.map((buffer) => [buffer.id, buffer]));
   const bufferAt = (id: number): Buffer => {
     const buffer = buffers.get(id);
@@ -65,6 +69,18 @@ function programSpec(plan: Plan, entryOf: ReadonlyMap<Kernel, WasmEntry>, index:
     const { place } = bufferAt(each.buffer);
     return { name: each.name, dtype: each.dtype, shape: each.shape.map(sizeSpec), place: [ARENAS[place.arena], place.offset] };
   };
+  return {
+    inputs: plan.inputs.map(port),
+    scalars: plan.scalars.map(port),
+    outputs: plan.outputs.map(port),
+    fixedBytes: plan.fixedBytes,
+    batchBytes: plan.batchBytes,
+    bufferAt,
+  };
+}
+
+function programSpec(plan: Plan, entryOf: ReadonlyMap<Kernel, WasmEntry>, index: ReadonlyMap<string, number>): ProgramSpec {
+  const { bufferAt, ...described } = describePlan(plan);
   const steps = plan.steps.map(({ kernel }): StepSpec => {
     const entry = entryOf.get(kernel);
     const kernelIndex = entry === undefined ? undefined : index.get(entry.export);
@@ -76,21 +92,17 @@ function programSpec(plan: Plan, entryOf: ReadonlyMap<Kernel, WasmEntry>, index:
       serves: kernel.serves.join(" "),
     };
   });
-  return {
-    inputs: plan.inputs.map(port),
-    scalars: plan.scalars.map(port),
-    outputs: plan.outputs.map(port),
-    steps,
-    fixedBytes: plan.fixedBytes,
-    batchBytes: plan.batchBytes,
-  };
+  return { ...described, steps };
 }
 
 function argumentSpec(argument: KernelArgument, bufferAt: (id: number) => Buffer): StepSpec["arguments"][number] {
   if (argument.kind === "count") return sizeSpec(argument.value);
-  const { place } = bufferAt(argument.buffer);
+  return addressSpec(bufferAt(argument.buffer), argument.offset);
+}
+
+/** A buffer's address, `offset` bytes into it. */
+export function addressSpec({ place }: Buffer, offset: Size): readonly [number, number] | readonly [number, number, number] {
   const arena = ARENAS[place.arena];
-  const { offset } = argument;
   if (typeof offset !== "number") {
     invariant(place.arena === "batch" || offset.batch === 0, "a batch offset into a buffer of fixed size");
     return [arena, place.offset + offset.batch];

@@ -17,26 +17,42 @@ export interface LoweringCache {
 
 /** An empty cache for a graph with this batch symbol. */
 export function createLoweringCache(batch: string | undefined): LoweringCache {
-  const types = new Map<string, { readonly shape: readonly Size[]; readonly type: ScalarType }>();
+  const types = new Map<string, LoweredType>();
+  /** Most attributes and types are objects that many nodes share: their text is made once. */
+  const byType = new Map<TensorType, LoweredType>();
+  const attributes = new Map<object, string>();
+  const lowered = (type: TensorType): LoweredType => {
+    let known = byType.get(type);
+    if (known !== undefined) return known;
+    const key = typeKey(type);
+    known = types.get(key);
+    if (known === undefined) {
+      const scalar = type.dtype === "f32" || type.dtype === "f16" ? "f32" : "i32";
+      known = { shape: type.shape.map((dim) => sizeOfDim(dim, batch)), type: scalar, key };
+      types.set(key, known);
+    }
+    byType.set(type, known);
+    return known;
+  };
   return {
     bodies: new Map(),
-    typeOf(type) {
-      const key = typeKey(type);
-      let known = types.get(key);
-      if (known === undefined) {
-        const scalar = type.dtype === "f32" || type.dtype === "f16" ? "f32" : "i32";
-        known = { shape: type.shape.map((dim) => sizeOfDim(dim, batch)), type: scalar };
-        types.set(key, known);
-      }
-      return known;
-    },
+    typeOf: lowered,
     keyOf(node, inputs) {
-      let key = `${node.op}|${attributeKey(node.attributes)}`;
-      for (const type of node.types) key += `>${typeKey(type)}`;
-      for (const type of inputs) key += `<${typeKey(type)}`;
+      let text = attributes.get(node.attributes);
+      if (text === undefined) attributes.set(node.attributes, (text = attributeKey(node.attributes)));
+      let key = `${node.op}|${text}`;
+      for (const type of node.types) key += `>${lowered(type).key}`;
+      for (const type of inputs) key += `<${lowered(type).key}`;
       return key;
     },
   };
+}
+
+/** A type by sizes, with its text. */
+interface LoweredType {
+  readonly shape: readonly Size[];
+  readonly type: ScalarType;
+  readonly key: string;
 }
 
 function typeKey({ dtype, shape }: TensorType): string {

@@ -7,7 +7,7 @@ import { boundsOf } from "../ir/dim-bounds.ts";
 import { type Dim, formatDim, modulo, sameDim, sub } from "../ir/dim.ts";
 import type { Graph, GraphNode, GraphUpdate, NamedValue, NodeFor, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
-import { printAttribute, printType, printValue } from "../ir/print-graph.ts";
+import { printAttribute, printType } from "../ir/print-graph.ts";
 import type { TensorType } from "../ir/type.ts";
 import { verifyGraph } from "../ir/verify-graph.ts";
 import type { Emitter, TypeContext, TypeRelation } from "../operators/operator.ts";
@@ -22,6 +22,8 @@ export interface GraphBuilder extends Emitter {
   /** How many nodes there are; ids are below it. */
   count(): number;
   node(id: number): GraphNode;
+  /** Adds a node of another graph, its inputs given as values of this one, with the types and path it had there. */
+  copy(node: GraphNode, inputs: readonly Value[]): readonly Value[];
   /** Runs `body`; nodes it adds carry `path`. */
   withPath<T>(path: string, body: () => T): T;
   /** Repeats a scalar (shape []), or size-1 axes of a tensor of equal rank, to a shape. */
@@ -32,20 +34,27 @@ export interface GraphBuilder extends Emitter {
   finish(outputs: readonly NamedValue[], updates: readonly GraphUpdate[]): Graph;
 }
 
-/** An empty builder; `batch` is the id of the batch symbol that sizes may hold. */
-export function createGraphBuilder(batch: string | undefined): GraphBuilder {
-  return new Builder(batch);
+/** What stands for a node about to be added, as values of the builder; undefined if it is needed. */
+export type Replace = (node: GraphNode) => readonly Value[] | undefined;
+
+/** An empty builder; `batch` is the id of the batch symbol that sizes may hold. `replace` is asked for every new node. */
+export function createGraphBuilder(batch: string | undefined, replace: Replace = () => undefined): GraphBuilder {
+  return new Builder(batch, replace);
 }
 
 class Builder implements GraphBuilder {
   readonly batch: string | undefined;
+  readonly #replace: Replace;
   readonly #nodes: GraphNode[] = [];
-  readonly #known = new Map<string, number>();
-  readonly #names = new Set<string>();
+  /** What every node asked for so far became. */
+  readonly #known = new Map<string, readonly Value[]>();
+  readonly #attributes = new Map<object, number>();
+  readonly #attributeTexts = new Map<string, number>();
   #path = "";
 
-  constructor(batch: string | undefined) {
+  constructor(batch: string | undefined, replace: Replace) {
     this.batch = batch;
+    this.#replace = replace;
   }
 
   count(): number {
@@ -54,13 +63,13 @@ class Builder implements GraphBuilder {
 
   node(id: number): GraphNode {
     const node = this.#nodes[id];
-    invariant(node !== undefined, `there is no node ${id}`);
+    if (node === undefined) invariant(false, `there is no node ${id}`);
     return node;
   }
 
   typeOf(value: Value): TensorType {
     const type = this.node(value.node).types[value.output];
-    invariant(type !== undefined, `node ${value.node} has no output ${value.output}`);
+    if (type === undefined) invariant(false, `node ${value.node} has no output ${value.output}`);
     return type;
   }
 
@@ -81,25 +90,41 @@ class Builder implements GraphBuilder {
   }
 
   emitAll<K extends OpName>(op: K, inputs: readonly Value[], attributes: Attributes[K]): readonly Value[] {
-    const types = this.#typesOf(op, inputs, attributes);
-    const key = `${op}(${inputs.map(printValue).join(",")})${printAttribute(attributes)}`;
+    const key = this.#keyOf(op, inputs, attributes);
     const known = this.#known.get(key);
-    if (known !== undefined) return types.map((_, output) => ({ node: known, output }));
-    const folded = foldNode(this, {
-      id: -1,
-      op,
-      inputs,
-      attributes,
-      types,
-      path: this.#path,
-    } as NodeFor<K> as GraphNode);
-    if (folded !== undefined) return [folded];
+    if (known === undefined) return this.#add(key, op, inputs, attributes, this.#typesOf(op, inputs, attributes));
+    if ("name" in attributes) this.#meetSource(known, op, attributes);
+    return known;
+  }
+
+  copy({ op, attributes, types, path }: GraphNode, inputs: readonly Value[]): readonly Value[] {
+    const key = this.#keyOf(op, inputs, attributes);
+    return this.#known.get(key) ?? this.withPath(path, () => this.#add(key, op, inputs, attributes, types));
+  }
+
+  #add<K extends OpName>(
+    key: string,
+    op: K,
+    inputs: readonly Value[],
+    attributes: Attributes[K],
+    types: readonly TensorType[],
+  ): readonly Value[] {
+    const added = { id: -1, op, attributes, inputs, types, path: this.#path } as NodeFor<K> as GraphNode;
+    const values = this.#replace(added) ?? this.#fold(added) ?? this.#push(added);
+    this.#known.set(key, values);
+    return values;
+  }
+
+  #fold(node: GraphNode): readonly Value[] | undefined {
+    const value = foldNode(this, node);
+    return value && [value];
+  }
+
+  #push(added: GraphNode): readonly Value[] {
     const id = this.#nodes.length;
-    const node = { id, op, attributes, inputs, types, path: this.#path } as NodeFor<K> as GraphNode;
-    this.#claimName(node);
+    const node: GraphNode = { ...added, id };
     this.#nodes.push(node);
-    this.#known.set(key, id);
-    return types.map((_, output) => ({ node: id, output }));
+    return node.types.map((_, output) => ({ node: id, output }));
   }
 
   broadcastTo(value: Value, shape: readonly Dim[]): Value {
@@ -121,6 +146,25 @@ class Builder implements GraphBuilder {
     return verifyGraph(liveGraph({ nodes: this.#nodes, outputs, updates, batch: this.batch }));
   }
 
+  #keyOf(op: OpName, inputs: readonly Value[], attributes: object): string {
+    // Parameters and states are kept under one set of names.
+    if ("name" in attributes) return `${op === "input" || op === "scalar" ? op : "tensor"} ${String(attributes.name)}`;
+    let key = `${op} ${this.#attributesId(attributes)}`;
+    for (const { node, output } of inputs) key += output === 0 ? ` ${node}` : ` ${node}.${output}`;
+    return key;
+  }
+
+  /** Equal attributes have equal ids; those of repeated blocks and of copies are one object, which needs no text. */
+  #attributesId(attributes: object): number {
+    const known = this.#attributes.get(attributes);
+    if (known !== undefined) return known;
+    const text = printAttribute(attributes);
+    const id = this.#attributeTexts.get(text) ?? this.#attributeTexts.size;
+    this.#attributeTexts.set(text, id);
+    this.#attributes.set(attributes, id);
+    return id;
+  }
+
   #typesOf<K extends OpName>(op: K, inputs: readonly Value[], attributes: Attributes[K]): readonly TensorType[] {
     const given = inputs.map((input) => this.typeOf(input));
     const describe = (): string =>
@@ -130,13 +174,11 @@ class Builder implements GraphBuilder {
     return types;
   }
 
-  /** Equal sources were already shared, so that a second source of one name contradicts the first. */
-  #claimName(node: GraphNode): void {
-    if (node.op !== "input" && node.op !== "scalar" && node.op !== "parameter" && node.op !== "state") return;
-    const kept = node.op === "parameter" || node.op === "state";
-    const name = `${kept ? "tensor" : node.op} ${node.attributes.name}`;
-    invariant(!this.#names.has(name), `two different sources are named ${node.attributes.name}`);
-    this.#names.add(name);
+  /** A second source of one name is the first, or a contradiction. */
+  #meetSource([value]: readonly Value[], op: OpName, attributes: { readonly name: string }): void {
+    const node = value && this.node(value.node);
+    const equal = node?.op === op && printAttribute(node.attributes) === printAttribute(attributes);
+    invariant(equal, `two different sources are named ${attributes.name}`);
   }
 }
 

@@ -3,9 +3,8 @@
  * Invariant: the replacement has the same type and, but for the sign of zero, the same value.
  */
 import type { BinaryOp } from "../ir/attributes.ts";
-import { sameDim } from "../ir/dim.ts";
 import type { GraphNode, NodeFor, Value } from "../ir/graph.ts";
-import type { TensorType } from "../ir/type.ts";
+import { sameShape, type TensorType } from "../ir/type.ts";
 import type { Emitter } from "../operators/operator.ts";
 import { binaryFunctions, integerDivide, unaryFunctions } from "../operators/scalar-functions.ts";
 import { isFloat } from "../operators/type-rules.ts";
@@ -34,16 +33,16 @@ export function foldNode(context: FoldContext, node: GraphNode): Value | undefin
     }
     case "broadcast":
     case "reshape":
-      if (first !== undefined && sameShape(context.typeOf(first), type)) return first;
+      if (first !== undefined && sameShape(context.typeOf(first).shape, type.shape)) return first;
       return foldConstants(context, node, type, ([x = 0]) => x);
     case "transpose":
       if (first !== undefined && node.attributes.permutation.every((axis, position) => axis === position)) return first;
       return foldConstants(context, node, type, ([x = 0]) => x);
     case "slice":
-      if (first !== undefined && sameShape(context.typeOf(first), type)) return first;
+      if (first !== undefined && sameShape(context.typeOf(first).shape, type.shape)) return first;
       return foldConstants(context, node, type, ([x = 0]) => x);
     case "pad":
-      return first !== undefined && sameShape(context.typeOf(first), type) ? first : undefined;
+      return first !== undefined && sameShape(context.typeOf(first).shape, type.shape) ? first : undefined;
     case "concat":
       return node.inputs.length === 1 ? first : undefined;
     case "reduce":
@@ -106,8 +105,4 @@ function foldSelect(context: FoldContext, node: NodeFor<"select">): Value | unde
   const holds = constantNumber(context, condition);
   if (holds !== undefined) return holds !== 0 ? then : otherwise;
   return then !== undefined && then.node === otherwise?.node && then.output === otherwise.output ? then : undefined;
-}
-
-function sameShape(a: TensorType, b: TensorType): boolean {
-  return a.shape.length === b.shape.length && a.shape.every((size, axis) => sameDim(size, b.shape[axis] ?? 0));
 }

@@ -109,6 +109,9 @@ export function partsOf(a: Dim): Parts {
 /** Builds a size from a constant and terms in any order; merges equal products and drops zeros. */
 export function fromParts(constant: number, terms: readonly DimTerm[]): Dim {
   if (!Number.isSafeInteger(constant)) return Number.NaN;
+  const [only] = terms;
+  if (only === undefined) return constant + 0;
+  if (terms.length === 1) return fromTerm(constant, only);
   const merged = new Map<string, DimTerm>();
   for (const term of terms) {
     const key = factorsKey(term.factors);
@@ -122,6 +125,15 @@ export function fromParts(constant: number, terms: readonly DimTerm[]): Dim {
   const texts = kept.map(([key, term]) => (term.coefficient === 1 ? key : `${term.coefficient}*${key}`));
   const key = constant === 0 ? texts.join("+") : `${texts.join("+")}+${constant}`;
   return { kind: "dim", key, constant: constant + 0, terms: kept.map(([, term]) => term) };
+}
+
+/** Most sizes have one term; nothing is to be merged or sorted then. */
+function fromTerm(constant: number, term: DimTerm): Dim {
+  const { coefficient, factors } = term;
+  if (!Number.isSafeInteger(coefficient)) return Number.NaN;
+  if (coefficient === 0) return constant + 0;
+  const text = coefficient === 1 ? factorsKey(factors) : `${coefficient}*${factorsKey(factors)}`;
+  return { kind: "dim", key: constant === 0 ? text : `${text}+${constant}`, constant: constant + 0, terms: [term] };
 }
 
 /** One atom as a size. */

@@ -40,6 +40,9 @@ export function printAttribute(value: unknown): string {
     return typeof value === "string" ? JSON.stringify(value) : String(value);
   if (Array.isArray(value)) return `[${value.map(printAttribute).join(", ")}]`;
   if ("kind" in value && value.kind === "dim" && "key" in value) return String(value.key);
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([name, each]) => `${name}: ${printAttribute(each)}`).join(", ")}}`;
+  let text = "";
+  for (const name of Object.keys(value).sort()) {
+    text += `${text === "" ? "" : ", "}${name}: ${printAttribute((value as Readonly<Record<string, unknown>>)[name])}`;
+  }
+  return `{${text}}`;
 }

@@ -6,6 +6,7 @@
 import type { LoweredProgram } from "../fuse/lower-graph.ts";
 import type { LogicalBuffer } from "../fuse/storage.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
+import { createKernelNumbering, withoutBuffers } from "../ir/kernel-number.ts";
 
 /** How a back end wants a contraction's kernel operand packed; undefined: as it is. */
 export type PackRule = (kernel: Kernel) =>
@@ -35,18 +36,24 @@ export function packWeights(
   const kernels: Kernel[] = [];
   const known = new Map<string, number>();
   const versions = new Map<number, number>();
-  const written = new Set(main.kernels.flatMap((kernel) => kernel.stores.map((store) => kernel.operands[store.operand]?.buffer ?? -1)));
+  const written = new Set<number>();
+  for (const { stores, operands } of main.kernels) for (const store of stores) written.add(operands[store.operand]?.buffer ?? -1);
+  const numberOf = createKernelNumbering();
+  /** By number of the contraction, for operands' buffers by position. */
+  const templates: ReturnType<PackRule>[] = [];
   const packs: { readonly pack: Kernel; readonly source: LogicalBuffer; readonly packed: LogicalBuffer }[] = [];
   let count = 0;
   for (const kernel of main.kernels) {
-    const packed = kernel.form === "contraction" ? packing(kernel) : undefined;
+    const number = kernel.form === "contraction" ? numberOf(kernel) : -1;
+    if (kernel.form === "contraction" && !(number in templates)) templates[number] = packing(withoutBuffers(kernel));
+    const packed = templates[number];
     if (packed === undefined || kernel.form !== "contraction") {
       kernels.push(kernel);
       noteWrites(kernel, versions);
       continue;
     }
     const source = kernel.operands[kernel.contraction.kernel.operand]?.buffer ?? -1;
-    const key = JSON.stringify([source, versions.get(source) ?? 0, { ...packed.pack, name: "", serves: [] }]);
+    const key = `${source} ${versions.get(source) ?? 0} ${numberOf(packed.pack)}`;
     let buffer = known.get(key);
     if (buffer === undefined) {
       const kept = !each && buffers[source]?.kind === "persistent" && !written.has(source);
@@ -61,10 +68,10 @@ export function packWeights(
       buffer = buffers.push(own) - 1;
       known.set(key, buffer);
       const from = buffers[source];
-      if (kept && from !== undefined) packs.push({ pack: packed.pack, source: from, packed: own });
-      else kernels.push(pointed(packed.pack, buffer));
+      if (kept && from !== undefined) packs.push({ pack: { ...packed.pack, serves: kernel.serves }, source: from, packed: own });
+      else kernels.push(placed(packed.pack, kernel, buffer));
     }
-    kernels.push(pointed(packed.contraction, buffer));
+    kernels.push(placed(packed.contraction, kernel, buffer));
     noteWrites(kernel, versions);
   }
   return [packs.length === 0 ? prepare : withPacks(prepare ?? empty, packs), { ...main, buffers, kernels }];
@@ -77,12 +84,11 @@ function noteWrites(kernel: Kernel, versions: Map<number, number>): void {
   }
 }
 
-/** The kernel with its open operand at a buffer. */
-function pointed<K extends Kernel>(kernel: K, buffer: number): K {
-  return {
-    ...kernel,
-    operands: kernel.operands.map((operand) => (operand.buffer === -1 ? { ...operand, buffer } : operand)),
-  };
+/** A template's kernel in place of the given one: its operands by position are that one's, the open one is at `buffer`. */
+function placed(template: Kernel, kernel: Kernel, buffer: number): Kernel {
+  const bufferOf = (position: number): number => (position === -1 ? buffer : (kernel.operands[position]?.buffer ?? -1));
+  const operands = template.operands.map((operand) => ({ ...operand, buffer: bufferOf(operand.buffer) }));
+  return { ...template, serves: kernel.serves, operands };
 }
 
 /** Packs appended to another program, whose buffers have other ids: kept tensors meet by name. */

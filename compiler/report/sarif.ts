@@ -4,6 +4,7 @@
  */
 import type { Diagnostic, Fix, Severity } from "../../grammar/diagnostic.ts";
 import type { Source, Span } from "../../grammar/source.ts";
+import { explain } from "../check/catalogue.ts";
 import { indexLines, type Lines } from "./lines.ts";
 
 const LEVELS: Readonly<Record<Severity, "error" | "warning" | "note">> = {
@@ -56,6 +57,7 @@ export interface SarifRun {
 interface Rule {
   readonly id: string;
   readonly shortDescription: { readonly text: string };
+  readonly fullDescription?: { readonly text: string };
   readonly defaultConfiguration: { readonly level: "error" | "warning" | "note" };
 }
 
@@ -91,7 +93,9 @@ export function toSarif(diagnostics: readonly Diagnostic[], version?: string): S
   const rules = codes.map((id): Rule => {
     const severity = diagnostics.find((each) => each.code === id)?.severity ?? "error";
     const family = FAMILIES[id.charAt(2)] ?? "other";
-    return { id, shortDescription: { text: `${id}: ${family}` }, defaultConfiguration: { level: LEVELS[severity] } };
+    const entry = explain(id);
+    const described = entry === undefined ? {} : { fullDescription: { text: entry.text } };
+    return { id, shortDescription: { text: `${id}: ${entry?.title ?? family}` }, ...described, defaultConfiguration: { level: LEVELS[severity] } };
   });
   const told = version === undefined ? {} : { version };
   const results = diagnostics.map((each) => result(each, codes.indexOf(each.code), lines));

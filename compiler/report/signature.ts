@@ -68,7 +68,7 @@ export function printSignature(signature: BlockSignature): string {
     ...listed("where", signature.where),
     ...listed("inferred where", signature.inferred),
     ...listed("checked when loaded:", signature.unproved),
-    ...(signature.checked ? [] : ["  checked where it is used"]),
+    ...(signature.checked ? [] : [signature.kind === "model" ? "  checked with the values of its parameters" : "  checked where it is used"]),
   ].join("\n");
 }
 

@@ -23,6 +23,7 @@ interface Source {
 /** `batch_norm(convolution(x, w) [+ b])` -> `convolution(x, w * scale) + (bias + (b - mean) * scale)`. */
 export const foldIntoConvolution: Rule = {
   name: "batch norm into convolution",
+  op: "batch_norm",
   apply(context, node) {
     const norm = fixedNorm(context, node);
     const source = norm && convolutionBefore(context, norm.x);
@@ -42,6 +43,7 @@ export const foldIntoConvolution: Rule = {
 /** `batch_norm(x)` -> `x * scale + (bias - mean * scale)`. */
 export const foldIntoAffine: Rule = {
   name: "batch norm into multiply and add",
+  op: "batch_norm",
   apply(context, node) {
     const norm = fixedNorm(context, node);
     if (norm === undefined) return undefined;
@@ -57,9 +59,12 @@ export const foldIntoAffine: Rule = {
   },
 };
 
+/** The rules, the better one first. */
+export const foldRules: readonly Rule[] = [foldIntoConvolution, foldIntoAffine];
+
 /** Folds every batch norm whose weight, bias and statistics are kept tensors. */
 export function foldBatchNorm(graph: Graph): Graph {
-  return rewrite(graph, [foldIntoConvolution, foldIntoAffine]);
+  return rewrite(graph, foldRules);
 }
 
 function fixedNorm(context: RewriteContext, node: Parameters<Rule["apply"]>[1]): Norm | undefined {

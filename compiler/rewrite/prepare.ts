@@ -6,7 +6,6 @@ import { createGraphBuilder, type GraphBuilder } from "../graph/builder.ts";
 import type { Graph, GraphNode, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
 import { fixedNodes } from "./fixed-values.ts";
-import { copyNode } from "./rewrite.ts";
 
 export interface Prepared {
   /** Updates the states `prepared.K`; undefined if nothing is worth preparing. */
@@ -113,8 +112,7 @@ function copyNodes(
     const inputs = node.inputs.map(renamed);
     // A node all of whose readers were cut away may have lost its inputs; nothing reads it.
     if (inputs.some((input) => input === undefined)) continue;
-    const complete = { ...node, inputs: inputs.filter((input) => input !== undefined) };
-    const values = builder.withPath(node.path, () => copyNode(builder, complete));
+    const values = builder.copy(node, inputs.filter((input) => input !== undefined));
     for (const [output, value] of values.entries()) copies.set(keyOf({ node: node.id, output }), value);
   }
   return (value) => {

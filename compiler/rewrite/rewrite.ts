@@ -1,12 +1,13 @@
 /**
- * A small engine: named rules over a graph, applied node by node while it is rebuilt, until none fires.
+ * A small engine: named rules over a graph that is rebuilt node by node. Every node about to be added, copied or made by
+ * a rule, is offered to the rules; nodes never change once added, so one walk leaves nothing for a rule to do.
  * Invariant: a rule's result has the types and, up to rounding, the values of the node it replaces.
  */
 import { createGraphBuilder, type GraphBuilder } from "../graph/builder.ts";
 import type { OpName } from "../ir/attributes.ts";
 import type { Graph, GraphNode, NodeFor, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
-import { printType } from "../ir/print-graph.ts";
+import { sameType } from "../ir/type.ts";
 import { fixedNodes } from "./fixed-values.ts";
 
 /** The rebuilt graph so far, and how its values were used in the graph being rewritten. */
@@ -22,11 +23,13 @@ export interface RewriteContext {
 
 export interface Rule {
   readonly name: string;
+  /** The operator it replaces. */
+  readonly op: OpName;
   /** The values that replace the node's outputs, or undefined. The node's inputs are values of the context's builder. */
   apply(context: RewriteContext, node: GraphNode): readonly Value[] | undefined;
 }
 
-/** A rule for one operator. */
+/** A rule for one operator; what it makes is offered to all rules in turn, so it must come nearer to an end. */
 export function ruleFor<K extends OpName>(
   name: string,
   op: K,
@@ -34,6 +37,7 @@ export function ruleFor<K extends OpName>(
 ): Rule {
   return {
     name,
+    op,
     apply(context, node) {
       if (!isOf(node, op)) return undefined;
       const value = apply(context, node);
@@ -42,57 +46,54 @@ export function ruleFor<K extends OpName>(
   };
 }
 
-/** Applies the rules until none fires, in at most `limit` passes; dead nodes are dropped. */
-export function rewrite(graph: Graph, rules: readonly Rule[], limit = 16): Graph {
-  let current = graph;
-  for (let pass = 0; pass < limit; pass++) {
-    const { next, fired } = rewriteOnce(current, rules);
-    if (fired === 0) return next;
-    current = next;
-  }
-  return current;
+/** A graph rewritten into a builder, which goes on applying the rules to what is added. */
+export interface Rewritten {
+  readonly builder: GraphBuilder;
+  /** The value that stands for one of the graph. */
+  renamed(value: Value): Value;
 }
 
-function rewriteOnce(graph: Graph, rules: readonly Rule[]): { readonly next: Graph; readonly fired: number } {
-  const builder = createGraphBuilder(graph.batch);
+/** The graph with every rule applied; dead nodes are dropped. */
+export function rewrite(graph: Graph, rules: readonly Rule[]): Graph {
+  const { builder, renamed } = rewriteInto(graph, rules);
+  return builder.finish(
+    graph.outputs.map(({ name, value }) => ({ name, value: renamed(value) })),
+    graph.updates.map(({ target, value }) => ({ target: renamed({ node: target, output: 0 }).node, value: renamed(value) })),
+  );
+}
+
+/** The same with the builder still open. */
+export function rewriteInto(graph: Graph, rules: readonly Rule[]): Rewritten {
+  const byOp = new Map<OpName, Rule[]>();
+  for (const rule of rules) byOp.set(rule.op, [...(byOp.get(rule.op) ?? []), rule]);
+  const builder = createGraphBuilder(graph.batch, (node) => {
+    const own = byOp.get(node.op);
+    return own && firstResult(own, context, node);
+  });
   const replaced: (readonly Value[])[] = [];
+  const renamed = ({ node, output }: Value): Value => {
+    const value = replaced[node]?.[output];
+    if (value === undefined) invariant(false, `value ${node}.${output} was lost`);
+    return value;
+  };
   const uses = countUses(graph);
-  const standsFor = new Map<string, number>();
+  const standsFor = new UseCounts();
   const fixed = fixedNodes((id) => builder.node(id));
   const context: RewriteContext = {
     builder,
     isFixed: (value) => fixed(value.node),
-    useCount: (value) => standsFor.get(keyOf(value)) ?? 0,
+    useCount: (value) => standsFor.of(value),
     producer(value, op) {
       const node = value === undefined ? undefined : builder.node(value.node);
       return node !== undefined && isOf(node, op) ? node : undefined;
     },
   };
-  const renamed = ({ node, output }: Value): Value => {
-    const value = replaced[node]?.[output];
-    invariant(value !== undefined, `value ${node}.${output} was lost`);
-    return value;
-  };
-  let fired = 0;
-  for (const original of graph.nodes) {
-    const node = { ...original, inputs: original.inputs.map(renamed) };
-    const values = builder.withPath(node.path, () => {
-      const result = firstResult(rules, context, node);
-      if (result !== undefined) fired++;
-      return result ?? copyNode(builder, node);
-    });
-    for (const [output, value] of values.entries()) {
-      const key = keyOf(value);
-      standsFor.set(key, (standsFor.get(key) ?? 0) + (uses.get(`${original.id}.${output}`) ?? 0));
-    }
+  for (const node of graph.nodes) {
+    const values = builder.copy(node, node.inputs.map(renamed));
+    for (const [output, value] of values.entries()) standsFor.add(value, uses.of({ node: node.id, output }));
     replaced.push(values);
   }
-  const outputs = graph.outputs.map(({ name, value }) => ({ name, value: renamed(value) }));
-  const updates = graph.updates.map(({ target, value }) => ({
-    target: renamed({ node: target, output: 0 }).node,
-    value: renamed(value),
-  }));
-  return { next: builder.finish(outputs, updates), fired };
+  return { builder, renamed };
 }
 
 function firstResult(rules: readonly Rule[], context: RewriteContext, node: GraphNode): readonly Value[] | undefined {
@@ -100,34 +101,36 @@ function firstResult(rules: readonly Rule[], context: RewriteContext, node: Grap
     const values = rule.apply(context, node);
     if (values === undefined) continue;
     for (const [output, value] of values.entries()) {
-      const [before, after] = [node.types[output], context.builder.typeOf(value)];
-      invariant(before !== undefined && printType(before) === printType(after), `rule ${rule.name} changed a type`);
+      const before = node.types[output];
+      invariant(before !== undefined && sameType(before, context.builder.typeOf(value)), `rule ${rule.name} changed a type`);
     }
     return values;
   }
   return undefined;
 }
 
-/** Adds a node as it stands to a builder that holds its inputs. */
-export function copyNode<K extends OpName>(builder: GraphBuilder, node: NodeFor<K>): readonly Value[] {
-  return builder.emitAll<K>(node.op, node.inputs, node.attributes);
-}
-
 function isOf<K extends OpName>(node: GraphNode | NodeFor<K>, op: K): node is NodeFor<K> {
   return node.op === op;
 }
 
-function keyOf({ node, output }: Value): string {
-  return `${node}.${output}`;
+/** Uses by value. */
+class UseCounts {
+  /** By node, then output. */
+  private readonly counts: number[][] = [];
+
+  of({ node, output }: Value): number {
+    return this.counts[node]?.[output] ?? 0;
+  }
+
+  add({ node, output }: Value, uses: number): void {
+    const own = (this.counts[node] ??= []);
+    own[output] = (own[output] ?? 0) + uses;
+  }
 }
 
-function countUses(graph: Graph): ReadonlyMap<string, number> {
-  const uses = new Map<string, number>();
-  const use = (value: Value): void => {
-    uses.set(keyOf(value), (uses.get(keyOf(value)) ?? 0) + 1);
-  };
-  for (const node of graph.nodes) node.inputs.forEach(use);
-  for (const { value } of graph.outputs) use(value);
-  for (const { value } of graph.updates) use(value);
+function countUses(graph: Graph): UseCounts {
+  const uses = new UseCounts();
+  for (const node of graph.nodes) for (const input of node.inputs) uses.add(input, 1);
+  for (const { value } of [...graph.outputs, ...graph.updates]) uses.add(value, 1);
   return uses;
 }

@@ -72,7 +72,7 @@ export const simplifyRules: readonly Rule[] = [
   }),
 ];
 
-/** Applies the rules until none fires. */
+/** Applies the rules. */
 export function simplify(graph: Graph): Graph {
   return rewrite(graph, simplifyRules);
 }

@@ -3,6 +3,7 @@
  * Invariant: code is generic in sizes; kernels that differ only in sizes, strides and addresses share one export.
  */
 import type { Kernel, Size } from "../ir/kernel.ts";
+import { createKernelNumbering, withoutBuffers } from "../ir/kernel-number.ts";
 import { emitContraction } from "./contraction.ts";
 import { disassemble } from "./disassemble.ts";
 import { Code, ModuleBuilder } from "./encode.ts";
@@ -40,33 +41,19 @@ export interface WasmOptions {
 /** Emits a module that imports `env.memory`; `entries[i]` calls `kernels[i]`. Scratch must be 64-byte aligned. */
 export function emitWasm(kernels: readonly Kernel[], options: WasmOptions = {}): WasmModule {
   const module = new ModuleBuilder();
-  const known = new Map<string, WasmEntry>();
-  const entries = kernels.map((kernel) => {
-    const template = withoutBuffers(kernel);
-    const key = JSON.stringify(template, exactNumber);
-    const entry = known.get(key) ?? emitKernel(module, template);
-    known.set(key, entry);
-    return withBuffers(entry, kernel);
-  });
+  const numberOf = createKernelNumbering();
+  const known: WasmEntry[] = [];
+  // Operands are numbered by position, so that layers of the same sizes are one kernel, emitted once.
+  const entries = kernels.map((kernel) => withBuffers((known[numberOf(kernel)] ??= emitKernel(module, withoutBuffers(kernel))), kernel));
   const bytes = module.finish(options.sharedMemory ?? false);
   const scratchBytes = entries.reduce((most, entry) => Math.max(most, entry.scratchBytes), 0);
   return { bytes, text: () => disassemble(bytes, module.functionNames()), entries, scratchBytes };
-}
-
-/** Operands numbered by position: layers of the same sizes are then one kernel, emitted once. */
-function withoutBuffers(kernel: Kernel): Kernel {
-  return { ...kernel, serves: [], operands: kernel.operands.map((operand, buffer) => ({ ...operand, buffer })) };
 }
 
 function withBuffers(entry: WasmEntry, kernel: Kernel): WasmEntry {
   const place = (argument: KernelArgument): KernelArgument =>
     argument.kind === "address" ? { ...argument, buffer: kernel.operands[argument.buffer]?.buffer ?? argument.buffer } : argument;
   return { ...entry, arguments: entry.arguments.map(place) };
-}
-
-/** JSON has no infinities, NaN or -0, which fills and constants may be. */
-function exactNumber(_key: string, value: unknown): unknown {
-  return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${Object.is(value, -0) ? "-" : ""}${value}` : value;
 }
 
 function emitKernel(module: ModuleBuilder, kernel: Kernel): WasmEntry {

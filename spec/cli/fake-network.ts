@@ -150,6 +150,8 @@ export function fakeApi(options: FakeOptions & { readonly free?: boolean } = {})
     listModels: async () => [
       { name: "ResNet50", path: "std/models/resnet", reference: "resnet50", source: "He et al. 2015" },
     ],
+    signatures: async () => [],
+    starter: async () => ({ model: "Fake", text: "" }),
     compile: async (compileOptions) => {
       calls.push(compileOptions);
       const free = options.free === true && compileOptions.dims === undefined;

@@ -2,8 +2,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { check } from "../../compiler/compile.ts";
+import { checkFile } from "../../compiler/elaborate/elaborate.ts";
 import { renderDiagnostics } from "../../compiler/report/text.ts";
+import { loadModules } from "../../compiler/resolve/modules.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { positionAt, type Source } from "../../grammar/source.ts";
 
@@ -29,7 +30,8 @@ export function readModule(path: string): Source | undefined {
 
 /** Everything that is said of a source. */
 export function diagnose(source: Source): readonly Diagnostic[] {
-  return check(source, readModule).diagnostics;
+  const { entry, diagnostics } = loadModules(source, readModule);
+  return [...diagnostics, ...checkFile(entry).diagnostics];
 }
 
 /** The diagnostics of a case. */
@@ -46,7 +48,14 @@ export function place(name: string, diagnostic: Diagnostic): string {
   return `${severity === "error" ? "" : `${severity} `}${code} ${file}${line}:${column}`;
 }
 
-/** As printed, without colour. */
+/** As printed, without colour; labels in `std/` without their lines, which move as the library grows. */
 export function render(diagnostics: readonly Diagnostic[]): string {
-  return renderDiagnostics(diagnostics, { color: false });
+  return diagnostics
+    .map((diagnostic) => {
+      const inLibrary = diagnostic.labels.filter((label) => label.span.source.path.startsWith("std/"));
+      const labels = diagnostic.labels.filter((label) => !inLibrary.includes(label));
+      const text = renderDiagnostics([{ ...diagnostic, labels }], { color: false });
+      return text + inLibrary.map((label) => `(${label.span.source.path}: ${label.text})\n`).join("");
+    })
+    .join("\n");
 }

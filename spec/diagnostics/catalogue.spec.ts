@@ -14,7 +14,7 @@ function codesIn(folder: string): ReadonlySet<string> {
   const found = new Set<string>();
   for (const path of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })) {
     if (!path.endsWith(".ts") || path.endsWith("catalogue.ts")) continue;
-    for (const [, code] of readFileSync(join(root, folder, path), "utf8").matchAll(/"(RN\d+)"/g)) if (code !== undefined) found.add(code);
+    for (const [, code] of readFileSync(join(root, folder, path), "utf8").matchAll(/"(RN\d{3})"/g)) if (code !== undefined) found.add(code);
   }
   return found;
 }

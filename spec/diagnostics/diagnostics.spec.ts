@@ -214,7 +214,7 @@ suite("diagnostics", (test) => {
     const [first] = diagnoseCase("window-too-large");
     assert.is(first?.span.source.path, "window-too-large.resnet");
     const inner = first?.labels.find((label) => label.span.source.path === "std/layers");
-    assert.is(inner?.text, "in `avgpool`");
+    assert.is(inner?.text, "in `avgpool(7)`");
   });
 
   test("a broken block is reported once, at the block, whoever uses it", () => {

@@ -5,7 +5,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
+import { check as checkSource } from "../../compiler/compile.ts";
 import { parse } from "../../grammar/parse.ts";
+import { readModule } from "../../tools/api/files.ts";
 import { check } from "../../tools/api/index.ts";
 import { suite } from "../harness.ts";
 import { compare } from "./against-reference.ts";
@@ -39,6 +41,23 @@ suite("library blocks", (test) => {
       assert.equal(Object.entries(weightsAfter).filter(([, tensor]) => [...tensor.data].some((value) => !Number.isFinite(Number(value)))).map(([key]) => key), []);
     });
   }
+
+  test("a block may stand in itself as an argument, and in no other way", () => {
+    const codes = (body: string, use: string): string[] => {
+      const text = `block A(Inner: block) {\n in x: [..S]\n out y: [..S]\n x -> ${body} -> y\n}\nmodel M {\n in x: f32[N, 4]\n out y\n x -> ${use} -> y\n}`;
+      return checkSource({ path: "a.resnet", text }, readModule).diagnostics.map((each) => each.code);
+    };
+    assert.equal(codes("relu -> Inner", "A(A(A(gelu)))"), []);
+    assert.equal(codes("A(Inner)", "A(relu)"), ["RN104"]);
+    assert.equal(codes("Inner(A)", "A(A)"), ["RN104"]);
+  });
+
+  test("every residual block has its place in the language reference", () => {
+    const language = readFileSync(fileURLToPath(new URL("../../LANGUAGE.md", import.meta.url)), "utf8");
+    const section = language.slice(language.indexOf("## The standard library"), language.indexOf("## Recipes"));
+    const missing = blocksOf(`${library}residual.resnet`).filter(({ name }) => !section.includes(`\`${name}(`) && !section.includes(`, \`${name}`));
+    assert.equal(missing.map(({ name }) => name), []);
+  });
 
   test("every residual block cites its source and is used: here, by a model of the library, or by another block", () => {
     const residual = `${library}residual.resnet`;

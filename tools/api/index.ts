@@ -8,16 +8,18 @@ import { type BlockSignature, signatureOf } from "../../compiler/report/signatur
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
 import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
 import { emitModule } from "../../compiler/emit/module.ts";
-import { loadNetwork, type LoadOptions, ResnetError } from "../../runtime/load.ts";
+import { loadNetwork, type LoadOptions } from "../../runtime/load.ts";
 import type { Manifest } from "../../runtime/manifest.ts";
 import type { Network } from "../../runtime/network.ts";
 import { libraryFiles, readModule, readSource, runtimeText, sourceFiles } from "./files.ts";
 import { setArguments } from "./set-values.ts";
+import { type Starter, starter as makeStarter } from "./starter.ts";
 
 export { emitModule } from "../../compiler/emit/module.ts";
 export type { BlockSignature } from "../../compiler/report/signature.ts";
 export type { Diagnostic } from "../../grammar/diagnostic.ts";
 export { type LoadOptions, loadNetwork, ResnetError } from "../../runtime/load.ts";
+export type { Starter } from "./starter.ts";
 export type { Network } from "../../runtime/network.ts";
 
 export interface CompileOptions {
@@ -191,6 +193,11 @@ export async function listModels(): Promise<{ name: string; path: string; refere
       return [{ name, path, reference, source }];
     });
   });
+}
+
+/** A file to start from: a model of the library by itself, with a recipe. Throws RN801 if there is no such model. */
+export async function starter(from: string, model?: string): Promise<Starter> {
+  return makeStarter(from, model);
 }
 
 /** The text of a library or project file, as the compiler reads it. */

@@ -14,6 +14,8 @@ export interface Api {
   readonly check: typeof api.check;
   readonly compile: (options: api.CompileOptions) => Promise<Program>;
   readonly listModels: typeof api.listModels;
+  readonly signatures: typeof api.signatures;
+  readonly starter: typeof api.starter;
 }
 
 /** The compiler. */

@@ -1,6 +1,6 @@
-/** `resnet check`: diagnostics of files and folders, in four formats. */
+/** `resnet check`: diagnostics of files and folders, in four formats; safe fixes; signatures. */
 import type { Command } from "commander";
-import { EXIT } from "./failure.ts";
+import { CommandFailure, EXIT } from "./failure.ts";
 import { parseChoice } from "./options.ts";
 import type { Context } from "./program.ts";
 import { REPORT_FORMATS, renderReport, type ReportFormat, summarize } from "./report.ts";
@@ -10,7 +10,16 @@ Examples:
   resnet check resnet20.resnet
   resnet check examples/ --format json
   resnet check . --format sarif > resnet.sarif
-  resnet check . --format github                      annotations in a GitHub workflow`;
+  resnet check . --format github                      annotations in a GitHub workflow
+  resnet check src/ --fix                             makes the fixes that are safe
+  resnet check resnet20.resnet --signatures           ports, shapes and conditions of each block
+  resnet explain RN201                                what a code means`;
+
+interface CheckOptions {
+  readonly format: ReportFormat;
+  readonly fix?: boolean;
+  readonly signatures?: boolean;
+}
 
 /** Adds options and action. */
 export function checkCommand(command: Command, context: Context): void {
@@ -22,13 +31,32 @@ export function checkCommand(command: Command, context: Context): void {
       parseChoice("--format", REPORT_FORMATS),
       "pretty",
     )
+    .option("--fix", "write the fixes that are safe into the files, then check again")
+    .option("--signatures", "with pretty or json: the ports, shapes and conditions of each block")
     .addHelpText("after", EXAMPLES)
-    .action(async (paths: string[], options: { readonly format: ReportFormat }) => {
-      const { check } = await context.api();
-      const { diagnostics, files } = await check(paths);
+    .action(async (paths: string[], options: CheckOptions) => {
+      const { format } = options;
+      if (options.signatures === true && format !== "pretty" && format !== "json")
+        throw new CommandFailure(`check: --signatures has no ${format} format; use pretty or json`);
+      const api = await context.api();
       const { terminal } = context;
-      const text = renderReport(diagnostics, options.format, terminal.colors);
-      if (text !== "") terminal.print(text);
+      const { diagnostics, files } =
+        options.fix === true
+          ? await (await import("./fix.ts")).checkAndFix(api, paths, terminal)
+          : await api.check(paths);
+      const report = renderReport(diagnostics, format, terminal.colors);
+      if (options.signatures !== true) {
+        if (report !== "") terminal.print(report);
+      } else {
+        const signatures = await api.signatures(paths);
+        if (format === "json") {
+          terminal.print(JSON.stringify({ diagnostics: JSON.parse(report) as unknown, signatures }, undefined, 2));
+        } else {
+          const { printSignature } = await import("../../compiler/report/signature.ts");
+          terminal.print(signatures.map(printSignature).join("\n\n"));
+          if (report !== "") terminal.print(`\n${report}`);
+        }
+      }
       const failed = diagnostics.some((diagnostic) => diagnostic.severity === "error");
       const line = summarize(diagnostics, files);
       terminal.say(failed ? terminal.errorColors.red(line) : terminal.errorColors.green(line));

@@ -30,6 +30,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./check.ts")).checkCommand,
   },
   {
+    name: "explain",
+    summary: "what a diagnostic's code means, with examples",
+    load: async () => (await import("./explain.ts")).explainCommand,
+  },
+  {
     name: "summary",
     summary: "layers, shapes, parameters, MACs of a model",
     load: async () => (await import("./summary.ts")).summaryCommand,
@@ -38,6 +43,11 @@ const COMMANDS: readonly CommandEntry[] = [
     name: "list",
     summary: "the models of the standard library",
     load: async () => (await import("./list.ts")).listCommand,
+  },
+  {
+    name: "new",
+    summary: "write a file to start from",
+    load: async () => (await import("./new.ts")).newCommand,
   },
   {
     name: "build",

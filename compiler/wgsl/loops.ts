@@ -1,0 +1,228 @@
+/**
+ * Kernels of independent elements, and loops in order: pointwise, sequential and reductions.
+ * Invariant: the order of every sum is fixed by the shapes and the batch alone.
+ */
+import type { Accumulator, Axis, Kernel, ScalarType, Size } from "../ir/kernel.ts";
+import { constant, evaluate, evaluateAs, pointAt, writeStores } from "./expression.ts";
+import { type Extent, productText, type Shader, sizeText, type Value, WORKGROUP } from "./shader.ts";
+
+type Reduction = Extract<Kernel, { form: "reduction" }>;
+
+/** Invocations of a workgroup that shares a reduction. */
+const TREE = 256;
+/** Below this many steps one invocation sums alone. */
+const SHORT = 48;
+/** Elements side by side in memory that a workgroup reduces together, so that its loads meet. */
+const SIDE_BY_SIDE = 8;
+
+/** The head of an entry point; binds `group` (the number of the workgroup) and `lane`. */
+export function entryPoint(shader: Shader, size: number, body: () => void): void {
+  const head = "@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) local: u32";
+  shader.line(`@compute @workgroup_size(${size})`);
+  shader.block(`fn main(${head})`, () => {
+    // Grids of more workgroups than one dimension takes are folded into two.
+    shader.line("let group = i32(id.y * grid.x + id.x);");
+    shader.line("let lane = i32(local);");
+    body();
+  });
+}
+
+/** An axis as a variable's name. */
+export function axisName(axis: Axis, position: number): string {
+  return `${axis.name.replaceAll(/[^A-Za-z]+/g, "").toLowerCase() || "axis"}${position}`;
+}
+
+/** Writes `let`s for the axes from a row-major position; returns their names. */
+export function splitIndex(shader: Shader, linear: string, axes: readonly Axis[], first: number): string[] {
+  const names = axes.map((axis, k) => axisName(axis, first + k));
+  let rest = linear;
+  for (let k = axes.length - 1; k > 0; k--) {
+    const extent = axes[k]?.extent ?? 1;
+    if (extent === 1) {
+      shader.line(`let ${names[k]} = 0;`);
+      continue;
+    }
+    shader.line(`let ${names[k]} = ${rest} % ${sizeText(extent)};`);
+    const next = shader.fresh("rest");
+    shader.line(`let ${next} = ${rest} / ${sizeText(extent)};`);
+    rest = next;
+  }
+  if (axes.length > 0) shader.line(`let ${names[0]} = ${rest};`);
+  return names;
+}
+
+/** One invocation for each element. */
+export function emitPointwise(shader: Shader, kernel: Kernel): readonly Extent[] {
+  const sizes = kernel.axes.map((axis) => axis.extent);
+  entryPoint(shader, WORKGROUP, () => {
+    shader.line(`let element = group * ${WORKGROUP} + lane;`);
+    shader.line(`if (element >= ${productText(sizes)}) { return; }`);
+    writeStores(pointAt(shader, splitIndex(shader, "element", kernel.axes, 0), []));
+  });
+  return [{ sizes, per: WORKGROUP }];
+}
+
+/** One invocation for the whole kernel. */
+export function emitSequential(shader: Shader, kernel: Kernel): readonly Extent[] {
+  entryPoint(shader, 1, () => {
+    shader.line("if (group > 0) { return; }");
+    nest(shader, kernel.axes, 0, [], (axes) => writeStores(pointAt(shader, axes, [])));
+  });
+  return [];
+}
+
+/** Loops over axes, outermost first; `body` gets the names of all. */
+function nest(shader: Shader, axes: readonly Axis[], first: number, outer: readonly string[], body: (axes: readonly string[]) => void): void {
+  const [axis, ...inner] = axes;
+  if (axis === undefined) return body(outer);
+  const name = axisName(axis, first);
+  shader.block(`for (var ${name} = 0; ${name} < ${sizeText(axis.extent)}; ${name}++)`, () => nest(shader, inner, first + 1, [...outer, name], body));
+}
+
+/** An accumulator as WGSL variables: what is compared, and where it was found. */
+interface Running {
+  readonly accumulator: Accumulator;
+  readonly type: ScalarType;
+  readonly best: string;
+  readonly at: string | undefined;
+}
+
+/** One invocation, or one share of a workgroup, for each element. */
+export function emitReduction(shader: Shader, kernel: Reduction): readonly Extent[] {
+  const types = kernel.accumulators.map((each) => valueType(shader, kernel, each));
+  const running = kernel.accumulators.map((accumulator, k): Running => ({ accumulator, type: types[k] ?? "f32", best: `sum${k}`, at: accumulator.position ? `place${k}` : undefined }));
+  return isShort(kernel) ? emitShort(shader, kernel, running) : emitTree(shader, kernel, running);
+}
+
+function isShort(kernel: Reduction): boolean {
+  const guess = (sizes: readonly Axis[]): number => sizes.reduce((product, { extent }) => product * (typeof extent === "number" ? extent : 32 * extent.batch), 1);
+  const steps = guess(kernel.reduced);
+  return steps <= SHORT || guess(kernel.axes) >= 256 * steps;
+}
+
+/** The type that a throw-away shader finds for the value. */
+function valueType(shader: Shader, kernel: Reduction, accumulator: Accumulator): ScalarType {
+  const axes = [...kernel.axes, ...kernel.reduced].map(() => "0");
+  return evaluate(pointAt(shader.probe(), axes, []), accumulator.value).type === "i32" ? "i32" : "f32";
+}
+
+function declareRunning(shader: Shader, running: readonly Running[]): void {
+  for (const { accumulator, type, best, at } of running) {
+    shader.line(`var ${best} = ${startOf(shader, accumulator, type)};`);
+    if (at !== undefined) shader.line(`var ${at} = 0;`);
+  }
+}
+
+function startOf(shader: Shader, { combine }: Accumulator, type: ScalarType): string {
+  const start = { sum: 0, prod: 1, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY }[combine];
+  if (type === "f32" || Number.isFinite(start)) return constant(shader, start, type).text;
+  return constant(shader, start < 0 ? -(2 ** 31) : 2 ** 31 - 1, type).text;
+}
+
+function combined({ combine }: Accumulator, left: string, right: string): string {
+  if (combine === "sum") return `${left} + ${right}`;
+  return combine === "prod" ? `${left} * ${right}` : `${combine}(${left}, ${right})`;
+}
+
+function accumulate(shader: Shader, running: readonly Running[], axes: readonly string[], position: () => string): void {
+  const point = pointAt(shader, axes, []);
+  for (const { accumulator, type, best, at } of running) {
+    const value = shader.named({ text: evaluateAs(point, accumulator.value, type), type }).text;
+    if (at === undefined) shader.line(`${best} = ${combined(accumulator, best, value)};`);
+    else shader.line(`if (${value} > ${best}) { ${best} = ${value}; ${at} = ${position()}; }`);
+  }
+}
+
+function results(running: readonly Running[]): Value[] {
+  return running.map(({ type, best, at }) => (at === undefined ? { text: best, type } : { text: at, type: "i32" }));
+}
+
+function emitShort(shader: Shader, kernel: Reduction, running: readonly Running[]): readonly Extent[] {
+  const sizes = kernel.axes.map((axis) => axis.extent);
+  entryPoint(shader, WORKGROUP, () => {
+    shader.line(`let element = group * ${WORKGROUP} + lane;`);
+    shader.line(`if (element >= ${productText(sizes)}) { return; }`);
+    const axes = splitIndex(shader, "element", kernel.axes, 0);
+    declareRunning(shader, running);
+    nest(shader, kernel.reduced, axes.length, axes, (all) => {
+      accumulate(shader, running, all, () => positionText(kernel.reduced, all.slice(axes.length)));
+    });
+    writeStores(pointAt(shader, axes, results(running)));
+  });
+  return [{ sizes, per: WORKGROUP }];
+}
+
+function positionText(axes: readonly Axis[], names: readonly string[]): string {
+  return names.reduce((text, name, k) => (k === 0 ? name : `(${text}) * ${sizeText(axes[k]?.extent ?? 1)} + ${name}`), "0");
+}
+
+function emitTree(shader: Shader, kernel: Reduction, running: readonly Running[]): readonly Extent[] {
+  const sizes = kernel.axes.map((axis) => axis.extent);
+  const wide = readsSideBySide(kernel) ? SIDE_BY_SIDE : 1;
+  const deep = TREE / wide;
+  for (const { type, best, at } of running) {
+    shader.declarations.push(`var<workgroup> shared_${best}: array<${type}, ${TREE}>;`);
+    if (at !== undefined) shader.declarations.push(`var<workgroup> shared_${at}: array<i32, ${TREE}>;`);
+  }
+  entryPoint(shader, TREE, () => {
+    shader.line(`let element = group * ${wide} + lane % ${wide};`);
+    shader.line(`let share = lane / ${wide};`);
+    shader.line(`let isElement = element < ${productText(sizes)};`);
+    declareRunning(shader, running);
+    shader.block("if (isElement)", () => {
+      const axes = splitIndex(shader, "element", kernel.axes, 0);
+      const steps = productText(kernel.reduced.map((axis) => axis.extent));
+      shader.block(`for (var step = share; step < ${steps}; step += ${deep})`, () => {
+        const reduced = splitIndex(shader, "step", kernel.reduced, axes.length);
+        accumulate(shader, running, [...axes, ...reduced], () => "step");
+      });
+    });
+    for (const { best, at } of running) {
+      shader.line(`shared_${best}[lane] = ${best};`);
+      if (at !== undefined) shader.line(`shared_${at}[lane] = ${at};`);
+    }
+    shader.block(`for (var reach = ${deep / 2}; reach > 0; reach = reach / 2)`, () => {
+      shader.line("workgroupBarrier();");
+      shader.block("if (share < reach)", () => {
+        shader.line(`let other = lane + reach * ${wide};`);
+        for (const each of running) combineShares(shader, each);
+      });
+    });
+    shader.line("if (share > 0 || !isElement) { return; }");
+    for (const { best, at } of running) {
+      shader.line(`${best} = shared_${best}[lane];`);
+      if (at !== undefined) shader.line(`${at} = shared_${at}[lane];`);
+    }
+    writeStores(pointAt(shader, splitIndex(shader, "element", kernel.axes, 0), results(running)));
+  });
+  return [{ sizes, per: wide }];
+}
+
+function combineShares(shader: Shader, { accumulator, best, at }: Running): void {
+  const [mine, other] = [`shared_${best}[lane]`, `shared_${best}[other]`];
+  if (at === undefined) {
+    shader.line(`${mine} = ${combined(accumulator, mine, other)};`);
+    return;
+  }
+  const [myPlace, otherPlace] = [`shared_${at}[lane]`, `shared_${at}[other]`];
+  // The first maximum wins, as in one pass.
+  shader.line(`if (${other} > ${mine} || (${other} == ${mine} && ${otherPlace} < ${myPlace})) { ${mine} = ${other}; ${myPlace} = ${otherPlace}; }`);
+}
+
+/** Whether neighbours along the last parallel axis lie next to one another in most operands, and reduced steps do not. */
+function readsSideBySide(kernel: Reduction): boolean {
+  const last = kernel.axes.length - 1;
+  const inner = last + kernel.reduced.length;
+  if (last < 0) return false;
+  let [along, across] = [0, 0];
+  for (const { strides } of kernel.operands) {
+    if (strides[last] === 1) along++;
+    if (strides[inner] === 1) across++;
+  }
+  return along > across && atLeast(kernel.axes[last]?.extent) >= SIDE_BY_SIDE;
+}
+
+function atLeast(size: Size | undefined): number {
+  return size === undefined ? 0 : typeof size === "number" ? size : size.batch;
+}
+
