@@ -50,7 +50,7 @@ export function portShape(port: PortSpec): readonly (number | string)[] {
 }
 
 /** Throws RN701 to RN706 and RN708. Without an input that tells, the batch is `fixedBatch` or 1. */
-export function bindInputs(program: ProgramSpec, given: Inputs, fixedBatch: number | undefined): BoundInputs {
+export function bindInputs(program: Pick<ProgramSpec, "inputs">, given: Inputs, fixedBatch: number | undefined): BoundInputs {
   const known = program.inputs.map((port) => port.name);
   for (const name of Object.keys(given ?? {})) if (!known.includes(name)) throw unexpectedInput(name, known);
   let batch = fixedBatch;

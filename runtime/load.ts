@@ -4,11 +4,15 @@
  * for weights by name, fetch or a file system.
  */
 import { createEngine } from "./engine.ts";
-import type { Manifest } from "./manifest.ts";
+import type { Manifest, TensorSpec } from "./manifest.ts";
 import { createNetwork, type Network } from "./network.ts";
-import { badOption, deviceUnavailable } from "./problems.ts";
+import { badOption, deviceUnavailable, webgpuUnavailable } from "./problems.ts";
 import { seedKey } from "./random.ts";
 import { loadWeights, type WeightSource } from "./weight-source.ts";
+import { type GpuSource, openDevice } from "./webgpu/device.ts";
+import { createWebgpuEngine } from "./webgpu/engine.ts";
+import { createWebgpuNetwork } from "./webgpu/network.ts";
+import type { Tensor } from "./tensor.ts";
 import { matchWeights } from "./weights.ts";
 
 export { decodeBase64 } from "./base64.ts";
@@ -31,8 +35,10 @@ export type { WeightSource } from "./weight-source.ts";
 export type { Weights } from "./weights.ts";
 
 export interface LoadOptions {
-  /** `auto` takes the best device there is. */
-  readonly device?: "auto" | "wasm" | undefined;
+  /** `auto` is `wasm` at present. `webgpu` needs a network that was compiled for it, and a GPU. */
+  readonly device?: "auto" | "wasm" | "webgpu" | undefined;
+  /** For `webgpu`: what stands for `navigator.gpu`, or a device to share, which is then not destroyed. */
+  readonly gpu?: GpuSource | undefined;
   /** Bytes of a safetensors file, its URL or path, or tensors by name; without it (or null) they are drawn from `seed`. */
   readonly weights?: WeightSource | null | undefined;
   /** Whole number, 0 by default: first weights, and what is random in training. */
@@ -51,12 +57,12 @@ export interface CompiledNetwork {
 
 const FORMAT = 1;
 
-/** Throws RN601 to RN603, RN606, and what reading weights can throw (RN710 to RN732). */
+/** Throws RN601 to RN603, RN606, RN607, and what reading weights can throw (RN710 to RN732). */
 export async function loadNetwork(compiled: CompiledNetwork, options: LoadOptions = {}): Promise<Network> {
   const { manifest, wasm } = compiled;
   const { device = "auto", seed = 0, threads = 1, batch } = options;
   if (manifest.format !== FORMAT) throw badOption("manifest.format", String(FORMAT), manifest.format);
-  if (device !== "auto" && device !== "wasm") throw deviceUnavailable(String(device));
+  if (device !== "auto" && device !== "wasm" && device !== "webgpu") throw deviceUnavailable(String(device));
   if (!Number.isSafeInteger(threads) || threads < 1) throw badOption("threads", "a whole number from 1", threads);
   if (batch !== undefined && (!Number.isSafeInteger(batch) || batch < 1))
     throw badOption("batch", "a whole number from 1", batch);
@@ -64,9 +70,27 @@ export async function loadNetwork(compiled: CompiledNetwork, options: LoadOption
   const weights =
     options.weights === undefined || options.weights === null ? undefined : await loadWeights(options.weights);
   const initial = weights === undefined ? new Map() : matchWeights(manifest, weights);
+  if (device === "webgpu") return loadOnGpu(manifest, options.gpu, seed, initial, batch);
   const engine = await createEngine(manifest, wasm, 1);
   for (const name of ["infer", "gradients", "step"] as const) {
     if (batch !== undefined && manifest[name] !== undefined) engine.reserve(name, batch);
   }
   return createNetwork(manifest, engine, seed, initial);
+}
+
+/** The network on a GPU, its memory taken for `batch` if one is given. */
+async function loadOnGpu(
+  manifest: Manifest,
+  gpu: GpuSource | undefined,
+  seed: number,
+  initial: ReadonlyMap<TensorSpec, Tensor>,
+  batch: number | undefined,
+): Promise<Network> {
+  const spec = manifest.webgpu;
+  if (spec === undefined) throw webgpuUnavailable("the network was compiled without it", 'compile it for "webgpu" too, or use the device "wasm"');
+  const engine = createWebgpuEngine(spec, await openDevice(gpu));
+  for (const name of ["infer", "gradients", "step"] as const) {
+    if (batch !== undefined && spec[name] !== undefined) await engine.reserve(name, batch);
+  }
+  return createWebgpuNetwork(manifest, spec, engine, seed, initial);
 }

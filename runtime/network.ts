@@ -54,7 +54,7 @@ export interface PortInfo {
 
 export interface Network {
   readonly model: string;
-  readonly device: "wasm";
+  readonly device: "wasm" | "webgpu";
   /** Of `run`; of the training programs if there is no inference program. */
   readonly inputs: readonly PortInfo[];
   readonly outputs: readonly PortInfo[];
@@ -104,7 +104,7 @@ export function createNetwork(
   const slots = manifest.tensors.filter((spec) => spec.kind === "slot");
 
   return {
-    ...describeNetwork(manifest),
+    ...describeNetwork(manifest, "wasm"),
     get stepsDone() {
       return stepsDone;
     },
@@ -160,12 +160,16 @@ interface Live {
   readonly store: TensorStore;
 }
 
-function describeNetwork(manifest: Manifest): Pick<Network, "model" | "device" | "inputs" | "outputs"> {
+/** What a network says of itself. */
+export function describeNetwork(
+  manifest: Manifest,
+  device: Network["device"],
+): Pick<Network, "model" | "device" | "inputs" | "outputs"> {
   const program = manifest.infer ?? manifest.gradients ?? manifest.step;
   const outputs = (program?.outputs ?? []).filter((port) => program === manifest.infer || isOutPort(port));
   return {
     model: manifest.model,
-    device: "wasm",
+    device,
     inputs: (program?.inputs ?? []).map(describePort),
     outputs: outputs.map(describePort),
   };
@@ -221,7 +225,7 @@ export function isOutPort(port: Pick<PortSpec, "name">): boolean {
 }
 
 /** Tells apart what a training program returns, by the naming that the manifest lays down. */
-function sortOutputs(program: ProgramSpec, read: (port: PortSpec) => Tensor): GradientsResult {
+export function sortOutputs(program: Pick<ProgramSpec, "outputs">, read: (port: PortSpec) => Tensor): GradientsResult {
   const named = (pattern: RegExp): Tensors =>
     Object.fromEntries(
       program.outputs
@@ -240,7 +244,7 @@ function sortOutputs(program: ProgramSpec, read: (port: PortSpec) => Tensor): Gr
 }
 
 /** Values of scalars by name: the runtime's own, then those given, then the recipe's. Throws RN740, RN606. */
-function scalarValues(
+export function scalarValues(
   manifest: Manifest,
   hyper: Hyperparameters,
   step: number,

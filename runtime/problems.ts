@@ -33,11 +33,24 @@ export function formatBytes(bytes: number): string {
 export const deviceUnavailable = (device: string): ResnetError =>
   new ResnetError("RN601", `device "${device}" is not available here; use "wasm" or "auto"`);
 
+/** `remedy` says what to install, enable or choose instead. */
+export const webgpuUnavailable = (reason: string, remedy: string): ResnetError =>
+  new ResnetError("RN601", `device "webgpu" is not available here: ${reason}; ${remedy}`);
+
 export const outOfMemory = (needed: number, batch: number | undefined): ResnetError =>
   new ResnetError(
     "RN602",
     `the network needs ${formatBytes(needed)} of memory${batch === undefined ? "" : ` for a batch of ${batch}`}, more than ` +
       `${needed > 2 ** 32 ? "the 4 GiB of a WebAssembly memory" : "this process can give"}; use a smaller batch`,
+  );
+
+/** `limit` is what one buffer may hold; undefined if the device refused without saying. */
+export const outOfDeviceMemory = (what: string, needed: number, limit: number | undefined, batch: number): ResnetError =>
+  new ResnetError(
+    "RN602",
+    `the network needs a buffer of ${formatBytes(needed)} on the GPU for its ${what} at a batch of ${batch}, ` +
+      `${limit === undefined ? "which the device cannot give" : `more than the ${formatBytes(limit)} that the device lets a shader use at once`}; ` +
+      'use a smaller batch, or the device "wasm"',
   );
 
 export const moduleRejected = (reason: string): ResnetError =>
@@ -50,6 +63,12 @@ export const kernelTrapped = (kernel: string, serves: string | undefined, reason
   );
 
 export const disposed = (): ResnetError => new ResnetError("RN605", "the network has been disposed; load it again");
+
+export const deviceLost = (reason: string): ResnetError =>
+  new ResnetError(
+    "RN607",
+    `the GPU was lost${reason === "" ? "" : ` (${reason})`}; load the network again from the last weights you saved, there or on "wasm"`,
+  );
 
 export const badOption = (option: string, expected: string, got: unknown): ResnetError =>
   new ResnetError("RN606", `option \`${option}\` must be ${expected}, got ${describeValue(got)}`);

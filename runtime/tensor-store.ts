@@ -17,7 +17,7 @@ export interface TensorStore {
 /** Fills all tensors: from `initial`, the others drawn from `seed`. */
 export function createTensorStore(
   manifest: Manifest,
-  engine: Engine,
+  engine: Pick<Engine, "floats" | "integers">,
   seed: number,
   initial: ReadonlyMap<TensorSpec, Tensor>,
 ): TensorStore {

@@ -3,7 +3,7 @@
  * Invariant: the only place where the compiler meets files; everything it calls is pure.
  */
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
-import { analyze, buildGraphs, type Code, dump, type Graphs, generate, check as checkSource, type Stage, type Summary, summarize } from "../../compiler/compile.ts";
+import { type AnalyzeRequest, type Analysis, analyze, buildGraphs, type Code, dump, freeSizes, type Graphs, generate, check as checkSource, type Stage, type Summary, summarize } from "../../compiler/compile.ts";
 import { type BlockSignature, signatureOf } from "../../compiler/report/signature.ts";
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
 import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
@@ -37,6 +37,8 @@ export interface CompileOptions {
   readonly loss?: string;
   /** For training, e.g. `sgd(lr: 0.1, momentum: 0.9)`; by default the recipe's. */
   readonly optimizer?: string;
+  /** Free dims that are not given take the sizes of the model's doc comment, `Sizes: H=224, W=224`. */
+  readonly usualSizes?: boolean;
 }
 
 /** The `train` declaration that applies, with options put over it. */
@@ -57,6 +59,8 @@ export interface Program {
   readonly model: string;
   readonly recipe: Recipe | undefined;
   readonly diagnostics: readonly Diagnostic[];
+  /** Sizes taken from the doc comment because of `usualSizes`. */
+  readonly assumed: Readonly<Record<string, number>>;
   readonly manifest: Manifest;
   readonly wasm: Uint8Array;
   summary(): Summary;
@@ -100,7 +104,7 @@ export async function check(paths: readonly string[]): Promise<{ readonly diagno
 
 /** Compiles a model. Throws a CompileError for mistakes in the source, RN801 if the file cannot be read. */
 export async function compile(options: CompileOptions): Promise<Program> {
-  const analyzed = analyze({
+  const request: AnalyzeRequest = {
     entry: readSource(options.file),
     read: readModule,
     model: options.model,
@@ -110,7 +114,11 @@ export async function compile(options: CompileOptions): Promise<Program> {
     training: options.mode === "training",
     loss: options.loss,
     optimizer: options.optimizer,
-  });
+  };
+  const first = analyze(request);
+  const assumed = first.value === undefined || options.usualSizes !== true ? {} : usualSizes(first.value);
+  const dims = new Map([...Object.entries(assumed), ...request.dims]);
+  const analyzed = Object.keys(assumed).length === 0 ? first : analyze({ ...request, dims });
   const analysis = analyzed.value;
   if (analysis === undefined) throw new CompileError(analyzed.diagnostics);
   const graphs = once((): Graphs => {
@@ -124,6 +132,7 @@ export async function compile(options: CompileOptions): Promise<Program> {
     model: analysis.model,
     recipe: recipe === undefined ? undefined : publicRecipe(recipe, analysis),
     diagnostics: analyzed.diagnostics,
+    assumed,
     get manifest() {
       return code().manifest;
     },
@@ -143,6 +152,19 @@ export async function compile(options: CompileOptions): Promise<Program> {
       }),
     graphs,
   };
+}
+
+/** The sizes that the doc comment of the model, or of the model it is a variant of, gives to dims that are still free. */
+function usualSizes(analysis: Analysis): Record<string, number> {
+  const free = new Set(freeSizes(analysis.inference));
+  const declaration = analysis.modules.entry.visible.get(analysis.model);
+  const base = declaration?.kind === "variant" ? declaration.file.visible.get(declaration.variant.of.text) : undefined;
+  const docs = [declaration, base].map((each) => (each?.kind === "variant" ? each.variant.doc : each?.kind === "block" ? each.block.doc : undefined));
+  const sizes: Record<string, number> = {};
+  for (const doc of docs.reverse())
+    for (const [, name, size] of (/^Sizes:(.*)$/m.exec(doc ?? "")?.[1] ?? "").matchAll(/(\w+) *= *(\d+)/g))
+      if (name !== undefined && free.has(name)) sizes[name] = Number(size);
+  return sizes;
 }
 
 function publicRecipe(recipe: RecipeSpec, analysis: { loss: { text: string } | undefined; optimizer: RecipeSpec["optimizer"]; learningRate: number }): Recipe {
@@ -189,7 +211,7 @@ export async function listModels(): Promise<{ name: string; path: string; refere
       if (declared === undefined) return [];
       const doc = declared.doc ?? "";
       const reference = /^Reference: *(\S+)$/m.exec(doc)?.[1];
-      const source = doc.replace(/^Reference:.*$/m, "").trim().replaceAll(/\s+/g, " ");
+      const source = doc.replaceAll(/^(Reference|Sizes):.*$/gm, "").trim().replaceAll(/\s+/g, " ");
       return [{ name, path, reference, source }];
     });
   });

@@ -10,6 +10,7 @@ import { CommandFailure } from "./failure.ts";
 import { namingFile } from "./load-weights.ts";
 import { collect, type ModelOptions, modelSelection, parseChoice } from "./options.ts";
 import type { Context } from "./program.ts";
+import { sayAssumed } from "./summary.ts";
 import { formatCount } from "./terminal.ts";
 
 const STAGES = ["ast", "program", "graph", "kernels", "plan", "wat"] as const;
@@ -64,11 +65,13 @@ export function buildCommand(command: Command, context: Context): void {
       const program = await compile({
         file,
         mode: options.train === true ? "training" : "inference",
+        usualSizes: true,
         ...modelSelection(options),
         ...(options.recipe === undefined ? {} : { recipe: options.recipe }),
         ...(options.loss === undefined ? {} : { loss: options.loss }),
         ...(options.optimizer === undefined ? {} : { optimizer: options.optimizer }),
       });
+      sayAssumed(context.terminal, program.assumed ?? {});
       if (dump !== undefined) context.terminal.print(program.dump(dump).trimEnd());
       if (output !== undefined) await writeModule(program, output, options, context);
     });

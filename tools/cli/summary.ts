@@ -22,11 +22,18 @@ export function summaryCommand(command: Command, context: Context): void {
     .addHelpText("after", EXAMPLES)
     .action(async (file: string, options: ModelOptions & { readonly json?: boolean }) => {
       const { compile } = await context.api();
-      const program = await compile({ file, mode: "inference", ...modelSelection(options) });
+      const program = await compile({ file, mode: "inference", usualSizes: true, ...modelSelection(options) });
+      sayAssumed(context.terminal, program.assumed ?? {});
       const summary = program.summary();
       if (options.json === true) context.terminal.print(JSON.stringify(summary, undefined, 2));
       else for (const line of describeSummary(summary)) context.terminal.print(line);
     });
+}
+
+/** Sizes that nobody gave, so that no number is taken for one that was asked for. */
+export function sayAssumed(terminal: Context["terminal"], assumed: Readonly<Record<string, number>>): void {
+  const sizes = Object.entries(assumed).map(([name, size]) => `${name}=${size}`);
+  if (sizes.length > 0) terminal.say(`sizes ${sizes.join(", ")}, the model's usual ones; --dim ${sizes.join(",")} changes them`);
 }
 
 /** The summary as lines for people. */

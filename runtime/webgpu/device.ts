@@ -1,0 +1,34 @@
+/**
+ * Gets a device from what the host has.
+ * Invariant: no limit is asked for beyond the adapter's; a missing GPU is an error that says what to do.
+ */
+import { webgpuUnavailable } from "../problems.ts";
+
+/** What the host offers: `navigator.gpu`, a GPU of the same shape, or a device that the caller keeps. */
+export type GpuSource = GPU | GPUDevice;
+
+export interface OpenedDevice {
+  readonly device: GPUDevice;
+  /** Whether it was made here, and is to be destroyed here. */
+  readonly isOwn: boolean;
+}
+
+/** Throws RN601. */
+export async function openDevice(given: GpuSource | undefined): Promise<OpenedDevice> {
+  if (given !== undefined && "createComputePipelineAsync" in given) return { device: given, isOwn: false };
+  const host = given ?? (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+  if (host === undefined) {
+    throw webgpuUnavailable("this host has no navigator.gpu", 'use a browser with WebGPU, or the device "wasm"');
+  }
+  const adapter = await host.requestAdapter({ powerPreference: "high-performance" });
+  if (adapter === null) {
+    throw webgpuUnavailable("no adapter was found", 'install or enable a Vulkan, Metal or Direct3D 12 driver, or use the device "wasm"');
+  }
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  try {
+    const device = await adapter.requestDevice({ requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+    return { device, isOwn: true };
+  } catch (error) {
+    throw webgpuUnavailable(`the adapter gives no device (${(error as Error).message})`, 'use the device "wasm"');
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * A compiled network on a GPU, as users call it.
+ * Invariant: calls take effect in the order in which they were made; weights live on the device, and a copy of the host
+ * is good only inside the call that fetched it.
+ */
+import { type BoundInputs, bindInputs, type Inputs, portElements, resolveShape, writeInput } from "../inputs.ts";
+import type { Manifest, PortSpec, TensorSpec, WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
+import type { ProgramName } from "../memory.ts";
+import { describeNetwork, type GradientsResult, type Hyperparameters, type Network, scalarValues, sortOutputs } from "../network.ts";
+import { disposed, notCompiled, optimizerStateMismatch } from "../problems.ts";
+import { writeSafetensors } from "../safetensors.ts";
+import { type Tensor, tensorFromInternal } from "../tensor.ts";
+import { createTensorStore, type TensorStore } from "../tensor-store.ts";
+import { loadWeights } from "../weight-source.ts";
+import { checkpointTensors, isInteger, matchTensors, matchWeights } from "../weights.ts";
+import type { Transfer, WebgpuEngine, Write } from "./engine.ts";
+
+/** The persistent arena in the host's memory, and the tensors in it. */
+interface Mirror {
+  readonly bytes: ArrayBuffer;
+  readonly store: TensorStore;
+}
+
+/** A network over a WebGPU engine; tensors without a value in `initial` are drawn from `seed`. */
+export function createWebgpuNetwork(manifest: Manifest, spec: WebgpuSpec, engine: WebgpuEngine, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Network {
+  const mirror = createMirror(manifest, spec, seed, initial);
+  engine.upload(mirror.bytes);
+  const slots = manifest.tensors.filter((each) => each.kind === "slot");
+  const state = { live: true, stepsDone: 0, isPrepared: false, tail: Promise.resolve() as Promise<unknown> };
+
+  const enqueue = <T>(task: () => Promise<T>): Promise<T> => {
+    const result = state.tail.then(() => {
+      if (!state.live) throw disposed();
+      return task();
+    });
+    state.tail = result.catch(() => undefined);
+    return result;
+  };
+  const program = (name: ProgramName): WebgpuProgramSpec => {
+    const found = spec[name];
+    if (found === undefined) throw notCompiled(name);
+    return found;
+  };
+  /** Inputs are copied before the call returns; scalars are those of the moment when it runs. */
+  const call = (name: ProgramName, inputs: Inputs, hyper: Hyperparameters): Promise<ReadonlyMap<PortSpec, Tensor>> => {
+    if (!state.live) throw disposed();
+    const bound = bindInputs(program(name), inputs, manifest.batch);
+    const writes = bound.inputs.map((input): Write => {
+      const view = emptyPort(input.port, bound.batch);
+      writeInput(view, input);
+      return { place: input.port.place, bytes: view.byteLength, data: view.buffer };
+    });
+    return enqueue(async () => {
+      const scalar = scalarValues(manifest, hyper, state.stepsDone + 1, seed);
+      if (name === "infer" && !state.isPrepared) {
+        if (spec.prepare !== undefined) await engine.execute("prepare", 1, [], []);
+        state.isPrepared = true;
+      }
+      const found = await callProgram(engine, name, program(name), bound, writes, scalar);
+      if (name === "step") {
+        state.stepsDone++;
+        state.isPrepared = false;
+      }
+      return found;
+    });
+  };
+  const refresh = async (): Promise<void> => {
+    new Uint8Array(mirror.bytes).set(new Uint8Array(await engine.download()));
+  };
+  const train = async (name: "gradients" | "step", inputs: Inputs, hyper: Hyperparameters): Promise<GradientsResult> => {
+    const found = await call(name, inputs, hyper);
+    return sortOutputs(program(name), (port) => tensorOf(found, port));
+  };
+
+  return {
+    ...describeNetwork(manifest, "webgpu"),
+    get stepsDone() {
+      return state.stepsDone;
+    },
+    async run(inputs) {
+      const found = await call("infer", inputs, {});
+      return Object.fromEntries(program("infer").outputs.map((port) => [port.name, tensorOf(found, port)]));
+    },
+    async gradients(inputs) {
+      return train("gradients", inputs, {});
+    },
+    async step(inputs, hyper = {}) {
+      const { loss, outputs } = await train("step", inputs, hyper);
+      return { loss, outputs };
+    },
+    async weights() {
+      return enqueue(async () => {
+        await refresh();
+        return mirror.store.read(checkpointTensors(manifest));
+      });
+    },
+    async saveWeights(metadata) {
+      return writeSafetensors(await this.weights(), metadata);
+    },
+    async setWeights(weights) {
+      const matched = matchWeights(manifest, await loadWeights(weights));
+      await enqueue(async () => {
+        await refresh();
+        mirror.store.write(matched);
+        engine.upload(mirror.bytes);
+        state.isPrepared = false;
+      });
+    },
+    async optimizerState() {
+      return enqueue(async () => {
+        await refresh();
+        return { step: state.stepsDone, slots: mirror.store.read(slots) };
+      });
+    },
+    async setOptimizerState(given) {
+      if (!Number.isSafeInteger(given?.step) || given.step < 0) throw optimizerStateMismatch("`step` must be the number of steps done");
+      const matched = matchTensors(`the optimizer state does not fit \`${manifest.model}\``, slots, given.slots ?? {});
+      await enqueue(async () => {
+        await refresh();
+        mirror.store.write(matched);
+        engine.upload(mirror.bytes);
+        state.stepsDone = given.step;
+      });
+    },
+    async dispose() {
+      await state.tail;
+      if (state.live) engine.destroy();
+      state.live = false;
+    },
+  };
+}
+
+function createMirror(manifest: Manifest, spec: WebgpuSpec, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Mirror {
+  const bytes = new ArrayBuffer(Math.max(4, spec.persistentBytes));
+  // The store finds tensors by their offsets in the manifest; here they lie elsewhere.
+  const offsets = new Map(manifest.tensors.map((tensor, k) => [tensor.offset, spec.offsets[k] ?? 0]));
+  const at = ([, offset]: readonly [number, number]): number => offsets.get(offset) ?? 0;
+  const store = createTensorStore(
+    manifest,
+    {
+      floats: (place, _batch, count) => new Float32Array(bytes, at(place), count),
+      integers: (place, _batch, count) => new Int32Array(bytes, at(place), count),
+    },
+    seed,
+    initial,
+  );
+  return { bytes, store };
+}
+
+async function callProgram(
+  engine: WebgpuEngine,
+  name: ProgramName,
+  program: WebgpuProgramSpec,
+  { batch }: BoundInputs,
+  inputs: readonly Write[],
+  scalar: (name: string) => number,
+): Promise<ReadonlyMap<PortSpec, Tensor>> {
+  const scalars = program.scalars.map((port): Write => {
+    const view = emptyPort(port, batch).fill(scalar(port.name));
+    return { place: port.place, bytes: view.byteLength, data: view.buffer as ArrayBuffer };
+  });
+  const reads = program.outputs.map((port): Transfer => ({ place: port.place, bytes: 4 * portElements(port, batch) }));
+  const found = await engine.execute(name, batch, [...scalars, ...inputs], reads);
+  return new Map(
+    program.outputs.map((port, k) => {
+      const data = found[k] ?? new ArrayBuffer(0);
+      const values = isInteger(port) ? new Int32Array(data) : new Float32Array(data);
+      return [port, tensorFromInternal(port.dtype, resolveShape(port.shape, batch), values)];
+    }),
+  );
+}
+
+function emptyPort(port: PortSpec, batch: number): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
+  const count = portElements(port, batch);
+  return isInteger(port) ? new Int32Array(count) : new Float32Array(count);
+}
+
+function tensorOf(found: ReadonlyMap<PortSpec, Tensor>, port: PortSpec): Tensor {
+  const tensor = found.get(port);
+  if (tensor === undefined) throw new Error(`internal error: output ${port.name} was not read`);
+  return tensor;
+}
