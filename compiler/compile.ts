@@ -6,13 +6,16 @@ import type { Train } from "../grammar/ast.ts";
 import type { Diagnostic } from "../grammar/diagnostic.ts";
 import { parse } from "../grammar/parse.ts";
 import type { Source } from "../grammar/source.ts";
-import type { Manifest, TensorSpec } from "../runtime/manifest.ts";
+import type { Manifest, TensorSpec, WebgpuSpec } from "../runtime/manifest.ts";
+import { unevenBatch } from "./build/batch-sizes.ts";
 import { buildInference, freeSizes } from "./build/build.ts";
 import { buildTraining, finishTraining, type TrainingGraph, type TrainingPrograms } from "./build/training.ts";
 import type { OptimizerSpec } from "./differentiate/optimizer.ts";
 import { type CheckedBlock, checkFile, elaborateModel } from "./elaborate/elaborate.ts";
 import type { GivenArgument } from "./elaborate/values.ts";
+import { guardSpecs } from "./emit/guards.ts";
 import { buildManifest } from "./emit/manifest.ts";
+import { buildWebgpu } from "./emit/webgpu-manifest.ts";
 import { constantOf } from "./ir/dim.ts";
 import type { Graph } from "./ir/graph.ts";
 import { invariant } from "./ir/invariant.ts";
@@ -21,7 +24,7 @@ import { printGraph } from "./ir/print-graph.ts";
 import { printKernel } from "./ir/print-kernel.ts";
 import { printPlan } from "./ir/print-plan.ts";
 import type { Program } from "./ir/program.ts";
-import { wasmTarget } from "./fuse/rules.ts";
+import { wasmTarget, webgpuTarget } from "./fuse/rules.ts";
 import { planNetwork } from "./plan/plan-network.ts";
 import { type LossSpec, type RecipeSpec, readLoss, readOptimizer, readRecipe } from "./recipe/recipe.ts";
 import { printProgram } from "./report/print-program.ts";
@@ -193,6 +196,8 @@ export function buildGraphs(analysis: Analysis): Outcome<Graphs> {
     diagnostics.push({ code: "RN309", severity: "error", message, span: root.span, labels: [], help, fixes: [] });
     return { value: undefined, diagnostics };
   }
+  const uneven = unevenBatch(analysis.inference) ?? (analysis.trained === undefined ? undefined : unevenBatch(analysis.trained));
+  if (uneven !== undefined) return { value: undefined, diagnostics: [...diagnostics, uneven] };
   const { graph } = buildInference(analysis.inference);
   const { prepare, main } = splitPrepared(rewrite(graph, [...foldRules, ...loweringRules]));
   const { trained, loss } = analysis;
@@ -241,9 +246,16 @@ export function generate(analysis: Analysis, graphs: Graphs): Code {
     tensors: specs,
     batch: fixedBatch(analysis.inference),
     scalars,
-    guards: analysis.inference.guards.map((guard) => guard.message),
+    guards: guardSpecs(analysis.inference.guards, analysis.trained?.guards, analysis.inference.batch),
   });
   return { manifest, wasm, plan };
+}
+
+/** Lowers, plans and emits for WebGPU: `Manifest.webgpu` of the manifest that `generate` gives. */
+export function generateWebgpu(analysis: Analysis, graphs: Graphs): WebgpuSpec {
+  const tensors = persistentTensors(analysis, graphs);
+  const { prepare, infer, gradients, step } = graphs;
+  return buildWebgpu(planNetwork({ tensors, prepare, infer, gradients, step }, webgpuTarget));
 }
 
 function fixedBatch(program: Program): number | undefined {
@@ -261,6 +273,7 @@ function persistentTensors(analysis: Analysis, graphs: Graphs): Omit<TensorSpec,
     for (const node of graph?.nodes ?? []) {
       if (node.op !== "parameter" && node.op !== "state") continue;
       const { name, shape, initializer } = node.attributes;
+      if (named.has(name)) continue;
       const kind = node.op === "parameter" ? "param" : name.startsWith("optimizer.") ? "slot" : "state";
       const dtype = node.op === "parameter" ? "f32" : node.attributes.dtype;
       named.set(name, { name, kind, dtype, shape: shape.map((dim) => constantOf(dim) ?? 0), initializer });

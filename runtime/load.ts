@@ -89,8 +89,13 @@ async function loadOnGpu(
   const spec = manifest.webgpu;
   if (spec === undefined) throw webgpuUnavailable("the network was compiled without it", 'compile it for "webgpu" too, or use the device "wasm"');
   const engine = createWebgpuEngine(spec, await openDevice(gpu));
-  for (const name of ["infer", "gradients", "step"] as const) {
-    if (batch !== undefined && spec[name] !== undefined) await engine.reserve(name, batch);
+  try {
+    for (const name of ["infer", "gradients", "step"] as const) {
+      if (batch !== undefined && spec[name] !== undefined) await engine.reserve(name, batch);
+    }
+  } catch (error) {
+    engine.destroy();
+    throw error;
   }
   return createWebgpuNetwork(manifest, spec, engine, seed, initial);
 }

@@ -91,9 +91,31 @@ export interface Manifest {
   readonly scalars: Readonly<Record<string, number>>;
   /** The same programs for WebGPU, where they were asked for. */
   readonly webgpu?: WebgpuSpec;
-  /** Checked at load or on first use: guards the checker could not prove, as text and as sizes to compare. */
-  readonly guards: readonly string[];
+  /** Conditions on the batch that the checker could not prove: checked at each call. */
+  readonly guards: readonly GuardSpec[];
 }
+
+/** A condition on the batch, with its text for the error. */
+export interface GuardSpec {
+  readonly text: string;
+  readonly condition: GuardCondition;
+  /** Asked of `infer` alone, or of `gradients` and `step`; of all if absent. */
+  readonly mode?: "inference" | "training";
+}
+
+export type GuardCondition =
+  | { readonly op: "==" | "!=" | "<" | "<=" | ">" | ">="; readonly left: GuardSize; readonly right: GuardSize }
+  | { readonly op: "divides"; readonly divisor: GuardSize; readonly dividend: GuardSize }
+  | { readonly op: "and" | "or"; readonly parts: readonly GuardCondition[] }
+  | { readonly op: "not"; readonly part: GuardCondition };
+
+/** An integer that may depend on the batch. */
+export type GuardSize =
+  | number
+  | { readonly kind: "batch" }
+  | { readonly kind: "sum" | "product" | "min" | "max"; readonly parts: readonly GuardSize[] }
+  | { readonly kind: "floor"; readonly numerator: GuardSize; readonly denominator: GuardSize }
+  | { readonly kind: "select"; readonly condition: GuardCondition; readonly then: GuardSize; readonly otherwise: GuardSize };
 
 /** A dispatch: so many workgroups as the product of `workgroups`, each its sizes' product over `per`, rounded up. */
 export interface WebgpuStepSpec {

@@ -6,6 +6,7 @@
 import type { BoundInputs, Inputs } from "./inputs.ts";
 import { bindInputs, portElements, portShape, resolveShape, writeInput } from "./inputs.ts";
 import type { Engine } from "./engine.ts";
+import { checkGuards } from "./guards.ts";
 import type { Manifest, PortSpec, ProgramSpec, TensorDtype, TensorSpec } from "./manifest.ts";
 import type { ProgramName } from "./memory.ts";
 import { badOption, disposed, notCompiled, optimizerStateMismatch, unknownHyperparameter } from "./problems.ts";
@@ -60,7 +61,7 @@ export interface Network {
   readonly outputs: readonly PortInfo[];
   /** Training steps done, in this process and before the state it goes on from. */
   readonly stepsDone: number;
-  /** Forward pass in inference mode. Throws RN604, RN701 to RN708 and RN602, as all calls with inputs do. */
+  /** Forward pass in inference mode. Throws RN604, RN701 to RN709 and RN602, as all calls with inputs do. */
   run(inputs: Inputs): Promise<Tensors>;
   /** Forward and backward pass in training mode; changes neither weights nor running statistics. */
   gradients(inputs: Inputs): Promise<GradientsResult>;
@@ -98,6 +99,7 @@ export function createNetwork(
     const { engine } = use();
     const program = compiledProgram(manifest, name);
     const bound = bindInputs(program, inputs, manifest.batch);
+    checkGuards(manifest, name, bound.batch);
     execute(engine, name, program, bound, scalarValues(manifest, hyper, stepsDone + 1, seed));
     return sortOutputs(program, (port) => readPort(engine, port, bound.batch));
   };
@@ -112,6 +114,7 @@ export function createNetwork(
       const { engine } = use();
       const program = compiledProgram(manifest, "infer");
       const bound = bindInputs(program, inputs, manifest.batch);
+      checkGuards(manifest, "infer", bound.batch);
       if (!isPrepared) prepare(engine, manifest);
       isPrepared = true;
       execute(engine, "infer", program, bound, scalarValues(manifest, {}, stepsDone + 1, seed));

@@ -110,6 +110,9 @@ export const notCompiled = (program: string): ResnetError =>
 export const wrongFixedBatch = (expected: number, got: number): ResnetError =>
   new ResnetError("RN708", `this network is compiled for batches of ${expected}, got ${got}`);
 
+export const guardFails = (condition: string, batch: number): ResnetError =>
+  new ResnetError("RN709", `a batch of ${batch} does not fit this network: ${condition}`);
+
 // ── Weights ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** `findings` are ready lines. */

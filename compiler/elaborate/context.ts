@@ -17,7 +17,7 @@ import type { DepthTracker } from "./depth.ts";
 import { inheritOrigins } from "./origins.ts";
 import * as problems from "./problems.ts";
 import type { Solver } from "./solver.ts";
-import type { BlockDeclaration, TensorValue, Value } from "./values.ts";
+import { type BlockDeclaration, relationKey, type TensorValue, type Value } from "./values.ts";
 
 export interface Settings {
   /** undefined: both modes are checked (generic). */
@@ -60,6 +60,8 @@ export interface Session {
 export interface VariantEdits {
   readonly cuts: readonly CutPattern[];
   readonly replacements: ReadonlyMap<string, Value>;
+  /** Names among them that were met. */
+  readonly replaced: Set<string>;
 }
 
 export interface CutPattern {
@@ -117,13 +119,17 @@ export function demand(session: Session, relation: Relation, span: Span, message
     report(session, explain(problems.witnessText(relation, answer.witness)));
     return false;
   }
-  const key = `guard ${span.source.path} ${span.start} ${message}`;
-  if (!session.reported.has(key)) {
-    session.reported.add(key);
-    session.guards.push({ relation, message, span });
-    report(session, problems.unproved(relation, span, message));
-  }
+  guard(session, relation, span, message);
   return true;
+}
+
+/** Leaves a relation to be decided when the sizes are known, and says so. */
+export function guard(session: Session, relation: Relation, span: Span, message: string): void {
+  const key = `guard ${span.source.path} ${span.start} ${relationKey(relation)}`;
+  if (session.reported.has(key)) return;
+  session.reported.add(key);
+  session.guards.push({ relation, message, span });
+  report(session, problems.unproved(relation, span, message));
 }
 
 /** Appends an operator whose types follow from its rule; undefined (already reported) if they do not. */
@@ -190,7 +196,7 @@ export function speculate<T>(session: Session, attempt: () => T | undefined): T 
  * In a generic check an operator's demand on free sizes ("the kernel fits") is the block's demand on its users: it is
  * recorded and assumed. False if no size at all could meet it, which is the block's own mistake.
  */
-function infer(session: Session, relation: Relation): boolean {
+export function infer(session: Session, relation: Relation): boolean {
   if (session.solver.answer(session.facts, relation).kind === "proved") return true;
   if (session.solver.answer(session.facts, { op: "not", part: relation }).kind === "proved") return false;
   session.inferred.push(relation);

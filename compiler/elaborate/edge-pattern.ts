@@ -1,5 +1,5 @@
 /** Patterns over edge names, as variants use them: dot-separated, `*` one component, `**` any number. */
-import type { EdgePattern, Variant } from "../../grammar/ast.ts";
+import type { EdgePattern, Variant, VariantAction } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { CutPattern } from "./context.ts";
 
@@ -48,6 +48,20 @@ export function describePattern(cut: CutPattern, variant: Variant, built: boolea
     note: "nothing to cut",
     labels: [],
     help: ["patterns are over joins' paths: `*.sum` is every join `sum`, `layer1.*.sum` those of layer1"],
+    fixes: [],
+  };
+}
+
+/** The same for `replace`: a block that the model never has as a stage. */
+export function describeReplacement(action: Extract<VariantAction, { kind: "ReplaceBlock" }>, variant: Variant): Diagnostic {
+  return {
+    code: "RN408",
+    severity: "error",
+    message: `\`${variant.of.text}\` nowhere uses \`${action.from.text}\``,
+    span: action.from.span,
+    note: "nothing to replace",
+    labels: [],
+    help: ["`replace` is over the blocks that the model, or a block in it, has as stages"],
     fixes: [],
   };
 }

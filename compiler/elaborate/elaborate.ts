@@ -13,7 +13,7 @@ import { elaborateBlock } from "./apply.ts";
 import { bindParameters } from "./arguments.ts";
 import { report, reportKey, type Frame, type Session } from "./context.ts";
 import { spanKey } from "./anchor.ts";
-import { compilePattern, describePattern } from "./edge-pattern.ts";
+import { compilePattern, describePattern, describeReplacement } from "./edge-pattern.ts";
 import { declaredValue, evaluate } from "./expressions.ts";
 import { type CheckedBlock, genericChecks, type GenericChecks } from "./generic.ts";
 import * as problems from "./problems.ts";
@@ -82,11 +82,16 @@ function buildVariant(shared: Shared, variant: Variant, home: ModuleScope, optio
       replacements.set(action.from.text, evaluate(frame, scope, action.to, true));
     }
   }
-  const session = newSession({ shared, training, dims, edits: { cuts, replacements } });
+  const session = newSession({ shared, training, dims, edits: { cuts, replacements, replaced: new Set() } });
   for (const diagnostic of scratch.diagnostics) report(session, diagnostic, true);
   const given = set.filter((argument) => !options.set.some((other) => other.name === argument.name));
   const result = buildModel(session, base, options, given, variant.name.text);
-  const unused = cuts.filter((cut) => !cut.used).flatMap((cut) => describePattern(cut, variant, result.value !== undefined) ?? []);
+  const patterns = cuts.filter((cut) => !cut.used).flatMap((cut) => describePattern(cut, variant, result.value !== undefined) ?? []);
+  const blocks = variant.actions.flatMap((action) => {
+    if (action.kind !== "ReplaceBlock" || result.value === undefined || session.edits.replaced.has(action.from.text)) return [];
+    return [describeReplacement(action, variant)];
+  });
+  const unused = [...patterns, ...blocks];
   return { ...result, value: unused.length > 0 ? undefined : result.value, diagnostics: [...result.diagnostics, ...unused] };
 }
 

@@ -125,7 +125,9 @@ function builtinValue(name: string): Value | undefined {
 export function declaredValue(frame: Frame, declaration: Declaration, span: Span): Value {
   switch (declaration.kind) {
     case "block": {
-      const replaced = frame.session.edits.replacements.get(declaration.block.name.text);
+      const { replacements, replaced: met } = frame.session.edits;
+      const replaced = replacements.get(declaration.block.name.text);
+      if (replaced !== undefined) met.add(declaration.block.name.text);
       return replaced ?? { kind: "block", declaration, given: [] };
     }
     case "constant": {

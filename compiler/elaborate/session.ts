@@ -4,7 +4,6 @@ import type { Frame, Session, VariantEdits } from "./context.ts";
 import type { Solver } from "./solver.ts";
 import type { BlockDeclaration } from "./values.ts";
 
-export const NO_EDITS: VariantEdits = { cuts: [], replacements: new Map() };
 const NO_FACTS: Facts = { relations: [] };
 
 /** What sessions of one check have in common. */
@@ -43,7 +42,7 @@ export function newSession(options: SessionOptions): Session {
     packRank: options.packRank ?? 2,
     fresh: 0,
     rounds: 0,
-    edits: options.edits ?? NO_EDITS,
+    edits: options.edits ?? { cuts: [], replacements: new Map(), replaced: new Set() },
   };
 }
 

@@ -3,10 +3,11 @@
  * Invariant: strides come from the two size expressions, proved for all sizes, never guessed from measured ones.
  */
 import type { Skip, Via } from "../../grammar/ast.ts";
-import { ceilDiv, constantOf, type Dim, type DimAtom, dimKey, sub } from "../ir/dim.ts";
+import { ceilDiv, constantOf, type Dim, type DimAtom, dimKey, formatDim, sub, symbol, symbolsOf } from "../ir/dim.ts";
+import type { Relation } from "../ir/relation.ts";
 import { applyBlock } from "./apply.ts";
 import { evaluateArguments } from "./arguments.ts";
-import { emitOp, type Frame, provedEqual, report, type Session } from "./context.ts";
+import { emitOp, type Frame, guard, provedEqual, report, type Session } from "./context.ts";
 import { declaredValue } from "./expressions.ts";
 import * as problems from "./join-problems.ts";
 import { wrongKind } from "./problems.ts";
@@ -73,7 +74,7 @@ function sameRank(frame: Frame, sides: Sides, skip: Skip): boolean {
 function findStrides(frame: Frame, sides: Sides, skip: Skip): Dim | undefined {
   const from = sides.skip.value.type.shape;
   const to = sides.join.value.type.shape;
-  const found = strideFor(frame.session, from, to);
+  const found = strideFor(frame.session, from, to) ?? possibleStride(frame.session, from, to, skip);
   if (found !== undefined) return found;
   const spatial = from.slice(2).map((size, i) => ({ size, wanted: to[i + 2] ?? size }));
   const candidates = strideCandidates(from, to);
@@ -87,6 +88,16 @@ export function strideFor(session: Session, from: readonly Dim[], to: readonly D
   return strideCandidates(from, to).find((stride) =>
     from.slice(2).every((size, i) => provedEqual(session, ceilDiv(size, stride), to[i + 2] ?? size)),
   );
+}
+
+/** The first stride that nothing refutes: it is used, and what could not be proved of it becomes guards. */
+function possibleStride(session: Session, from: readonly Dim[], to: readonly Dim[], skip: Skip): Dim | undefined {
+  const relations = (stride: Dim): Relation[] => from.slice(2).map((size, i) => ({ op: "==", left: ceilDiv(size, stride), right: to[i + 2] ?? size }));
+  const stride = strideCandidates(from, to).find((each) => relations(each).every((relation) => session.solver.answer(session.facts, relation).kind !== "refuted"));
+  if (stride === undefined) return undefined;
+  for (const relation of relations(stride)) if (session.solver.answer(session.facts, relation).kind !== "proved")
+    guard(session, relation, skip.span, `the skip's stride is ${formatDim(stride)}`);
+  return stride;
 }
 
 /** Whole numbers, after the symbolic strides that occur in the join's sizes. */
@@ -110,7 +121,8 @@ function divisorsIn(dim: Dim): Dim[] {
 function divisorsOfAtom(atom: DimAtom): Dim[] {
   switch (atom.kind) {
     case "floor":
-      return [atom.denominator, ...divisorsIn(atom.numerator)];
+      // Of `H/(3*s)` the skip may have divided by 3 already.
+      return [atom.denominator, ...[...symbolsOf(atom.denominator).values()].map((each) => symbol(each.name, each)), ...divisorsIn(atom.numerator)];
     case "select":
       return [...divisorsIn(atom.then), ...divisorsIn(atom.else)];
     default:

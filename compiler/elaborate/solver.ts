@@ -33,7 +33,7 @@ export function rememberingSolver(): Solver {
       const table = tableOf(facts);
       const key = questionKey(relation);
       const known = table.get(key) ?? turned(relation.op === "==" ? table.get(questionKey({ ...relation, left: relation.right, right: relation.left })) : undefined);
-      const answer = known ?? (unconstrained(relation, facts) ? UNPROVED : prove(relation, facts));
+      const answer = known ?? (unconstrained(relation, facts) ? UNPROVED : withoutOpaque(relation, prove(relation, facts)));
       table.set(key, answer);
       return answer;
     },
@@ -48,6 +48,14 @@ function turned(answer: Answer | undefined): Answer | undefined {
 }
 
 const UNPROVED: Answer = { kind: "unproved" };
+
+/** Ids of sizes that a repeat leaves unknown begin with this. */
+export const OPAQUE = "?repeat";
+
+/** An unknown size has one value, which need not be the witness's. */
+function withoutOpaque(relation: Relation, answer: Answer): Answer {
+  return answer.kind === "refuted" && idsIn(relation).some((id) => id.startsWith(OPAQUE)) ? UNPROVED : answer;
+}
 
 /** A condition that stands for a truth value not known yet (`training`, a real parameter), of which no fact speaks. */
 function unconstrained(relation: Relation, facts: Facts): boolean {

@@ -2,7 +2,7 @@
  * The compiled network as the runtime takes it: plans and Wasm entries become a manifest.
  * Invariant: the order of tensors is the checkpoint's, slots last; equal kernels have one index.
  */
-import type { Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec, WebgpuSpec } from "../../runtime/manifest.ts";
+import type { GuardSpec, Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec, WebgpuSpec } from "../../runtime/manifest.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
 import type { Buffer, NetworkPlan, Place, Plan, PortBuffer } from "../ir/plan.ts";
@@ -19,7 +19,7 @@ export interface ManifestRequest {
   readonly tensors: readonly TensorSpec[];
   readonly batch: number | undefined;
   readonly scalars: Readonly<Record<string, number>>;
-  readonly guards: readonly string[];
+  readonly guards: readonly GuardSpec[];
   readonly webgpu?: WebgpuSpec | undefined;
 }
 

@@ -11,7 +11,7 @@ import { loadsOf } from "./expression.ts";
 import { createKernelBuilder } from "./kernels.ts";
 import { type Group, loadOfTensor, type Partition, partition } from "./partition.ts";
 import type { Target } from "./rules.ts";
-import { scheduleGroups } from "./schedule.ts";
+import { scheduleGroups, tensorsRead } from "./schedule.ts";
 import { sizeOfDim } from "./size.ts";
 import { lowerStatements, type Statements } from "./statements.ts";
 import { assignStorage, type LogicalBuffer, type StoragePlan } from "./storage.ts";
@@ -86,7 +86,9 @@ function storedTensors({ outputs, updates, statements }: Statements, { groups, g
 
 /** Updates write straight into the tensor where no reader of the old value is left; else copies run at the end. */
 function settleUpdates({ updates }: Statements, partition: Partition, plan: StoragePlan, order: readonly number[], target: Target): readonly Group[] {
-  const lastReader = lastReaders(partition, plan, order);
+  if (updates.length === 0) return [];
+  const updated = new Set(updates.map(({ target: kept }) => plan.storage[kept]?.buffer ?? -1));
+  const lastReader = lastReaders(partition, plan, order, updated);
   const position = new Map(order.map((id, at) => [id, at]));
   const copies: Group[] = [];
   for (const { target: kept, tensor } of updates) {
@@ -121,18 +123,20 @@ function settleUpdates({ updates }: Statements, partition: Partition, plan: Stor
   return copies;
 }
 
-/** The last position at which a group other than the given one reads a buffer. */
+/** The last position at which a group other than the given one reads one of the buffers. */
 function lastReaders(
   partition: Partition,
   { storage, operands }: StoragePlan,
   order: readonly number[],
+  buffers: ReadonlySet<number>,
 ): (buffer: number, except: number) => number | undefined {
   const readers = new Map<number, number[]>();
   for (const [at, id] of order.entries()) {
-    const tensors = [...groupAt(partition, id).reads, ...(operands.get(id) ?? [])];
-    for (const buffer of new Set(tensors.map((tensor) => storage[tensor]?.buffer ?? -1))) {
+    for (const tensor of tensorsRead(groupAt(partition, id), operands)) {
+      const buffer = storage[tensor]?.buffer ?? -1;
+      if (!buffers.has(buffer)) continue;
       const list = readers.get(buffer) ?? [];
-      list.push(at);
+      if (list.at(-1) !== at) list.push(at);
       readers.set(buffer, list);
     }
   }

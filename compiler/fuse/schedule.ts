@@ -3,7 +3,7 @@
  * a group that updates a tensor waits for the other readers of the old value where that is possible.
  * Invariant: a topological order; it depends on nothing but the groups.
  */
-import type { Partition } from "./partition.ts";
+import type { Group, Partition } from "./partition.ts";
 import type { Statements } from "./statements.ts";
 import type { StoragePlan } from "./storage.ts";
 
@@ -18,11 +18,16 @@ export function scheduleGroups(program: Statements, partition: Partition, plan: 
 function dependencies({ groups }: Partition, { producers, operands }: StoragePlan): readonly (readonly number[])[] {
   return groups.map((group) => {
     const found = new Set<number>();
-    for (const tensor of [...group.reads, ...(operands.get(group.id) ?? [])]) {
+    for (const tensor of tensorsRead(group, operands)) {
       for (const producer of producers(tensor)) if (producer !== group.id) found.add(producer);
     }
     return [...found];
   });
+}
+
+/** What a group reads, with what a contraction reads by strides. */
+export function tensorsRead(group: Group, operands: StoragePlan["operands"]): readonly number[] {
+  return [...group.reads, ...(operands.get(group.id) ?? [])];
 }
 
 /** Contractions and reductions on the longest path to each group. */
@@ -81,12 +86,11 @@ function updateWaits(
   const writers = new Map(updates.map(({ target, tensor }) => [storage[target]?.buffer ?? -1, groupOf[tensor] ?? -1]));
   const waits = new Map<number, number[]>();
   for (const group of groups) {
-    const buffers = new Set([...group.reads, ...(operands.get(group.id) ?? [])].map((tensor) => storage[tensor]?.buffer ?? -2));
-    for (const buffer of buffers) {
-      const writer = writers.get(buffer);
+    for (const tensor of tensorsRead(group, operands)) {
+      const writer = writers.get(storage[tensor]?.buffer ?? -2);
       if (writer === undefined || writer === group.id || writer < 0) continue;
       const list = waits.get(writer) ?? [];
-      list.push(group.id);
+      if (list.at(-1) !== group.id) list.push(group.id);
       waits.set(writer, list);
     }
   }

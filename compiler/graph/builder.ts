@@ -109,8 +109,9 @@ class Builder implements GraphBuilder {
     attributes: Attributes[K],
     types: readonly TensorType[],
   ): readonly Value[] {
-    const added = { id: -1, op, attributes, inputs, types, path: this.#path } as NodeFor<K> as GraphNode;
-    const values = this.#replace(added) ?? this.#fold(added) ?? this.#push(added);
+    const id = this.#nodes.length;
+    const node = { id, op, attributes, inputs, types, path: this.#path } as NodeFor<K> as GraphNode;
+    const values = this.#replace(node) ?? this.#fold(node) ?? this.#push(node);
     this.#known.set(key, values);
     return values;
   }
@@ -120,10 +121,10 @@ class Builder implements GraphBuilder {
     return value && [value];
   }
 
-  #push(added: GraphNode): readonly Value[] {
+  /** What was asked whether it replaces the node may have added others before it. */
+  #push(node: GraphNode): readonly Value[] {
     const id = this.#nodes.length;
-    const node: GraphNode = { ...added, id };
-    this.#nodes.push(node);
+    this.#nodes.push(id === node.id ? node : { ...node, id });
     return node.types.map((_, output) => ({ node: id, output }));
   }
 

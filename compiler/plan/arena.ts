@@ -51,6 +51,8 @@ export function packIntervals(intervals: readonly Interval[]): {
       if (gap >= size && gap < tightest) {
         tightest = gap;
         best = cursor;
+        // No gap is tighter than one that fits exactly; in deep networks most have the size of many others.
+        if (gap === size) break;
       }
       cursor = Math.max(cursor, to[p] ?? 0);
     }

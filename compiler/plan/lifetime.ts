@@ -78,6 +78,7 @@ function soleStore(kernel: Kernel, buffer: number): Store | undefined {
 
 /** A buffer that is free after this kernel and is read only at the element that `store` writes. */
 function operandInStep(kernel: Kernel, store: Store, free: (buffer: number) => boolean): number | undefined {
+  if (!kernel.operands.some(({ buffer }) => free(buffer))) return undefined;
   const written = addressKey(kernel.operands[store.operand], store.at);
   if (written === undefined) return undefined;
   const barred = new Set<number>();

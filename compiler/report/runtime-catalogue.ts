@@ -20,6 +20,7 @@ export const RUNTIME_CATALOGUE: readonly CatalogueEntry[] = [
   entry(706, "batches of different sizes", "Two inputs of one call disagree about the number of samples."),
   entry(707, "program that was not compiled", "A call needs a program that the network was built without: `step` and `gradients` need `mode: \"training\"` or `--train`, `run` an inference program."),
   entry(708, "batch of another size than compiled", "The batch was fixed when the network was compiled, with `--dim N=...`; leave it free, or give that many samples."),
+  entry(709, "batch that breaks a condition", "The model states or needs a condition on the number of samples, which is free until it runs: `where N % 2 == 0`. The message shows the condition; give as many samples as it allows."),
   entry(710, "missing tensors", "The weights lack tensors that the network has. If many are missing the names follow another scheme: see `names` in the language reference, or the message's guess."),
   entry(711, "surplus tensors", "The weights hold tensors that the network does not have. Nothing is dropped silently: take the right model, or remove them from the file."),
   entry(712, "tensors of other shapes", "Tensors of the right names have other shapes, most often because the model was built with other parameters: `--set classes=...`, a width, a depth."),

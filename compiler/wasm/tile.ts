@@ -13,6 +13,10 @@ export const TILE_BYTES = 128;
 /** Words of one run: offset into A, offset into the panel, length in elements. */
 export const RUN_WORDS = 3;
 
+/** Most terms that are added up in registers before they go to the totals, and how many make that worthwhile. */
+const CHUNK = 256;
+const FLUSHED = 96;
+
 function zeros(code: Code): Local[] {
   return Array.from({ length: 2 * ROWS }, () => {
     const local = code.local("v128");
@@ -49,7 +53,8 @@ export function tileFunction(module: ModuleBuilder): number {
     const [panel, runs, runsEnd, tile] = [4, 5, 6, 7];
     const sums = zeros(code);
     const rows = Array.from({ length: ROWS }, () => code.local("i32"));
-    const [offset, b, bEnd] = [code.local("i32"), code.local("i32"), code.local("i32")];
+    const [offset, b, bEnd, chunkEnd, pending] = [code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32")];
+    for (let index = 0; index < 2 * ROWS; index++) code.get(tile).splatF32(0).memory("v128.store", 16 * index);
     code.block((exit) => {
       code.get(runs).get(runsEnd).op("i32.ge_u").branchIf(exit);
       code.loop((nextRun) => {
@@ -57,15 +62,34 @@ export function tileFunction(module: ModuleBuilder): number {
         rows.forEach((row, index) => code.get(index).get(offset).op("i32.add").set(row));
         code.get(panel).get(runs).memory("i32.load", 4).op("i32.add").tee(b);
         code.get(runs).memory("i32.load", 8).i32(5).op("i32.shl").op("i32.add").set(bEnd);
-        code.loop((repeat) => {
-          multiplyAdd(code, sums, b, (index) => code.get(rows[index] ?? 0).memory("v128.load32_splat"));
-          for (const row of rows) step(code, row, 4);
-          code.get(b).i32(32).op("i32.add").tee(b).get(bEnd).op("i32.lt_u").branchIf(repeat);
+        code.loop((nextChunk) => {
+          code.get(b).i32(32 * CHUNK).op("i32.add").set(chunkEnd);
+          code.get(bEnd).get(chunkEnd).get(bEnd).get(chunkEnd).op("i32.lt_u").op("select").set(chunkEnd);
+          code.get(pending).get(chunkEnd).get(b).op("i32.sub").op("i32.add").set(pending);
+          code.loop((repeat) => {
+            multiplyAdd(code, sums, b, (index) => code.get(rows[index] ?? 0).memory("v128.load32_splat"));
+            for (const row of rows) step(code, row, 4);
+            code.get(b).i32(32).op("i32.add").tee(b).get(chunkEnd).op("i32.lt_u").branchIf(repeat);
+          });
+          code.block((enough) => {
+            code.get(pending).i32(32 * FLUSHED).op("i32.lt_u").branchIf(enough);
+            flush(code, sums, tile);
+            for (const sum of sums) code.splatF32(0).set(sum);
+            code.i32(0).set(pending);
+          });
+          code.get(b).get(bEnd).op("i32.lt_u").branchIf(nextChunk);
         });
         code.get(runs).i32(4 * RUN_WORDS).op("i32.add").tee(runs).get(runsEnd).op("i32.lt_u").branchIf(nextRun);
       });
     });
-    sums.forEach((sum, index) => code.get(tile).get(sum).memory("v128.store", 16 * index));
+    flush(code, sums, tile);
+  });
+}
+
+/** Adds the sums to the totals in memory: two levels keep the rounding of long sums near that of short ones. */
+function flush(code: Code, sums: readonly Local[], tile: Local): void {
+  sums.forEach((sum, index) => {
+    code.get(tile).get(tile).memory("v128.load", 16 * index).get(sum).op("f32x4.add").memory("v128.store", 16 * index);
   });
 }
 
@@ -94,8 +118,6 @@ export function gradientTileFunction(module: ModuleBuilder): number {
       code.get(a).get(planeSkip).op("i32.add").set(a);
       code.get(planes).i32(1).op("i32.sub").tee(planes).branchIf(nextPlane);
     });
-    sums.forEach((sum, index) => {
-      code.get(target).get(target).memory("v128.load", 16 * index).get(sum).op("f32x4.add").memory("v128.store", 16 * index);
-    });
+    flush(code, sums, target);
   });
 }

@@ -164,7 +164,7 @@ function writeProduct(shader: Shader, shape: Shape, { side, lanes }: Tiling): vo
     shader.line(`let first_column = group % ${across} * ${side};`);
     shader.line(`let my_row = lane / ${lanes};`);
     shader.line(`let my_column = lane % ${lanes};`);
-    for (let k = 0; k < BLOCK; k++) shader.line(`var sum${k} = vec4<f32>();`);
+    shader.line(`var sums: array<vec4<f32>, ${BLOCK}>;`);
     shader.block(`for (var start = 0; start < ${productText(shape.depth.map((axis) => axis.extent))}; start += ${DEEP})`, () => {
       shader.block(`for (var i = lane; i < ${DEEP * side}; i += ${size})`, () => {
         shader.line(`let near = i % ${side};`);
@@ -178,12 +178,12 @@ function writeProduct(shader: Shader, shape: Shape, { side, lanes }: Tiling): vo
       shader.block(`for (var k = 0; k < ${DEEP}; k++)`, () => {
         const parts = Array.from({ length: BLOCK }, (_, j) => `right_tile[k * ${pitch} + my_column + ${j * lanes}]`);
         shader.line(`let right = vec4<f32>(${parts.join(", ")});`);
-        for (let i = 0; i < BLOCK; i++) shader.line(`sum${i} = fma(vec4<f32>(left_tile[k * ${pitch} + my_row + ${i * lanes}]), right, sum${i});`);
+        for (let i = 0; i < BLOCK; i++) shader.line(`sums[${i}] = fma(vec4<f32>(left_tile[k * ${pitch} + my_row + ${i * lanes}]), right, sums[${i}]);`);
       });
       shader.line("workgroupBarrier();");
     });
-    for (let i = 0; i < BLOCK; i++)
-      for (let j = 0; j < BLOCK; j++)
-        shader.line(`finish(first_row + my_row + ${i * lanes}, first_column + my_column + ${j * lanes}, groups, sum${i}[${j}]);`);
+    shader.block(`for (var i = 0; i < ${BLOCK * BLOCK}; i++)`, () => {
+      shader.line(`finish(first_row + my_row + i / ${BLOCK} * ${lanes}, first_column + my_column + i % ${BLOCK} * ${lanes}, groups, sums[i / ${BLOCK}][i % ${BLOCK}]);`);
+    });
   });
 }

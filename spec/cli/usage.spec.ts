@@ -236,7 +236,7 @@ suite("cli/commands", (test) => {
     );
     assert.is(JSON.parse(summary.out).activation_bytes, 1234);
     assert.is(summary.err, "");
-    assert.equal(api.calls, [{ file: "a.resnet", mode: "inference", model: "M", dims: { H: 3 }, set: { classes: 5 } }]);
+    assert.equal(api.calls, [{ file: "a.resnet", mode: "inference", usualSizes: true, model: "M", dims: { H: 3 }, set: { classes: 5 } }]);
     assert.match((await call(api, "summary", "a.resnet")).out, /fc\s+linear\s+\[N, 3\]\s+12\s+12\s+1,234/);
     assert.is(JSON.parse((await call(api, "list", "--json")).out)[0].reference, "resnet50");
     assert.match((await call(api, "list")).out, /ResNet50\s+std\/models\/resnet/);

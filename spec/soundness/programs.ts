@@ -252,11 +252,11 @@ function residual(writer: Writer): void {
 function repeating(writer: Writer): void {
   const { draw } = writer;
   const n = size(writer, [2, 3], "n");
-  const count = draw(4) === 0 ? minus(n, number(1)) : n;
+  const count = draw(3) === 0 ? minus(n, number(1 + draw(2))) : n;
   const inner: Writer = { ...writer, parts: [], skips: [], steps: [] };
   const before = writer.shape;
-  const kind = draw(6);
-  const growth = kind === 0 ? size(writer, [1, 2, 3], "w") : number(0);
+  const kind = draw(7);
+  const growth = kind === 0 || kind === 6 ? size(writer, [1, 2, 3], "w") : number(0);
   if (kind === 0) {
     inner.parts.push(`conv(${growth.text}, 3) -> join r: concat(channel)`);
     inner.skips.push("    skip it -> r");
@@ -266,7 +266,8 @@ function repeating(writer: Writer): void {
   } else if (kind === 2) inner.parts.push(`conv(${at(before, 0).text}, 3, padding: 0)`);
   else if (kind === 3) inner.parts.push("pad(axis: 2, before: 1, after: 0)");
   else if (kind === 4) inner.parts.push("maxpool(2)");
-  else inner.parts.push("maxpool(3, 1, padding: 1)");
+  else if (kind === 5) inner.parts.push("maxpool(3, 1, padding: 1)");
+  else inner.parts.push(`conv(${growth.text}, 1)`);
   const round = (now: Shape, grown: number): Shape | undefined => {
     const [channels = 0, height = 0, width = 0] = now;
     const moved: readonly Shape[] = [
@@ -276,6 +277,7 @@ function repeating(writer: Writer): void {
       [channels, height + 1, width],
       [channels, Math.floor(height / 2), Math.floor(width / 2)],
       now,
+      [grown, height, width],
     ];
     return moved[kind]?.every((each) => each >= 1) ? moved[kind] : undefined;
   };
@@ -289,6 +291,8 @@ function repeating(writer: Writer): void {
     [c, plus(h, count), w],
     [c, power(h), power(w)],
     before,
+    // Wrong where the count is 0.
+    [growth, h, w],
   ];
   const index = draw(2) === 0 ? " as i" : "";
   const text = `repeat ${count.text}${index} {\n    ${inner.parts.join(" -> ")}\n${inner.skips.join("\n")}\n  }`;

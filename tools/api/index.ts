@@ -3,7 +3,7 @@
  * Invariant: the only place where the compiler meets files; everything it calls is pure.
  */
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
-import { type AnalyzeRequest, type Analysis, analyze, buildGraphs, type Code, dump, freeSizes, type Graphs, generate, check as checkSource, type Stage, type Summary, summarize } from "../../compiler/compile.ts";
+import { type AnalyzeRequest, type Analysis, analyze, buildGraphs, type Code, dump, freeSizes, type Graphs, generate, generateWebgpu, check as checkSource, type Stage, type Summary, summarize } from "../../compiler/compile.ts";
 import { type BlockSignature, signatureOf } from "../../compiler/report/signature.ts";
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
 import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
@@ -12,6 +12,7 @@ import { loadNetwork, type LoadOptions } from "../../runtime/load.ts";
 import type { Manifest } from "../../runtime/manifest.ts";
 import type { Network } from "../../runtime/network.ts";
 import { libraryFiles, readModule, readSource, runtimeText, sourceFiles } from "./files.ts";
+import { nodeGpu } from "./node-gpu.ts";
 import { setArguments } from "./set-values.ts";
 import { type Starter, starter as makeStarter } from "./starter.ts";
 
@@ -39,6 +40,8 @@ export interface CompileOptions {
   readonly optimizer?: string;
   /** Free dims that are not given take the sizes of the model's doc comment, `Sizes: H=224, W=224`. */
   readonly usualSizes?: boolean;
+  /** What `manifest` and `module` are made for; Wasm is always there. `load` makes what it needs. */
+  readonly devices?: readonly ("wasm" | "webgpu")[];
 }
 
 /** The `train` declaration that applies, with options put over it. */
@@ -126,7 +129,12 @@ export async function compile(options: CompileOptions): Promise<Program> {
     if (built.value === undefined) throw new CompileError(built.diagnostics);
     return built.value;
   });
-  const code = once((): Code => generate(analysis, graphs()));
+  const plain = once((): Code => generate(analysis, graphs()));
+  const withWebgpu = once((): Code => {
+    const code = plain();
+    return { ...code, manifest: { ...code.manifest, webgpu: generateWebgpu(analysis, graphs()) } };
+  });
+  const code = options.devices?.includes("webgpu") === true ? withWebgpu : plain;
   const { recipe } = analysis;
   return {
     model: analysis.model,
@@ -141,7 +149,11 @@ export async function compile(options: CompileOptions): Promise<Program> {
     },
     summary: () => summarize(analysis.trained ?? analysis.inference),
     dump: (stage) => dump(stage as Stage, analysis, graphs, code),
-    load: (loadOptions = {}) => loadNetwork({ manifest: code().manifest, wasm: code().wasm.bytes }, loadOptions),
+    load: async (loadOptions = {}) => {
+      if (loadOptions.device !== "webgpu") return loadNetwork({ manifest: code().manifest, wasm: code().wasm.bytes }, loadOptions);
+      const gpu = loadOptions.gpu ?? (await nodeGpu());
+      return loadNetwork({ manifest: withWebgpu().manifest, wasm: withWebgpu().wasm.bytes }, { ...loadOptions, gpu });
+    },
     module: (parts) =>
       emitModule({
         manifest: code().manifest,
