@@ -65,8 +65,8 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   },
   {
     code: "RN104",
-    title: "block that contains itself",
-    text: "A block is used in its own body, directly or through others, so it would have no end. A stack of equal blocks is written `repeat n { ... }`.",
+    title: "block or constant that contains itself",
+    text: "A block is used in its own body, or a constant in its own value, directly or through others, so it would have no end. A stack of equal blocks is written `repeat n { ... }`.",
   },
   {
     code: "RN105",

@@ -5,13 +5,14 @@
 import type { Block, InPort } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { formatDim, symbol } from "../ir/dim.ts";
+import { assume, type Facts } from "../check/solve.ts";
 import type { Instance } from "../ir/program.ts";
 import type { TensorType } from "../ir/type.ts";
 import { recursiveBlock } from "../resolve/problems.ts";
 import type { Use } from "./anchor.ts";
 import { bindParameters } from "./arguments.ts";
 import { elaborateStatements } from "./body.ts";
-import { addValue, type Frame, report } from "./context.ts";
+import { addValue, type Frame, report, type Session } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import { inheritOrigins } from "./origins.ts";
 import { type Arrivals, bindPorts, finishOutputs } from "./ports.ts";
@@ -169,16 +170,44 @@ function instantiate(
     cutsApply ? fullPath.join(".") : "",
   ].join(";");
   const known = session.memo.get(key);
-  if (known !== undefined) return known === "failed" ? undefined : known;
+  if (known !== undefined && holdsStill(known.facts, session.facts)) return known.instance;
+  const sharing = shareKey(session, parameters, key);
+  const shared = sharing === undefined ? undefined : session.instances(declaration.file).get(sharing);
+  if (shared !== undefined) {
+    session.inferred.push(...shared.inferred);
+    session.facts = assume(session.facts, shared.assumed);
+    return shared.instance;
+  }
+  const { facts, complaints, fresh, rounds } = session;
+  const inferred = session.inferred.length;
   session.trail.push(use);
   const frame: Frame = { session, block: declaration.block.name.text, types: [], entries: [], path: fullPath, prefix: [] };
   const schemeBefore = session.scheme;
   const instance = elaborateBlock(frame, declaration, parameters, arrivals);
   session.scheme = schemeBefore;
   session.trail.pop();
-  session.memo.set(key, instance ?? "failed");
+  session.memo.set(key, { facts, instance });
+  const quiet = session.complaints === complaints && session.fresh === fresh && session.rounds === rounds;
+  if (sharing !== undefined && instance !== undefined && quiet && holdsStill(facts, session.facts))
+    session.instances(declaration.file).set(sharing, { instance, inferred: session.inferred.slice(inferred), assumed: session.facts.relations.slice(facts.relations.length) });
   return instance;
 }
+
+/** Facts are only ever appended to: what followed from a beginning of them follows from all. */
+function holdsStill(before: Facts, now: Facts): boolean {
+  const last = before.relations.length - 1;
+  return last < now.relations.length && before.relations[last] === now.relations[last];
+}
+
+/** Under equal keys the elaboration of a block is the same in every session of a check; undefined if it is not shared. */
+function shareKey({ edits, solver, facts, generic, settings, packRank }: Session, parameters: ReadonlyMap<string, Value>, key: string): string | undefined {
+  if (edits.cuts.length > 0 || edits.replacements.size > 0) return undefined;
+  if ([...parameters.values()].some((value) => !SHARED_KINDS.has(value.kind))) return undefined;
+  return `${key};${generic};${settings.training};${packRank};${solver.factsKey(facts)}`;
+}
+
+/** Parameters whose keys say all of them; the others may lead to blocks, whose uses a session may treat differently. */
+const SHARED_KINDS: ReadonlySet<Value["kind"]> = new Set(["dim", "real", "bool", "init", "string"]);
 
 function formatTypeKey(type: TensorType): string {
   return valueKey({ kind: "tensor", id: 0, type, origins: [] });

@@ -14,6 +14,9 @@ import { dimValue, POISON, type Value } from "./values.ts";
 /** Bounds products of sums, whose terms multiply. */
 const MOST_TERMS = 2000;
 
+/** Bounds products of many factors. */
+const MOST_FACTORS = 64;
+
 /** Longest list that repetition may make. */
 const MOST_ELEMENTS = 10_000;
 
@@ -60,7 +63,7 @@ export function arithmetic(frame: Frame, operator: "+" | "-" | "*" | "/" | "%", 
       case "-":
         return sub(a, b);
       case "*":
-        if (termsIn(a) * termsIn(b) <= MOST_TERMS) return mul(a, b);
+        if (termsIn(a) * termsIn(b) <= MOST_TERMS && degreeOf(a) + degreeOf(b) <= MOST_FACTORS) return mul(a, b);
         report(frame.session, problems.tooLarge("terms in the product of two sizes", MOST_TERMS, span));
         sound = false;
         return a;
@@ -78,6 +81,10 @@ export function arithmetic(frame: Frame, operator: "+" | "-" | "*" | "/" | "%", 
 
 function termsIn(dim: Dim): number {
   return typeof dim === "number" ? 1 : dim.terms.length + 1;
+}
+
+function degreeOf(dim: Dim): number {
+  return typeof dim === "number" ? 0 : dim.terms.reduce((most, term) => Math.max(most, term.factors.length), 0);
 }
 
 /** Demands that a division is exact; once reported it is assumed, so that the same quotient is not reported again. */

@@ -2,6 +2,7 @@
  * The mutable state of one elaboration: what is assumed, what was reported, the block being filled.
  * Invariant: created per call of `elaborate`; a diagnostic is kept once per code and place.
  */
+import type { Constant } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { Facts } from "../check/solve.ts";
@@ -10,6 +11,7 @@ import { type Dim, sameDim } from "../ir/dim.ts";
 import type { Entry, Guard, Instance, ValueId } from "../ir/program.ts";
 import type { Relation } from "../ir/relation.ts";
 import type { TensorType } from "../ir/type.ts";
+import type { ModuleScope } from "../resolve/modules.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { operators } from "../operators/table.ts";
 import { placeDiagnostic, spanKey, subjectOf, type Use } from "./anchor.ts";
@@ -26,6 +28,14 @@ export interface Settings {
   readonly dims: ReadonlyMap<string, number>;
 }
 
+/** An elaborated block with what it demands of its sizes. */
+export interface SharedInstance {
+  readonly instance: Instance;
+  readonly inferred: readonly Relation[];
+  /** Facts added on the way. */
+  readonly assumed: readonly Relation[];
+}
+
 /** Shared by all frames of one elaboration. */
 export interface Session {
   readonly settings: Settings;
@@ -40,7 +50,14 @@ export interface Session {
   readonly solver: Solver;
   /** What a block that is checked by itself needs of its sizes beyond its `where`: part of its signature. */
   readonly inferred: Relation[];
-  readonly memo: Map<string, Instance | "failed">;
+  /** Elaborated uses, with what was known then. */
+  readonly memo: Map<string, { readonly facts: Facts; readonly instance: Instance | undefined }>;
+  /** Those of a file's blocks in all sessions that reported nothing. */
+  readonly instances: (file: ModuleScope) => Map<string, SharedInstance>;
+  /** Counts diagnostics and guards, also those given before. */
+  complaints: number;
+  /** Values of constants met so far; "open" while one is evaluated. */
+  readonly constants: Map<Constant, Value | "open">;
   /** Path of the file under check; mistakes are placed in it rather than in `std/`. */
   readonly home: string;
   /** Places that a block's own check complains of; undefined if it cannot be checked by itself. */
@@ -53,6 +70,8 @@ export interface Session {
   fresh: number;
   /** Rounds of repeats and stages unrolled so far. */
   rounds: number;
+  /** Repeats of symbolic count that are open. */
+  inductions: number;
   /** Skip edges removed and blocks replaced by a variant. */
   readonly edits: VariantEdits;
 }
@@ -86,6 +105,7 @@ export interface Frame {
 
 /** Keeps a diagnostic, placed where it belongs; `placed` says that its span is right already. */
 export function report(session: Session, diagnostic: Diagnostic, placed = false): void {
+  session.complaints++;
   const final = placed ? diagnostic : placeDiagnostic(session, diagnostic);
   const key = reportKey(final);
   if (session.reported.has(key)) return;
@@ -125,6 +145,7 @@ export function demand(session: Session, relation: Relation, span: Span, message
 
 /** Leaves a relation to be decided when the sizes are known, and says so. */
 export function guard(session: Session, relation: Relation, span: Span, message: string): void {
+  session.complaints++;
   const key = `guard ${span.source.path} ${span.start} ${relationKey(relation)}`;
   if (session.reported.has(key)) return;
   session.reported.add(key);

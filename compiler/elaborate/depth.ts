@@ -14,6 +14,9 @@ import { dimValue, POISON, type Value } from "./values.ts";
 
 type Loop = RepeatStage | StagesStage;
 
+/** Rounds of one loop; elaboration refuses as many. */
+const MOST_COUNTED = 1_000_000;
+
 /** Where the elaboration of a block stands within its outermost loop. */
 export interface DepthTracker {
   /** Positions of the whole loop; undefined where a count is not known. Counted when first asked for. */
@@ -29,7 +32,10 @@ export function countingDepth<T>(frame: Frame, scope: Scope, loop: Loop, run: ()
   const { depth } = frame;
   let total: { readonly value: number | undefined } | undefined;
   const count = (): number | undefined => {
-    total ??= { value: positionsOf(frame, scope, loop) };
+    if (total !== undefined) return total.value;
+    // A count that asks for `depth` itself has none.
+    total = { value: undefined };
+    total = { value: positionsOf(frame, scope, loop) };
     return total.value;
   };
   if (depth === undefined) frame.depth = { total: count, next: 0, leaf: false };
@@ -112,7 +118,7 @@ function roundsOf(frame: Frame, scope: Scope, loop: Loop): readonly (Value | und
   const value = evaluate(frame, scope, loop.kind === "RepeatStage" ? loop.count : loop.list);
   if (value.kind === "list" || value.kind === "tuple") return value.elements;
   const count = value.kind === "dim" ? constantOf(value.dim) : undefined;
-  return count === undefined ? undefined : Array.from({ length: Math.max(0, count) }, () => undefined);
+  return count === undefined || count > MOST_COUNTED ? undefined : Array.from({ length: Math.max(0, count) }, () => undefined);
 }
 
 function positionsIn(frame: Frame, scope: Scope, statements: readonly Statement[]): number | undefined {

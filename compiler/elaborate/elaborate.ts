@@ -45,7 +45,7 @@ export interface BuiltModel extends Result<Program> {
 
 /** A model or variant, built with the given parameters and dims. Free sizes stay symbolic. */
 export function elaborateModel(file: ModuleScope, name: string, options: ModelOptions): Result<Program> {
-  const { value, diagnostics } = build(genericChecks(file.path), file, name, options);
+  const { value, diagnostics } = build(genericChecks(file), file, name, options);
   return { value, diagnostics };
 }
 
@@ -158,7 +158,7 @@ export function checkFile(file: ModuleScope): { readonly blocks: readonly Checke
       diagnostics.push(diagnostic);
     }
   };
-  const checks = genericChecks(file.path);
+  const checks = genericChecks(file);
   const blocks: CheckedBlock[] = [];
   for (const declaration of file.own.values()) {
     if (declaration.kind === "block") {

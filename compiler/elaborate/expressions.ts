@@ -8,7 +8,7 @@ import { ceilDiv, constantOf, type Dim, floorDiv, negate, select, symbol } from 
 import type { TensorType } from "../ir/type.ts";
 import type { Declaration } from "../resolve/modules.ts";
 import { PRELUDE } from "../resolve/modules.ts";
-import { unknownName } from "../resolve/problems.ts";
+import { recursiveConstant, unknownName } from "../resolve/problems.ts";
 import { asReal, evaluateArguments } from "./arguments.ts";
 import { applyBlock } from "./apply.ts";
 import { arithmetic, type Comparison, comparison, dimCondition, logical, mapDims } from "./arithmetic.ts";
@@ -16,7 +16,7 @@ import { decide, type Frame, report } from "./context.ts";
 import { depthHere } from "./depth.ts";
 import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
 import * as problems from "./problems.ts";
-import { lookup, lookupDeclaration, lookupLater, namesInScope, type Scope } from "./scope.ts";
+import { lookup, lookupDeclaration, lookupLater, namesInScope, rootScope, type Scope } from "./scope.ts";
 import { applyStatic, isStatic } from "./static-functions.ts";
 import { binaryTensor, unaryTensor } from "./tensor-expressions.ts";
 import { dimValue, type GivenArgument, POISON, type Value } from "./values.ts";
@@ -131,8 +131,15 @@ export function declaredValue(frame: Frame, declaration: Declaration, span: Span
       return replaced ?? { kind: "block", declaration, given: [] };
     }
     case "constant": {
-      const home: Scope = { parent: undefined, file: declaration.file, names: new Map(), outs: new Map(), later: new Map() };
-      return evaluate(frame, home, declaration.constant.value);
+      const { constant, file } = declaration;
+      const { constants } = frame.session;
+      const known = constants.get(constant);
+      if (known === "open") report(frame.session, recursiveConstant(constant.name.text, span));
+      if (known !== undefined) return known === "open" ? POISON : known;
+      constants.set(constant, "open");
+      const value = evaluate(frame, rootScope(file, new Map()), constant.value);
+      constants.set(constant, value);
+      return value;
     }
     case "namespace":
       return { kind: "namespace", file: declaration.file };
@@ -315,6 +322,9 @@ function evaluateConditional(frame: Frame, scope: Scope, expression: Conditional
 }
 
 /** The dims of a written shape; undefined if one is poisoned. */
+/** More than any network has; what is computed of a shape may grow with the square of it. */
+const MOST_AXES = 32;
+
 export function evaluateShape(frame: Frame, scope: Scope, type: ShapeType): TensorType | undefined {
   const shape = evaluateDims(frame, scope, type.dims);
   return shape === undefined ? undefined : { dtype: type.dtype, shape };
@@ -332,5 +342,8 @@ export function evaluateDims(frame: Frame, scope: Scope, dims: readonly ShapeDim
       if (value.kind !== "poison") report(frame.session, problems.wrongKind(dim.span, dim.kind === "PackExpression" ? "a rank pack" : "a dim", value));
     }
   }
-  return sound ? shape : undefined;
+  const [first] = dims;
+  if (first === undefined || shape.length <= MOST_AXES) return sound ? shape : undefined;
+  report(frame.session, problems.tooLarge("axes of a tensor", MOST_AXES, first.span));
+  return undefined;
 }

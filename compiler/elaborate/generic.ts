@@ -8,9 +8,10 @@ import type { Facts } from "../check/solve.ts";
 import { symbol } from "../ir/dim.ts";
 import type { Guard, Instance } from "../ir/program.ts";
 import type { Relation } from "../ir/relation.ts";
+import type { ModuleScope } from "../resolve/modules.ts";
 import { spanKey } from "./anchor.ts";
 import { blockKey, elaborateBlock } from "./apply.ts";
-import { rememberingSolver } from "./solver.ts";
+import { instancesOf, solverFor } from "./memory.ts";
 import { newFrame, newSession, type Shared } from "./session.ts";
 import { type BlockDeclaration, dimValue, type Value } from "./values.ts";
 
@@ -36,13 +37,14 @@ export interface GenericChecks extends Shared {
 }
 
 /** Checks on demand, each block once. */
-export function genericChecks(home: string): GenericChecks {
+export function genericChecks(file: ModuleScope): GenericChecks {
   const results = new Map<string, GenericResult | undefined>();
   const faults = new Map<string, ReadonlySet<string>>();
   const running = new Set<string>();
   const checks: GenericChecks = {
-    home,
-    solver: rememberingSolver(),
+    home: file.path,
+    solver: solverFor(file),
+    instances: instancesOf,
     check(declaration) {
       const key = blockKey(declaration);
       if (running.has(key)) return undefined;

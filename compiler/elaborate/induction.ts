@@ -12,6 +12,9 @@ import { dimValue, POISON, type TensorValue, type Value } from "./values.ts";
 
 type Round = (index: Value, value: Value) => Value;
 
+/** Each level of nesting multiplies the rounds elaborated. */
+const MOST_NESTED = 2;
+
 /** The repeat under way. */
 interface Induction {
   readonly frame: Frame;
@@ -24,7 +27,24 @@ export function repeatSymbolic(frame: Frame, stage: RepeatStage, count: Dim, flo
   const { session } = frame;
   if (flow.kind !== "tensor") return POISON;
   infer(session, { op: ">=", left: count, right: 0 });
+  session.inductions++;
   const induction: Induction = { frame, stage, count, round };
+  const result = session.inductions > MOST_NESTED ? withoutInduction(induction, flow) : byInduction(induction, flow);
+  session.inductions--;
+  return result;
+}
+
+/** One round of any index on unknown sizes: what holds of it holds of each. */
+function withoutInduction({ frame, stage, round }: Induction, flow: TensorValue): Value {
+  const { session } = frame;
+  const unknown = (like: TensorValue): TensorValue => tensorOf(frame, like, like.type.shape.map((dim) => freshSize(session, dim, stage)));
+  const after = round(dimValue(symbol("j", { id: `j?${session.fresh++}`, least: 0 })), unknown(flow));
+  return after.kind === "tensor" ? unknown(after) : POISON;
+}
+
+function byInduction(induction: Induction, flow: TensorValue): Value {
+  const { frame, round } = induction;
+  const { session } = frame;
   const facts = session.facts;
   const first = round(dimValue(0), flow);
   if (first.kind !== "tensor") return POISON;

@@ -1,7 +1,8 @@
 /** Fresh state for one elaboration. Invariant: sessions share nothing but what they are given. */
 import type { Facts } from "../check/solve.ts";
-import type { Frame, Session, VariantEdits } from "./context.ts";
+import type { Frame, Session, SharedInstance, VariantEdits } from "./context.ts";
 import type { Solver } from "./solver.ts";
+import type { ModuleScope } from "../resolve/modules.ts";
 import type { BlockDeclaration } from "./values.ts";
 
 const NO_FACTS: Facts = { relations: [] };
@@ -11,6 +12,7 @@ export interface Shared {
   /** Path of the file under check. */
   readonly home: string;
   readonly solver: Solver;
+  readonly instances: (file: ModuleScope) => Map<string, SharedInstance>;
   readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
 }
 
@@ -35,6 +37,8 @@ export function newSession(options: SessionOptions): Session {
     solver: options.shared.solver,
     inferred: [],
     memo: new Map(),
+    instances: options.shared.instances,
+    complaints: 0,
     home: options.shared.home,
     faultsOf: options.shared.faultsOf,
     trail: [],
@@ -42,6 +46,8 @@ export function newSession(options: SessionOptions): Session {
     packRank: options.packRank ?? 2,
     fresh: 0,
     rounds: 0,
+    inductions: 0,
+    constants: new Map(),
     edits: options.edits ?? { cuts: [], replacements: new Map(), replaced: new Set() },
   };
 }

@@ -10,30 +10,49 @@ import { relationKey } from "./values.ts";
 
 export interface Solver {
   answer(facts: Facts, relation: Relation): Answer;
+  /** Equal for equal facts. */
+  factsKey(facts: Facts): string;
+  /** Whether it should give way to a new one. */
+  isFull(): boolean;
 }
+
+/** Some tens of megabytes. */
+const MOST_ANSWERS = 50_000;
 
 const PROVED: Answer = { kind: "proved" };
 
 /** A solver that keeps its answers as long as it lives. */
 export function rememberingSolver(): Solver {
   const byContent = new Map<string, Map<string, Answer>>();
+  const keys = new WeakMap<Facts, string>();
   const byFacts = new WeakMap<Facts, Map<string, Answer>>();
+  const factsKey = (facts: Facts): string => {
+    const known = keys.get(facts);
+    if (known !== undefined) return known;
+    const key = facts.relations.map(questionKey).join("&");
+    keys.set(facts, key);
+    return key;
+  };
   const tableOf = (facts: Facts): Map<string, Answer> => {
     const known = byFacts.get(facts);
     if (known !== undefined) return known;
-    const content = facts.relations.map(questionKey).join("&");
+    const content = factsKey(facts);
     const table = byContent.get(content) ?? new Map<string, Answer>();
     byContent.set(content, table);
     byFacts.set(facts, table);
     return table;
   };
+  let remembered = 0;
   return {
+    factsKey,
+    isFull: () => remembered > MOST_ANSWERS,
     answer(facts, relation) {
       if (evident(relation)) return PROVED;
       const table = tableOf(facts);
       const key = questionKey(relation);
       const known = table.get(key) ?? turned(relation.op === "==" ? table.get(questionKey({ ...relation, left: relation.right, right: relation.left })) : undefined);
       const answer = known ?? (unconstrained(relation, facts) ? UNPROVED : withoutOpaque(relation, prove(relation, facts)));
+      if (known === undefined) remembered++;
       table.set(key, answer);
       return answer;
     },

@@ -31,7 +31,7 @@ export function emitDeclarations(manifest: Manifest, banner: string, hasDefaultW
     `/** Inputs of a forward pass. A bare array's batch follows from its length. */\nexport interface Inputs ${inputMembers(shown)}`,
     `export interface Outputs ${outputMembers(shown)}`,
     ...(training === undefined ? [] : [trainingTypes(manifest, training)]),
-    loadOptions(hasDefaultWeights),
+    loadOptions(manifest, hasDefaultWeights),
     networkType(manifest),
     footer(manifest),
   ];
@@ -71,12 +71,19 @@ export interface PortInfo {
   readonly shape: readonly (number | string)[];
 }`;
 
-function loadOptions(hasDefaultWeights: boolean): string {
+function loadOptions(manifest: Manifest, hasDefaultWeights: boolean): string {
   const weights = hasDefaultWeights
     ? "Instead of the module's own weights; null draws them from `seed`."
     : "Without it (or null) weights are drawn from `seed`.";
+  const devices =
+    manifest.webgpu === undefined
+      ? '  readonly device?: "auto" | "wasm" | undefined;'
+      : `  /** \`auto\` is \`wasm\`. */
+  readonly device?: "auto" | "wasm" | "webgpu" | undefined;
+  /** A GPU or GPUDevice in place of \`navigator.gpu\`. */
+  readonly gpu?: object | undefined;`;
   return `export interface LoadOptions {
-  readonly device?: "auto" | "wasm" | undefined;
+${devices}
   /** ${weights} */
   readonly weights?: WeightSource | null | undefined;
   /** Whole number, 0 by default. */
@@ -139,7 +146,7 @@ function networkType(manifest: Manifest): string {
   ];
   return `export interface Network {
   readonly model: string;
-  readonly device: "wasm";
+  readonly device: "wasm" | "webgpu";
   readonly inputs: readonly PortInfo[];
   readonly outputs: readonly PortInfo[];
 ${methods.map((line) => `  ${line}`).join("\n")}

@@ -6,12 +6,13 @@ import type { CatalogueEntry } from "../check/catalogue.ts";
 
 /** RN6xx devices and options, RN7xx inputs, weights and training, RN8xx files and data. */
 export const RUNTIME_CATALOGUE: readonly CatalogueEntry[] = [
-  entry(601, "device that is not there", "The device asked for is not available here. `auto` takes the best that is; `wasm` is always there."),
+  entry(601, "device that is not there", "The device asked for is not available here. `wasm` is always there, and what `auto` takes; `webgpu` needs a GPU with its driver and, in Node, the package `webgpu`."),
   entry(602, "not enough memory", "The network does not fit into the memory that WebAssembly or the device can give. Take a smaller batch or smaller images, or build for inference only."),
   entry(603, "compiled network that does not load", "The compiled bytes and the runtime do not belong together, or the host refuses to compile them. Compile the network again with the same version; in a browser, allow `'wasm-unsafe-eval'` in the content security policy."),
   entry(604, "kernel that stopped", "The compiled code of a kernel trapped while it ran. Inputs are checked before, so this is a fault of the compiler; the message names the kernel and the layers that it serves."),
   entry(605, "network that was disposed", "The network's memory was given back with `dispose`. Load it again to go on."),
   entry(606, "option with a wrong value", "An option of a call is not what it takes; the message says what it does, and what it was given."),
+  entry(607, "GPU that was lost", "The driver gave the device up, or something destroyed it; what lay on it is gone. Load the network again from the last weights you saved, on the same device or on `wasm`."),
   entry(701, "missing input", "A call leaves out an input of the model, or the target of its loss. The message gives the expected dtype and shape."),
   entry(702, "unknown input", "A call gives an input of a name that the model does not have; the message lists those that it has."),
   entry(703, "input of a wrong shape", "An input has another shape than its port, or another number of values. N in the message is the batch, which is free."),

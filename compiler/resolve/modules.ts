@@ -49,7 +49,14 @@ interface Loader {
 }
 
 /** Parsed modules by path and text, kept by an editor between checks. */
-export type ParseCache = Map<string, { readonly text: string; readonly result: ReturnType<typeof parse> }>;
+export type ParseCache = Map<string, ParsedModule>;
+
+interface ParsedModule {
+  readonly text: string;
+  readonly result: ReturnType<typeof parse>;
+  /** The module's scope with those it was made of, unless something was wrong: the same as long as they are the same. */
+  readonly scope?: { readonly own: ModuleScope; readonly imported: ReadonlyMap<string, ModuleScope> };
+}
 
 /** Parses `entry` and everything it imports. */
 export function loadModules(entry: Source, read: ModuleReader, cache: ParseCache = new Map()): LoadedModules {
@@ -167,7 +174,34 @@ function importFile(loader: Loader, path: string, span: Span, written = path): M
     loader.diagnostics.push(problems.cannotImport(span, written, path));
     return undefined;
   }
-  return loadFile(loader, source);
+  const kept = keptScope(loader, source, span);
+  if (kept !== undefined) return kept;
+  const before = loader.diagnostics.length;
+  const scope = loadFile(loader, source);
+  const parsed = loader.parsed.get(path);
+  if (parsed !== undefined && loader.diagnostics.length === before)
+    loader.parsed.set(path, { ...parsed, scope: { own: scope, imported: importedBy(loader, scope) } });
+  return scope;
+}
+
+/** The scope that an earlier load made of the same text and the same imports. */
+function keptScope(loader: Loader, source: Source, span: Span): ModuleScope | undefined {
+  const parsed = loader.parsed.get(source.path);
+  if (parsed?.scope === undefined || parsed.text !== source.text) return undefined;
+  loader.loading.push(source.path);
+  const same = [...parsed.scope.imported].every(([path, scope]) => importFile(loader, path, span) === scope);
+  loader.loading.pop();
+  if (!same) return undefined;
+  loader.files.set(source.path, parsed.scope.own);
+  return parsed.scope.own;
+}
+
+function importedBy(loader: Loader, scope: ModuleScope): ReadonlyMap<string, ModuleScope> {
+  const paths = [...(scope.path === PRELUDE ? [] : [PRELUDE]), ...scope.module.imports.map((each) => resolvePath(scope.path, each.path))];
+  return new Map(paths.flatMap((path) => {
+    const file = loader.files.get(path);
+    return file === undefined ? [] : [[path, file] as const];
+  }));
 }
 
 /** Where a declaration's name is written. */

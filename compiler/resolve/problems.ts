@@ -71,6 +71,10 @@ export function recursiveBlock(name: string, span: Span, trail: readonly string[
   };
 }
 
+export function recursiveConstant(name: string, span: Span): Diagnostic {
+  return { ...plain, code: "RN104", message: `constant \`${name}\` is defined by itself`, span, note: "its value is still being computed" };
+}
+
 export function importCycle(span: Span, trail: readonly string[]): Diagnostic {
   return {
     ...plain,

@@ -30,7 +30,9 @@ export function evaluate(point: Point, expression: Expression): Value {
     case "constant":
       return constant(shader, expression.value, expression.type);
     case "size":
-      return expression.type === "i32" ? { text: sizeText(expression.value), type: "i32" } : { text: `f32(${sizeText(expression.value)})`, type: "f32" };
+      return expression.type === "i32"
+        ? { text: sizeText(expression.value), type: "i32" }
+        : { text: `f32(${sizeText(expression.value)})`, type: "f32" };
     case "index":
       return shader.named({ text: affineText(point, expression.value), type: "i32" }, "i");
     case "unary":
@@ -81,7 +83,11 @@ export function converted(value: Value, type: ValueType): string {
 
 /** A number of a type, infinities and NaN included. */
 export function constant(shader: Shader, value: number, type: "f32" | "i32"): Value {
-  if (type === "i32") return { text: value === -(2 ** 31) ? "(-2147483647 - 1)" : value < 0 ? `(${Math.trunc(value)})` : `${Math.trunc(value)}`, type };
+  if (type === "i32")
+    return {
+      text: value === -(2 ** 31) ? "(-2147483647 - 1)" : value < 0 ? `(${Math.trunc(value)})` : `${Math.trunc(value)}`,
+      type,
+    };
   if (Number.isFinite(Math.fround(value))) return { text: floatLiteral(value), type };
   shader.functions.add("from_bits");
   return { text: `from_bits(${specialBits(value)})`, type };
@@ -97,7 +103,11 @@ function invalid(axis: number): never {
 }
 
 /** An element's address, and the condition under which it may be touched. */
-export function locate(point: Point, operand: number, at: readonly Coordinate[]): { readonly address: string; readonly condition: string | undefined } {
+export function locate(
+  point: Point,
+  operand: number,
+  at: readonly Coordinate[],
+): { readonly address: string; readonly condition: string | undefined } {
   const { shader } = point;
   const { strides } = shader.operand(operand);
   const conditions: string[] = [];
@@ -105,7 +115,8 @@ export function locate(point: Point, operand: number, at: readonly Coordinate[])
     const stride = strides[position] ?? 0;
     if (stride === 0 && bound === undefined) return "0";
     const plain = dynamic === undefined ? affineText(point, index) : evaluateAs(point, dynamic, "i32");
-    if (bound === undefined) return timesText(/^\w+$/.test(plain) ? plain : stride === 1 ? plain : `(${plain})`, stride);
+    if (bound === undefined)
+      return timesText(/^\w+$/.test(plain) ? plain : stride === 1 ? plain : `(${plain})`, stride);
     const whole = shader.named({ text: plain, type: "i32" }, "i").text;
     conditions.push(`${whole} >= 0`);
     if (bound.divisor === 1) {
@@ -206,7 +217,10 @@ function alike(point: Point, left: Expression, right: Expression): readonly [Val
 
 function binary(point: Point, op: BinaryOp, left: Expression, right: Expression): Value {
   if (op === "and" || op === "or") {
-    return { text: `${evaluateAs(point, left, "bool")} ${op === "and" ? "&&" : "||"} ${evaluateAs(point, right, "bool")}`, type: "bool" };
+    return {
+      text: `${evaluateAs(point, left, "bool")} ${op === "and" ? "&&" : "||"} ${evaluateAs(point, right, "bool")}`,
+      type: "bool",
+    };
   }
   if (op === "power") return power(point, left, right);
   const [a, b] = alike(point, left, right);
@@ -231,7 +245,9 @@ function power(point: Point, base: Expression, exponent: Expression): Value {
   const known = exponent.kind === "constant" ? simple[String(exponent.value)] : undefined;
   if (known === undefined) shader.functions.add("math_power");
   const found: Value = { text: known ?? `math_power(${x}, ${evaluateAs(point, exponent, "f32")})`, type: "f32" };
-  return evaluatedType(point, base) === "i32" && evaluatedType(point, exponent) === "i32" ? { text: `i32(${found.text})`, type: "i32" } : found;
+  return evaluatedType(point, base) === "i32" && evaluatedType(point, exponent) === "i32"
+    ? { text: `i32(${found.text})`, type: "i32" }
+    : found;
 }
 
 function evaluatedType(point: Point, expression: Expression): ValueType {

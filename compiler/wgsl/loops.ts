@@ -17,7 +17,8 @@ const SIDE_BY_SIDE = 8;
 
 /** The head of an entry point; binds `group` (the number of the workgroup) and `lane`. */
 export function entryPoint(shader: Shader, size: number, body: () => void): void {
-  const head = "@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) local: u32";
+  const head =
+    "@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) local: u32";
   shader.line(`@compute @workgroup_size(${size})`);
   shader.block(`fn main(${head})`, () => {
     // Grids of more workgroups than one dimension takes are folded into two.
@@ -72,11 +73,19 @@ export function emitSequential(shader: Shader, kernel: Kernel): readonly Extent[
 }
 
 /** Loops over axes, outermost first; `body` gets the names of all. */
-function nest(shader: Shader, axes: readonly Axis[], first: number, outer: readonly string[], body: (axes: readonly string[]) => void): void {
+function nest(
+  shader: Shader,
+  axes: readonly Axis[],
+  first: number,
+  outer: readonly string[],
+  body: (axes: readonly string[]) => void,
+): void {
   const [axis, ...inner] = axes;
   if (axis === undefined) return body(outer);
   const name = axisName(axis, first);
-  shader.block(`for (var ${name} = 0; ${name} < ${sizeText(axis.extent)}; ${name}++)`, () => nest(shader, inner, first + 1, [...outer, name], body));
+  shader.block(`for (var ${name} = 0; ${name} < ${sizeText(axis.extent)}; ${name}++)`, () =>
+    nest(shader, inner, first + 1, [...outer, name], body),
+  );
 }
 
 /** An accumulator as WGSL variables: what is compared, and where it was found. */
@@ -90,12 +99,20 @@ interface Running {
 /** One invocation, or one share of a workgroup, for each element. */
 export function emitReduction(shader: Shader, kernel: Reduction): readonly Extent[] {
   const types = kernel.accumulators.map((each) => valueType(shader, kernel, each));
-  const running = kernel.accumulators.map((accumulator, k): Running => ({ accumulator, type: types[k] ?? "f32", best: `sum${k}`, at: accumulator.position ? `place${k}` : undefined }));
+  const running = kernel.accumulators.map(
+    (accumulator, k): Running => ({
+      accumulator,
+      type: types[k] ?? "f32",
+      best: `sum${k}`,
+      at: accumulator.position ? `place${k}` : undefined,
+    }),
+  );
   return isShort(kernel) ? emitShort(shader, kernel, running) : emitTree(shader, kernel, running);
 }
 
 function isShort(kernel: Reduction): boolean {
-  const guess = (sizes: readonly Axis[]): number => sizes.reduce((product, { extent }) => product * (typeof extent === "number" ? extent : 32 * extent.batch), 1);
+  const guess = (sizes: readonly Axis[]): number =>
+    sizes.reduce((product, { extent }) => product * (typeof extent === "number" ? extent : 32 * extent.batch), 1);
   const steps = guess(kernel.reduced);
   return steps <= SHORT || guess(kernel.axes) >= 256 * steps;
 }
@@ -124,7 +141,12 @@ function combined({ combine }: Accumulator, left: string, right: string): string
   return combine === "prod" ? `${left} * ${right}` : `${combine}(${left}, ${right})`;
 }
 
-function accumulate(shader: Shader, running: readonly Running[], axes: readonly string[], position: () => string): void {
+function accumulate(
+  shader: Shader,
+  running: readonly Running[],
+  axes: readonly string[],
+  position: () => string,
+): void {
   const point = pointAt(shader, axes, []);
   for (const { accumulator, type, best, at } of running) {
     const value = shader.named({ text: evaluateAs(point, accumulator.value, type), type }).text;
@@ -153,7 +175,10 @@ function emitShort(shader: Shader, kernel: Reduction, running: readonly Running[
 }
 
 function positionText(axes: readonly Axis[], names: readonly string[]): string {
-  return names.reduce((text, name, k) => (k === 0 ? name : `(${text}) * ${sizeText(axes[k]?.extent ?? 1)} + ${name}`), "0");
+  return names.reduce(
+    (text, name, k) => (k === 0 ? name : `(${text}) * ${sizeText(axes[k]?.extent ?? 1)} + ${name}`),
+    "0",
+  );
 }
 
 function emitTree(shader: Shader, kernel: Reduction, running: readonly Running[]): readonly Extent[] {
@@ -206,7 +231,9 @@ function combineShares(shader: Shader, { accumulator, best, at }: Running): void
   }
   const [myPlace, otherPlace] = [`shared_${at}[lane]`, `shared_${at}[other]`];
   // The first maximum wins, as in one pass.
-  shader.line(`if (${other} > ${mine} || (${other} == ${mine} && ${otherPlace} < ${myPlace})) { ${mine} = ${other}; ${myPlace} = ${otherPlace}; }`);
+  shader.line(
+    `if (${other} > ${mine} || (${other} == ${mine} && ${otherPlace} < ${myPlace})) { ${mine} = ${other}; ${myPlace} = ${otherPlace}; }`,
+  );
 }
 
 /** Whether neighbours along the last parallel axis lie next to one another in most operands, and reduced steps do not. */
@@ -225,4 +252,3 @@ function readsSideBySide(kernel: Reduction): boolean {
 function atLeast(size: Size | undefined): number {
   return size === undefined ? 0 : typeof size === "number" ? size : size.batch;
 }
-

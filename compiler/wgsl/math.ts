@@ -43,17 +43,21 @@ const one = (name: string, needs: readonly string[], body: string): readonly [st
 
 const FUNCTIONS: ReadonlyMap<string, MathFunction> = new Map<string, MathFunction>([
   ["from_bits", { needs: [], text: "fn from_bits(bits: u32) -> f32 {\n  return bitcast<f32>(bits);\n}" }],
-  ["is_nan", { needs: [], text: "fn is_nan(x: f32) -> bool {\n  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;\n}" }],
+  [
+    "is_nan",
+    { needs: [], text: "fn is_nan(x: f32) -> bool {\n  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;\n}" },
+  ],
   one(
     "math_exp",
     ["is_nan"],
     `
   let held = clamp(x, -104f, 89f);
   let n = round(held * ${floatLiteral(Math.LOG2E)});
-  let r = fma(n, ${floatLiteral(-LN2_LOW)}, fma(n, ${floatLiteral(-LN2_HIGH)}, held));
+  let whole = i32(n);
+  // ln 2 in two parts, the first (355 / 512) times n in whole numbers: some drivers add the factors of n beforehand.
+  let r = fma(n, ${floatLiteral(-LN2_LOW)}, held - f32(whole * ${512 * LN2_HIGH}) * ${floatLiteral(1 / 512)});
   let p = fma(r * r, ${horner("r", EXPM1)}, r) + 1f;
   // Two steps, so that results near overflow and the denormals come out right.
-  let whole = i32(n);
   let half = whole >> 1u;
   let y = p * bitcast<f32>((half + 127) << 23u) * bitcast<f32>((whole - half + 127) << 23u);
   return select(y, x, is_nan(x));`,
@@ -67,7 +71,11 @@ const FUNCTIONS: ReadonlyMap<string, MathFunction> = new Map<string, MathFunctio
   }
   return math_exp(x) - 1f;`,
   ),
-  one("log_near_one", [], `  let s = x / (x + 2f);\n  let z = s * s;\n  let half = 0.5f * x * x;\n  return x - (half - s * fma(z, ${horner("z", LOG)}, half));`),
+  one(
+    "log_near_one",
+    [],
+    `  let s = x / (x + 2f);\n  let z = s * s;\n  let half = 0.5f * x * x;\n  return x - (half - s * fma(z, ${horner("z", LOG)}, half));`,
+  ),
   one(
     "math_log",
     ["from_bits"],
@@ -89,7 +97,11 @@ const FUNCTIONS: ReadonlyMap<string, MathFunction> = new Map<string, MathFunctio
   let half = 0.5f * f * f;
   return fma(e, ${floatLiteral(LN2_HIGH)}, f - (half - fma(e, ${floatLiteral(LN2_LOW)}, s * fma(z, ${horner("z", LOG)}, half))));`,
   ),
-  one("math_log1p", ["math_log", "log_near_one"], "  if (abs(x) < 0.25f) {\n    return log_near_one(x);\n  }\n  return math_log(1f + x);"),
+  one(
+    "math_log1p",
+    ["math_log", "log_near_one"],
+    "  if (abs(x) < 0.25f) {\n    return log_near_one(x);\n  }\n  return math_log(1f + x);",
+  ),
   one(
     "math_tanh",
     ["math_exp", "is_nan"],
@@ -119,12 +131,13 @@ const FUNCTIONS: ReadonlyMap<string, MathFunction> = new Map<string, MathFunctio
     "sine_of_turn",
     {
       needs: [],
-      // pi/2 in three parts; multiples of the first two are exact up to 2^12.
+      // pi/2 in three parts, the first (201 / 128) times n in whole numbers, as above.
       text: `fn sine_of_turn(x: f32, quarter: i32) -> f32 {
   let n = round(x * ${floatLiteral(2 / Math.PI)});
-  let r = fma(n, -7.5497894e-8f, fma(n, -4.837513e-4f, fma(n, -1.5703125f, x)));
+  let whole = i32(n);
+  let r = fma(n, -7.5497894e-8f, fma(n, -4.837513e-4f, x - f32(whole * 201) * 0.0078125f));
   let z = r * r;
-  let turn = i32(n) + quarter;
+  let turn = whole + quarter;
   let y = select(r * ${horner("z", sineTerms)}, ${horner("z", cosineTerms)}, (turn & 1) == 1);
   return select(y, -y, (turn & 2) == 2);
 }`,

@@ -18,7 +18,11 @@ export interface Value {
 export type ArenaOf = (operand: Operand) => Place["arena"];
 
 /** The names of the storage bindings, in the order of their numbers. */
-export const ARENA_NAMES: Readonly<Record<Place["arena"], string>> = { persistent: "persistent", fixed: "temporary", batch: "batched" };
+export const ARENA_NAMES: Readonly<Record<Place["arena"], string>> = {
+  persistent: "persistent",
+  fixed: "temporary",
+  batch: "batched",
+};
 
 /** `per` divides the product of the sizes into workgroups. */
 export interface Extent {
@@ -120,11 +124,17 @@ export class Shader {
     const arenas: readonly Place["arena"][] = ["persistent", "fixed", "batch"];
     const storage = arenas.flatMap((arena, binding) =>
       used.has(arena)
-        ? [`@group(0) @binding(${binding}) var<storage, read_write> ${ARENA_NAMES[arena]}: array<${this.elementType(arena)}>;`]
+        ? [
+            `@group(0) @binding(${binding}) var<storage, read_write> ${ARENA_NAMES[arena]}: array<${this.elementType(arena)}>;`,
+          ]
         : [],
     );
     const bases = this.kernel.operands.map((_, index) => `base${index}: i32`);
-    return [`struct Call { ${["batch: i32", ...bases].join(", ")} }`, "@group(0) @binding(3) var<uniform> call: Call;", ...storage];
+    return [
+      `struct Call { ${["batch: i32", ...bases].join(", ")} }`,
+      "@group(0) @binding(3) var<uniform> call: Call;",
+      ...storage,
+    ];
   }
 
   text(): string {

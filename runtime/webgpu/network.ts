@@ -3,10 +3,18 @@
  * Invariant: calls take effect in the order in which they were made; weights live on the device, and a copy of the host
  * is good only inside the call that fetched it.
  */
+import { checkGuards } from "../guards.ts";
 import { type BoundInputs, bindInputs, type Inputs, portElements, resolveShape, writeInput } from "../inputs.ts";
 import type { Manifest, PortSpec, TensorSpec, WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
-import { describeNetwork, type GradientsResult, type Hyperparameters, type Network, scalarValues, sortOutputs } from "../network.ts";
+import {
+  describeNetwork,
+  type GradientsResult,
+  type Hyperparameters,
+  type Network,
+  scalarValues,
+  sortOutputs,
+} from "../network.ts";
 import { disposed, notCompiled, optimizerStateMismatch } from "../problems.ts";
 import { writeSafetensors } from "../safetensors.ts";
 import { type Tensor, tensorFromInternal } from "../tensor.ts";
@@ -22,7 +30,13 @@ interface Mirror {
 }
 
 /** A network over a WebGPU engine; tensors without a value in `initial` are drawn from `seed`. */
-export function createWebgpuNetwork(manifest: Manifest, spec: WebgpuSpec, engine: WebgpuEngine, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Network {
+export function createWebgpuNetwork(
+  manifest: Manifest,
+  spec: WebgpuSpec,
+  engine: WebgpuEngine,
+  seed: number,
+  initial: ReadonlyMap<TensorSpec, Tensor>,
+): Network {
   const mirror = createMirror(manifest, spec, seed, initial);
   engine.upload(mirror.bytes);
   const slots = manifest.tensors.filter((each) => each.kind === "slot");
@@ -45,6 +59,7 @@ export function createWebgpuNetwork(manifest: Manifest, spec: WebgpuSpec, engine
   const call = (name: ProgramName, inputs: Inputs, hyper: Hyperparameters): Promise<ReadonlyMap<PortSpec, Tensor>> => {
     if (!state.live) throw disposed();
     const bound = bindInputs(program(name), inputs, manifest.batch);
+    checkGuards(manifest, name, bound.batch);
     const writes = bound.inputs.map((input): Write => {
       const view = emptyPort(input.port, bound.batch);
       writeInput(view, input);
@@ -67,7 +82,11 @@ export function createWebgpuNetwork(manifest: Manifest, spec: WebgpuSpec, engine
   const refresh = async (): Promise<void> => {
     new Uint8Array(mirror.bytes).set(new Uint8Array(await engine.download()));
   };
-  const train = async (name: "gradients" | "step", inputs: Inputs, hyper: Hyperparameters): Promise<GradientsResult> => {
+  const train = async (
+    name: "gradients" | "step",
+    inputs: Inputs,
+    hyper: Hyperparameters,
+  ): Promise<GradientsResult> => {
     const found = await call(name, inputs, hyper);
     return sortOutputs(program(name), (port) => tensorOf(found, port));
   };
@@ -113,7 +132,8 @@ export function createWebgpuNetwork(manifest: Manifest, spec: WebgpuSpec, engine
       });
     },
     async setOptimizerState(given) {
-      if (!Number.isSafeInteger(given?.step) || given.step < 0) throw optimizerStateMismatch("`step` must be the number of steps done");
+      if (!Number.isSafeInteger(given?.step) || given.step < 0)
+        throw optimizerStateMismatch("`step` must be the number of steps done");
       const matched = matchTensors(`the optimizer state does not fit \`${manifest.model}\``, slots, given.slots ?? {});
       await enqueue(async () => {
         await refresh();
@@ -130,7 +150,12 @@ export function createWebgpuNetwork(manifest: Manifest, spec: WebgpuSpec, engine
   };
 }
 
-function createMirror(manifest: Manifest, spec: WebgpuSpec, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Mirror {
+function createMirror(
+  manifest: Manifest,
+  spec: WebgpuSpec,
+  seed: number,
+  initial: ReadonlyMap<TensorSpec, Tensor>,
+): Mirror {
   const bytes = new ArrayBuffer(Math.max(4, spec.persistentBytes));
   // The store finds tensors by their offsets in the manifest; here they lie elsewhere.
   const offsets = new Map(manifest.tensors.map((tensor, k) => [tensor.offset, spec.offsets[k] ?? 0]));

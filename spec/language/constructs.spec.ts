@@ -158,7 +158,7 @@ suite("variants", (test) => {
 
   test("set and replace, with arguments", async () => {
     assert.is(await run("set by = 1"), 9);
-    assert.is(await run("replace Scale with Add"), 37);
+    assert.is(await run("replace Scale with Add"), 23);
     assert.is(await run("replace Body with Scale"), 9);
   });
 

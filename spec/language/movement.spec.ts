@@ -110,6 +110,35 @@ suite("einsum", (test) => {
   });
 });
 
+suite("attention in the language", (test) => {
+  test("heads by rearrange, split and einsum, by the definition", async () => {
+    const text = `model M(heads: dim = 2) {
+      in x: [N, 3, 4]
+      out y: [N, 3, 4]
+      x -> qkv: linear(12, bias: false)
+      let (q, k, v) = split(rearrange(qkv, "n t (p h d) -> p (n h) t d", p: 3, h: heads), 3, axis: 0)
+      let scores = einsum("pbqd,pbkd->pbqk", q, k) * (1 / sqrt(4 / heads))
+      let mixed = einsum("pbqk,pbkd->pbqd", softmax(scores), v)
+      y = rearrange(mixed, "1 (n h) t d -> n t (h d)", h: heads)
+    }`;
+    const [x, w] = [scattered(24), scattered(48, 7)];
+    const t = { shape: [2, 3, 4], data: scattered(24, 90) };
+    const { outputs } = await runSource(text, { inputs: { x: { shape: [2, 3, 4], data: x }, t }, weights: { "qkv.weight": w }, loss: "mse(y, t)" });
+    const project = (n: number, position: number, row: number): number => [0, 1, 2, 3].reduce((sum, f) => sum + (w[row * 4 + f] ?? 0) * (x[(n * 3 + position) * 4 + f] ?? 0), 0);
+    const expected = [0, 1].flatMap((n) =>
+      [0, 1, 2].flatMap((at) =>
+        [0, 1, 2, 3].map((f) => {
+          const head = f < 2 ? 0 : 2;
+          const powers = [0, 1, 2].map((other) => Math.exp([0, 1].reduce((sum, d) => sum + project(n, at, head + d) * project(n, other, 4 + head + d), 0) / Math.SQRT2));
+          const total = powers.reduce((a, b) => a + b, 0);
+          return powers.reduce((sum, power, other) => sum + (power / total) * project(n, other, 8 + f), 0);
+        }),
+      ),
+    );
+    closeTo(outputs["y"], expected);
+  });
+});
+
 suite("composed operators", (test) => {
   test("var and std: unbiased unless asked for", async () => {
     const x = [1, 2, 3, 6, 0, 0, 0, 4];

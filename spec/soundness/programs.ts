@@ -25,7 +25,7 @@ export interface Program {
   readonly parameters: readonly string[];
   /** Whether the `where` clauses hold. */
   readonly allowed: (env: Env) => boolean;
-  /** Shapes of the outputs without batch axis, or undefined where the program cannot run. */
+  /** Shape of the output without batch axis, or undefined where the program cannot run. */
   readonly judge: (env: Env, uniform?: boolean) => Shape | undefined;
   /** Shape of the input without batch axis. */
   readonly input: (env: Env) => Shape;
@@ -40,7 +40,6 @@ interface Writer {
   readonly skips: string[];
   readonly steps: Step[];
   readonly kinds: Set<string>;
-  readonly labels: { readonly name: string; readonly shape: readonly Size[] }[];
   shape: readonly Size[];
   count: number;
 }
@@ -382,7 +381,7 @@ const STAGES: readonly ((writer: Writer) => void)[] = [
 
 /** Draws a program of one to four stages. */
 export function drawProgram(draw: Draw): Program {
-  const writer: Writer = { draw, used: new Set(), parts: [], skips: [], steps: [], kinds: new Set(), labels: [], shape: [], count: 0 };
+  const writer: Writer = { draw, used: new Set(), parts: [], skips: [], steps: [], kinds: new Set(), shape: [], count: 0 };
   const input = inputShape(writer);
   writer.shape = input;
   const stages = 1 + draw(3);

@@ -13,7 +13,10 @@ export async function nodeGpu(): Promise<GPU> {
   if (known !== undefined) return known;
   const found = await import("webgpu").catch((error: Error) => error);
   if (found instanceof Error) {
-    throw webgpuUnavailable(`the package \`webgpu\` does not load (${found.message.split("\n")[0]})`, 'install it with `npm install webgpu`, or use the device "wasm"');
+    throw webgpuUnavailable(
+      `the package \`webgpu\` does not load (${found.message.split("\n")[0]})`,
+      'install it with `npm install webgpu`, or use the device "wasm"',
+    );
   }
   const gpu = found.create([]) as GPU;
   host[HELD] = gpu;

@@ -33,7 +33,7 @@ interface BuildOptions extends ModelOptions {
   readonly weights?: string;
   readonly weightsUrl?: string;
   readonly beside?: boolean;
-  readonly device?: string;
+  readonly device: ReturnType<typeof parseDevices>;
   readonly dump?: (typeof STAGES)[number];
 }
 
@@ -52,7 +52,7 @@ export function buildCommand(command: Command, context: Context): void {
     .option("--weights <file>", "weights to embed, as safetensors")
     .option("--beside", "put the weights beside the module, not into it")
     .option("--weights-url <url>", "load the weights from there when the module is loaded")
-    .option("--device <devices>", "devices to build for: wasm", parseDevices, "wasm")
+    .option("--device <devices>", "devices to build for: wasm, or wasm,webgpu", parseDevices, ["wasm"])
     .option("--dump <stage>", `print a stage of the compiler: ${STAGES.join(", ")}`, parseChoice("--dump", STAGES))
     .addHelpText("after", EXAMPLES)
     .action(async (file: string, options: BuildOptions) => {
@@ -70,6 +70,7 @@ export function buildCommand(command: Command, context: Context): void {
         ...(options.recipe === undefined ? {} : { recipe: options.recipe }),
         ...(options.loss === undefined ? {} : { loss: options.loss }),
         ...(options.optimizer === undefined ? {} : { optimizer: options.optimizer }),
+        devices: options.device,
       });
       sayAssumed(context.terminal, program.assumed ?? {});
       if (dump !== undefined) context.terminal.print(program.dump(dump).trimEnd());
@@ -108,9 +109,11 @@ async function writeModule(program: Program, output: string, options: BuildOptio
   }
 }
 
-function parseDevices(text: string): string {
-  const unknown = text.split(",").find((device) => device.trim() !== "wasm");
-  if (unknown !== undefined)
-    throw new CommandFailure(`--device ${text}: this version builds for wasm, not for ${JSON.stringify(unknown)}`);
-  return text;
+/** Wasm is in every module. */
+function parseDevices(text: string): readonly ("wasm" | "webgpu")[] {
+  return text.split(",").map((part) => {
+    const device = part.trim();
+    if (device !== "wasm" && device !== "webgpu") throw new CommandFailure(`--device ${text}: expected wasm or wasm,webgpu, not ${JSON.stringify(device)}`);
+    return device;
+  });
 }

@@ -1,0 +1,49 @@
+/** Programs whose check was once too kind or too strict. */
+import * as assert from "uvu/assert";
+import { check } from "../../compiler/compile.ts";
+import { readModule } from "../diagnostics/cases.ts";
+import { suite } from "../harness.ts";
+
+function codes(body: string, parameters = "n: int, g: dim, s: dim, w: dim", input = "[N, C, H, W]"): string[] {
+  const text = `edition 2026\nblock B(${parameters}) {\n  in  x: ${input}\n${body}\n}\n`;
+  return check({ path: "case.resnet", text }, readModule).diagnostics.map(({ severity, code }) => `${severity} ${code}`);
+}
+
+suite("soundness: single cases", (test) => {
+  test("what holds in one branch is not taken to hold in the other", () => {
+    const grouped = "x -> conv(C, 3, groups: g) -> y";
+    const found = codes(`  out y: [N, C, H, W]\n  if C % g == 0 { ${grouped} } else { ${grouped} }`);
+    assert.ok(found.some((each) => each.startsWith("error")), found.join());
+    assert.equal(codes(`  out y: [N, C, H, W]\n  if C % g == 0 { ${grouped} } else { x -> conv(C, 3) -> y }`), []);
+  });
+
+  test("a repeat that may have no round keeps the size it began with", () => {
+    const wrong = codes("  out y: [N, w, H, W]\n  x -> repeat n - 1 { conv(w, 3) } -> y");
+    assert.equal(wrong, ["error RN209"]);
+    assert.equal(codes("  out y: [N, w, H, W]\n  x -> repeat n { conv(w, 3) } -> y"), []);
+    assert.equal(codes("  out y: [N, w, H, W]\n  where n >= 2\n  x -> repeat n - 1 { conv(w, 3) } -> y"), []);
+    assert.equal(codes("  out y: [N, n > 1 ? w : C, H, W]\n  x -> repeat n - 1 { conv(w, 3) } -> y"), []);
+  });
+
+  test("a size that a repeat leaves unknown refutes nothing, and other sizes stay known", () => {
+    assert.equal(codes("  out y: [N, C, floor(H/4), floor(W/4)]\n  x -> repeat n { maxpool(2) } -> y").every((each) => each === "hint RN220"), true);
+    assert.equal(codes("  out y: [N, C]\n  x -> repeat n { maxpool(2) } -> conv(C, 3) -> join j: add -> global_avgpool -> y\n  skip x -> j via conv(C, 1)").some((each) => each.startsWith("error")), false);
+    assert.equal(codes("  out y: [N, C]\n  x -> repeat n { maxpool(2) } -> global_avgpool -> y"), []);
+  });
+
+  test("a projection's stride may be a factor of the join's, or unproved", () => {
+    const body = (first: string): string => `  out y\n  x -> ${first} -> a: relu -> conv(C, 1, s) -> join j: add -> y\n  skip a -> j via pad`;
+    assert.equal(codes(body("maxpool(3, 3, padding: 1)")), []);
+    const found = codes(body("maxpool(2)").replace("out y\n", "out y\n  where H % 4 == 0\n"));
+    assert.equal(found.filter((each) => each.startsWith("error")), []);
+  });
+
+  test("constants that need one another are an error, shared ones cost nothing", () => {
+    const ring = "edition 2026\nconst a = b\nconst b = a + 1\n";
+    assert.ok(check({ path: "ring.resnet", text: ring }, readModule).diagnostics.some(({ code }) => code === "RN104"));
+    const doubled = Array.from({ length: 60 }, (_, i) => `const c${i + 1} = c${i} + c${i}\n`).join("");
+    const started = process.cpuUsage();
+    check({ path: "doubled.resnet", text: `edition 2026\nconst c0 = 1\n${doubled}` }, readModule);
+    assert.ok(process.cpuUsage(started).user < 2e6);
+  });
+});

@@ -1,0 +1,175 @@
+/**
+ * What the WebGPU suite runs in a process of its own: Dawn may crash or hang, which only another process can bound.
+ * Invariant: prints one line of JSON, `{"ok": true}` with findings or `{"ok": false, "reason"}`, and ends by itself.
+ */
+import { create } from "webgpu";
+import { compile, type Network } from "../../tools/api/index.ts";
+import { deviation, fixtureBytes, fixtureJson, fixtureTensors } from "../fixtures/fixture-files.ts";
+import { contractionCases, formCases, type KernelCase, operationCases } from "./kernels.ts";
+import { checkKernel } from "./run-kernels.ts";
+
+const RATE = 0.02;
+
+interface Fixture {
+  readonly name: string;
+  readonly file: string;
+  readonly model: string;
+  readonly input: string;
+  readonly dims: Readonly<Record<string, number>>;
+}
+
+const FIXTURES: Readonly<Record<string, Fixture>> = {
+  cifar: {
+    name: "cifar_resnet20_b-s1",
+    file: "std/models/cifar",
+    model: "CifarResNet20B",
+    input: "image",
+    dims: { H: 32, W: 32 },
+  },
+  transformer: {
+    name: "transformer_tiny-s1",
+    file: "std/models/transformer",
+    model: "TransformerTiny",
+    input: "tokens",
+    dims: {},
+  },
+};
+
+function openGpu(backend: string | undefined): GPU {
+  const gpu = create(backend === undefined ? [] : [`backend=${backend}`]);
+  // A GPU that is collected takes its devices with it.
+  (globalThis as { heldGpu?: GPU }).heldGpu = gpu;
+  return gpu;
+}
+
+async function probe(): Promise<unknown> {
+  const adapter = await openGpu(undefined).requestAdapter();
+  if (adapter === null) return { ok: false, reason: "no WebGPU adapter" };
+  return { ok: true, adapter: `${adapter.info.vendor} ${adapter.info.description}` };
+}
+
+async function kernels(cases: readonly KernelCase[]): Promise<unknown> {
+  const adapter = await openGpu(undefined).requestAdapter();
+  const device = await adapter?.requestDevice();
+  if (device === undefined) return { ok: false, reason: "no device" };
+  for (const { kernel, buffers, batch, tolerance } of cases)
+    await checkKernel(device, kernel, buffers, batch, tolerance);
+  device.destroy();
+  return { ok: true, count: cases.length };
+}
+
+function worst(
+  actual: (name: string) => ArrayLike<number | bigint> | undefined,
+  expected: Readonly<Record<string, { data: ArrayLike<number | bigint> }>>,
+): number {
+  return Math.max(0, ...Object.entries(expected).map(([name, { data }]) => deviation(actual(name) ?? [], data)));
+}
+
+/** Deviations from PyTorch: outputs, gradients, losses and weights of five steps. */
+async function fixture({ name, file, model, input, dims }: Fixture): Promise<unknown> {
+  const io = fixtureTensors(name, "io.safetensors");
+  const [x, label] = [io["input"], io["labels"]];
+  if (x === undefined || label === undefined) return { ok: false, reason: "the fixture lacks input or labels" };
+  const network = await load({ name, file, model, input, dims });
+  const evaluated = await network.run({ [input]: x });
+  const call = { [input]: x, label };
+  const found = await network.gradients(call);
+  const gradient = (of: string) => (of === "input" ? found.inputGradients[input] : found.gradients[of])?.data;
+  const expected = fixtureJson(`${name}/expected.json`) as { readonly losses: readonly number[] };
+  const losses: number[] = [];
+  for (let step = 0; step < 5; step++) losses.push((await network.step(call, { learningRate: RATE })).loss);
+  const weights = await network.weights();
+  const steps = network.stepsDone;
+  await network.dispose();
+  return {
+    ok: true,
+    steps,
+    evaluated: deviation(evaluated["logits"]?.data ?? [], io["eval_logits"]?.data ?? []),
+    trained: deviation(found.outputs["logits"]?.data ?? [], io["train_logits"]?.data ?? []),
+    loss: deviation([found.loss], io["loss"]?.data ?? []),
+    gradients: worst(gradient, fixtureTensors(name, "grads.safetensors")),
+    losses: Math.max(...losses.map((loss, k) => deviation([loss], [expected.losses[k] ?? Number.NaN]))),
+    weights: worst((of) => weights[of]?.data, fixtureTensors(name, "step5.safetensors")),
+  };
+}
+
+async function load({ name, file, model, dims }: Fixture): Promise<Network> {
+  const optimizer = "sgd(lr: 0.02, momentum: 0.9, weight_decay: 1e-4)";
+  const program = await compile({ file, model, dims, mode: "training", optimizer });
+  return program.load({
+    device: "webgpu",
+    gpu: openGpu(undefined),
+    weights: fixtureBytes(name, "weights.safetensors"),
+  });
+}
+
+/** Calls on a device that goes away: RN607, and again for the next call. */
+async function loss(): Promise<unknown> {
+  const adapter = await openGpu(undefined).requestAdapter();
+  const device = await adapter?.requestDevice();
+  if (device === undefined) return { ok: false, reason: "no device" };
+  const program = await compile({
+    file: "std/models/cifar",
+    model: "CifarResNet20B",
+    dims: { H: 32, W: 32 },
+    mode: "inference",
+  });
+  const network = await program.load({ device: "webgpu", gpu: device });
+  device.destroy();
+  const image = new Float32Array(3 * 32 * 32);
+  const codes: unknown[] = [];
+  for (let call = 0; call < 2; call++)
+    await network.run({ image }).catch((error: { code?: string }) => codes.push(error.code));
+  return { ok: true, codes };
+}
+
+const MODELS: readonly {
+  readonly file: string;
+  readonly model: string;
+  readonly dims: Readonly<Record<string, number>>;
+  readonly mode: "inference" | "training";
+}[] = [
+  { file: "std/models/cifar", model: "CifarResNet20B", dims: { H: 32, W: 32 }, mode: "training" },
+  { file: "std/models/transformer", model: "TransformerTiny", dims: {}, mode: "training" },
+  { file: "std/models/audio", model: "AudioResNet", dims: { L: 2048 }, mode: "training" },
+  { file: "std/models/resnet", model: "ResNet50", dims: { H: 224, W: 224 }, mode: "inference" },
+];
+
+/** Every shader of some models through Dawn's validation, without running one. Returns how many. */
+async function validate(): Promise<unknown> {
+  const adapter = await openGpu("null").requestAdapter();
+  const device = await adapter?.requestDevice();
+  if (device === undefined) return { ok: false, reason: "the null backend has no adapter" };
+  let count = 0;
+  for (const each of MODELS) {
+    const { manifest } = await compile({ ...each, devices: ["webgpu"] });
+    for (const { name, code } of manifest.webgpu?.shaders ?? []) {
+      const module = device.createShaderModule({ code });
+      await device
+        .createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } })
+        .catch((error: Error) => {
+          throw new Error(`${each.model}, ${name}: ${error.message}\n${code}`);
+        });
+      count++;
+    }
+  }
+  device.destroy();
+  return { ok: true, count };
+}
+
+const MODES: Readonly<Record<string, () => Promise<unknown>>> = {
+  probe,
+  operations: () => kernels(operationCases()),
+  forms: () => kernels(formCases()),
+  contractions: () => kernels(contractionCases()),
+  loss,
+  validate,
+  ...Object.fromEntries(Object.entries(FIXTURES).map(([name, each]) => [name, () => fixture(each)])),
+};
+
+const mode = MODES[process.argv[2] ?? ""];
+const result =
+  mode === undefined
+    ? { ok: false, reason: "no such mode" }
+    : await mode().catch((error: Error) => ({ ok: false, reason: error.message }));
+process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -1,0 +1,146 @@
+/**
+ * The WebGPU back end in Node, where the package `webgpu` and an adapter are: kernels against the evaluation in f64,
+ * PyTorch's fixtures, a lost device. Shaders are validated even where no adapter is.
+ * Invariant: everything runs in child processes that are ended after a time.
+ */
+import { execFile, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import * as assert from "uvu/assert";
+import { hasFixture } from "../fixtures/fixture-files.ts";
+import { compile } from "../../tools/api/index.ts";
+import { suite } from "../harness.ts";
+
+interface Answer {
+  readonly ok: boolean;
+  readonly reason?: string;
+  readonly [finding: string]: unknown;
+}
+
+const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
+const LIMIT_SECONDS = 280;
+const MOST_OUTPUT = 64 * 1024 * 1024;
+
+/** The environment as it is, and with the software adapter that Chromium brings where it lies in its usual place. */
+function environments(): NodeJS.ProcessEnv[] {
+  const quiet = { ...process.env, NODEVICE_SELECT: "1" };
+  const icd = "/usr/lib/chromium/vk_swiftshader_icd.json";
+  const given = process.env["VK_ICD_FILENAMES"] ?? process.env["VK_DRIVER_FILES"];
+  return given === undefined && existsSync(icd) ? [quiet, { ...quiet, VK_ICD_FILENAMES: icd }] : [quiet];
+}
+
+const argumentsFor = (mode: string): string[] => ["--import", "tsx", CHILD, mode];
+
+function answerOf(stdout: string, otherwise: string): Answer {
+  const line = stdout.trim().split("\n").at(-1) ?? "";
+  return line.startsWith("{") ? (JSON.parse(line) as Answer) : { ok: false, reason: otherwise };
+}
+
+function probe(env: NodeJS.ProcessEnv): Answer {
+  const { stdout, stderr, signal } = spawnSync(process.execPath, argumentsFor("probe"), {
+    env,
+    encoding: "utf8",
+    timeout: 60_000,
+    killSignal: "SIGKILL",
+  });
+  const missing = /Cannot find package '(\w+)'/.exec(stderr)?.[1];
+  return answerOf(
+    stdout,
+    missing === undefined
+      ? `the probe ended with ${signal ?? stderr.trim().slice(-200)}`
+      : `the package ${missing} is not installed`,
+  );
+}
+
+function run(mode: string, env: NodeJS.ProcessEnv): Promise<Answer> {
+  const options = { env, timeout: LIMIT_SECONDS * 1000, killSignal: "SIGKILL", maxBuffer: MOST_OUTPUT } as const;
+  return new Promise((resolve) => {
+    execFile(process.execPath, argumentsFor(mode), options, (error, stdout, stderr) => {
+      resolve(
+        answerOf(
+          stdout,
+          `${mode} ended without an answer: ${error?.signal ?? error?.message ?? ""}\n${stderr.slice(-2000)}`,
+        ),
+      );
+    });
+  });
+}
+
+async function succeed(mode: string, env: NodeJS.ProcessEnv): Promise<Answer> {
+  const answer = await run(mode, env);
+  assert.ok(answer.ok, `${mode}: ${answer.reason}`);
+  return answer;
+}
+
+function within(answer: Answer, tolerances: Readonly<Record<string, number>>): void {
+  for (const [name, tolerance] of Object.entries(tolerances)) {
+    const value = answer[name];
+    assert.ok(typeof value === "number" && value <= tolerance, `${name}: deviation ${value}, allowed ${tolerance}`);
+  }
+}
+
+const probed = environments().map((env) => ({ env, answer: probe(env) }));
+const [first] = probed;
+const usable = probed.find(({ answer }) => answer.ok);
+const reason = usable === undefined ? (first?.answer.reason ?? "nothing was probed") : "";
+const isInstalled = !/not installed/.test(reason);
+
+suite("webgpu", (test) => {
+  const onDevice = (name: string, body: (env: NodeJS.ProcessEnv) => Promise<void>): void => {
+    if (usable === undefined) test.skip(name, reason);
+    else test(name, () => body(usable.env));
+  };
+  const onFixture = (name: string, directory: string, body: (env: NodeJS.ProcessEnv) => Promise<void>): void => {
+    if (hasFixture(directory)) onDevice(name, body);
+    else test.skip(name, "the fixtures are not beside the project");
+  };
+
+  test("ResNet-50 infers in 60 dispatches at most; WGSL is in a manifest only where it was asked for", async () => {
+    const options = {
+      file: "std/models/resnet",
+      model: "ResNet50",
+      dims: { H: 224, W: 224 },
+      mode: "inference",
+    } as const;
+    const { manifest } = await compile({ ...options, devices: ["wasm", "webgpu"] });
+    const dispatches = manifest.webgpu?.infer?.steps.length ?? Number.POSITIVE_INFINITY;
+    assert.ok(dispatches <= 60, `${dispatches} dispatches`);
+    assert.is((await compile(options)).manifest.webgpu, undefined);
+  });
+
+  if (isInstalled) {
+    test("Dawn accepts every shader of some models", async () => {
+      const { count } = await succeed("validate", { ...process.env });
+      assert.ok(Number(count) > 100, `${count} shaders`);
+    });
+  } else test.skip("Dawn accepts every shader of some models", reason);
+
+  onDevice("every operation, on f32 and i32", async (env) => {
+    const { count } = await succeed("operations", env);
+    assert.ok(Number(count) > 50, `${count} kernels`);
+  });
+  onDevice("bounds, gathers, scatters, folded grids, reductions", async (env) => {
+    assert.is((await succeed("forms", env))["count"], 7);
+  });
+  onDevice("contractions with remainders, groups, strides, prologues", async (env) => {
+    assert.is((await succeed("contractions", env))["count"], 7);
+  });
+  onDevice("a lost device is RN607 for this call and the next", async (env) => {
+    assert.equal((await succeed("loss", env))["codes"], ["RN607", "RN607"]);
+  });
+  onFixture("ResNet-20: outputs, gradients, five steps as PyTorch", "cifar_resnet20_b-s1", async (env) => {
+    const answer = await succeed("cifar", env);
+    within(answer, { evaluated: 1e-5, trained: 1e-5, loss: 1e-5, gradients: 1e-4, losses: 1e-3, weights: 2e-2 });
+    assert.is(answer["steps"], 5);
+  });
+  onFixture("transformer: outputs, gradients, five steps as PyTorch", "transformer_tiny-s1", async (env) => {
+    within(await succeed("transformer", env), {
+      evaluated: 1e-5,
+      trained: 1e-5,
+      loss: 1e-5,
+      gradients: 1e-4,
+      losses: 1e-5,
+      weights: 1e-5,
+    });
+  });
+});
