@@ -60,7 +60,10 @@ export function check(entry: Source, read: ModuleReader, cache?: ParseCache): Ch
 
 /** After a syntax error, what was said of the same place is an echo of it. */
 function withoutEchoes(later: readonly Diagnostic[], earlier: readonly Diagnostic[]): Diagnostic[] {
-  return later.filter((each) => !earlier.some((first) => first.span.source === each.span.source && first.span.start <= each.span.start && each.span.start < first.span.end));
+  return later.filter(
+    (each) =>
+      !earlier.some((first) => first.span.source === each.span.source && first.span.start <= each.span.start && each.span.start < first.span.end),
+  );
 }
 
 export interface AnalyzeRequest {
@@ -141,9 +144,18 @@ function chooseTrain(request: AnalyzeRequest, modules: LoadedModules, report: (d
 }
 
 function soleModel(modules: LoadedModules, entry: Source, report: (diagnostic: Diagnostic) => void): string | undefined {
-  const models = [...modules.entry.own].flatMap(([name, each]) => ((each.kind === "block" && each.block.model) || each.kind === "variant" ? [name] : []));
+  const models = [...modules.entry.own].flatMap(([name, each]) =>
+    (each.kind === "block" && each.block.model) || each.kind === "variant" ? [name] : [],
+  );
   if (models.length === 1) return models[0];
-  report(choiceProblem("RN507", models.length === 0 ? "the file declares no model" : "the file declares several models: choose one with --model", models, entry));
+  report(
+    choiceProblem(
+      "RN507",
+      models.length === 0 ? "the file declares no model" : "the file declares several models: choose one with --model",
+      models,
+      entry,
+    ),
+  );
   return undefined;
 }
 
@@ -152,7 +164,11 @@ function choiceProblem(code: string, message: string, known: readonly string[], 
   return { code, severity: "error", message, span: { source, start: 0, end: 0 }, labels: [], help, fixes: [] };
 }
 
-function parseSetting(keyword: string, text: string, report: (diagnostic: Diagnostic) => void): Train["settings"][number]["values"][number] | undefined {
+function parseSetting(
+  keyword: string,
+  text: string,
+  report: (diagnostic: Diagnostic) => void,
+): Train["settings"][number]["values"][number] | undefined {
   const { module, diagnostics } = parse({ path: `--${keyword}`, text: `train Model {\n${keyword} ${text}\n}` });
   for (const diagnostic of diagnostics) report(diagnostic);
   const [item] = module.items;
@@ -160,7 +176,12 @@ function parseSetting(keyword: string, text: string, report: (diagnostic: Diagno
 }
 
 /** The option's, else the recipe's, else cross entropy of the only output with `label`. */
-function chooseLoss(request: AnalyzeRequest, recipe: RecipeSpec | undefined, program: Program, report: (diagnostic: Diagnostic) => void): LossSpec | undefined {
+function chooseLoss(
+  request: AnalyzeRequest,
+  recipe: RecipeSpec | undefined,
+  program: Program,
+  report: (diagnostic: Diagnostic) => void,
+): LossSpec | undefined {
   if (request.loss !== undefined) {
     const written = parseSetting("loss", request.loss, report);
     return written === undefined ? undefined : readLoss(written, report);
@@ -168,7 +189,14 @@ function chooseLoss(request: AnalyzeRequest, recipe: RecipeSpec | undefined, pro
   if (recipe?.loss !== undefined) return recipe.loss;
   const [output, ...others] = program.root.outputs;
   if (output === undefined || others.length > 0) {
-    report(choiceProblem("RN508", "the model has several outputs: say which loss with --loss", program.root.outputs.map((port) => port.name), request.entry));
+    report(
+      choiceProblem(
+        "RN508",
+        "the model has several outputs: say which loss with --loss",
+        program.root.outputs.map((port) => port.name),
+        request.entry,
+      ),
+    );
     return undefined;
   }
   const text = `cross_entropy(${output.name}, label)`;
@@ -227,7 +255,11 @@ export interface Code {
 /** Lowers, plans and emits. */
 export function generate(analysis: Analysis, graphs: Graphs): Code {
   const tensors = persistentTensors(analysis, graphs);
-  const plan = planNetwork({ tensors, prepare: graphs.prepare, infer: graphs.infer, gradients: graphs.gradients, step: graphs.step }, wasmTarget, packing);
+  const plan = planNetwork(
+    { tensors, prepare: graphs.prepare, infer: graphs.infer, gradients: graphs.gradients, step: graphs.step },
+    wasmTarget,
+    packing,
+  );
   const plans = [plan.prepare, plan.infer, plan.gradients, plan.step].flatMap((each) => (each === undefined ? [] : [each]));
   const kernels = plans.flatMap((each) => each.steps.map((step) => step.kernel));
   const wasm = emitWasm(kernels);

@@ -277,9 +277,7 @@ export interface Label {
   readonly span: Span;
 }
 
-export type LabelPart =
-  | { readonly kind: "LabelText"; readonly text: string }
-  | { readonly kind: "LabelHole"; readonly value: Expression };
+export type LabelPart = { readonly kind: "LabelText"; readonly text: string } | { readonly kind: "LabelHole"; readonly value: Expression };
 
 /** A value (`x`), a target (`y`), a block or operator by name (`relu`), or a call (`conv(64, 3)`); perhaps labelled. */
 export interface CallStage {

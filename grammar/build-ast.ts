@@ -22,19 +22,7 @@ import type {
 } from "./ast.ts";
 import { buildArguments, buildExpression, buildNumber, buildString, checkCommas } from "./build-expression.ts";
 import { buildBody } from "./build-statement.ts";
-import {
-  type Context,
-  endOfToken,
-  inOrder,
-  nameOf,
-  node,
-  nodeSpan,
-  nodes,
-  token,
-  tokenAt,
-  tokenSpan,
-  tokens,
-} from "./cst.ts";
+import { type Context, endOfToken, inOrder, nameOf, node, nodeSpan, nodes, token, tokenAt, tokenSpan, tokens } from "./cst.ts";
 import { docBefore, fileDoc } from "./documentation.ts";
 import { malformed } from "./problems.ts";
 import type { Span } from "./source.ts";
@@ -87,8 +75,7 @@ function buildImport(context: Context, cst: CstNode, span: Span): Import {
   const names = nodes(cst, "importName").map((each): ImportName => {
     const place = nodeSpan(context, each, span.start);
     const name = nameOf(context, tokenAt(each, "Identifier", 0), place.start);
-    const local =
-      token(each, "KeywordAs") === undefined ? name : nameOf(context, tokenAt(each, "Identifier", 1), place.end);
+    const local = token(each, "KeywordAs") === undefined ? name : nameOf(context, tokenAt(each, "Identifier", 1), place.end);
     return { kind: "ImportName", name, local, span: place };
   });
   const whole = token(cst, "LeftBrace") === undefined;
@@ -119,12 +106,9 @@ function buildParameter(context: Context, cst: CstNode): Parameter {
   const after = { ...name.span, start: name.span.end };
   if (name.text !== "" && (written === undefined || token(cst, "Colon") === undefined)) {
     const help = ["the types are dim, int, real, prob, bool, init, block, string, lists `[T]` and tuples `(T, T)`"];
-    context.report(
-      malformed(`parameter \`${name.text}\` needs a type, as in \`${name.text}: int\``, name.span, { help }),
-    );
+    context.report(malformed(`parameter \`${name.text}\` needs a type, as in \`${name.text}: int\``, name.span, { help }));
   }
-  const type: ParameterType =
-    written === undefined ? { kind: "ScalarType", name: "dim", span: after } : buildParameterType(context, written);
+  const type: ParameterType = written === undefined ? { kind: "ScalarType", name: "dim", span: after } : buildParameterType(context, written);
   const equal = token(cst, "Equal");
   const at = equal === undefined ? span.end : tokenSpan(context, equal).end;
   const value = equal === undefined ? undefined : buildExpression(context, node(cst, "expression"), at);
@@ -194,8 +178,7 @@ function buildEdgePattern(context: Context, cst: CstNode): EdgePattern {
 function buildTrain(context: Context, cst: CstNode, span: Span): Train {
   const model = nameOf(context, tokenAt(cst, "Identifier", 0), endOfToken(context, cst, "KeywordTrain"));
   const as = token(cst, "KeywordAs");
-  const name =
-    as === undefined ? undefined : nameOf(context, tokenAt(cst, "Identifier", 1), tokenSpan(context, as).end);
+  const name = as === undefined ? undefined : nameOf(context, tokenAt(cst, "Identifier", 1), tokenSpan(context, as).end);
   const settings = nodes(cst, "setting").map((each) => buildSetting(context, each));
   return { kind: "Train", model, name, settings, doc: docBefore(context, span.start), span };
 }

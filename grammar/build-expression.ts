@@ -3,18 +3,7 @@
  * Invariant: an expression's span includes its own text only; parentheses around it belong to what encloses it.
  */
 import type { CstNode, IToken } from "chevrotain";
-import type {
-  Argument,
-  BinaryOperator,
-  DtypeName,
-  Expression,
-  Hole,
-  Name,
-  NumberLiteral,
-  ShapeDim,
-  ShapeType,
-  StringLiteral,
-} from "./ast.ts";
+import type { Argument, BinaryOperator, DtypeName, Expression, Hole, Name, NumberLiteral, ShapeDim, ShapeType, StringLiteral } from "./ast.ts";
 import { type Context, inOrder, nameOf, node, nodeSpan, nodes, token, tokenSpan, tokens } from "./cst.ts";
 import { isInserted } from "./layout.ts";
 import { numberProblem, plainSymbol } from "./lex.ts";
@@ -172,14 +161,11 @@ function suffixed(context: Context, object: Expression, cst: CstNode, span: Span
     return { kind: "Member", object, name: nameOf(context, token(cst, "Identifier"), span.end), span };
   }
   const dtype = object.kind === "Reference" ? DTYPES.get(object.name.text) : undefined;
-  if (dtype !== undefined)
-    return { kind: "ShapeType", dtype, dtypeSpan: object.span, dims: buildDims(context, cst), span };
+  if (dtype !== undefined) return { kind: "ShapeType", dtype, dtypeSpan: object.span, dims: buildDims(context, cst), span };
   const [index, ...more] = buildElements(context, cst);
   if (index === undefined || more.length > 0) {
     const help = ["a shape with a dtype is written `f32[N, C]`; the dtypes are f32, f16, i32, i64 and bool"];
-    context.report(
-      malformed("an index is one expression, as in `list[i]`", nodeSpan(context, cst, span.end), { help }),
-    );
+    context.report(malformed("an index is one expression, as in `list[i]`", nodeSpan(context, cst, span.end), { help }));
   }
   return { kind: "Index", object, index: index ?? holeAt(context, span.end), span };
 }

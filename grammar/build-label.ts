@@ -34,8 +34,7 @@ export function buildLabel(context: Context, cst: CstNode | undefined): Label | 
 function labelParts(context: Context, content: string, start: number): readonly LabelPart[] {
   const parts: LabelPart[] = [];
   const addText = (from: number, to: number): void => {
-    if (to > from)
-      parts.push({ kind: "LabelText", text: resolveEscapes(context, content.slice(from, to), start + from) });
+    if (to > from) parts.push({ kind: "LabelText", text: resolveEscapes(context, content.slice(from, to), start + from) });
   };
   let from = 0;
   for (let i = 0; i < content.length; i++) {

@@ -137,8 +137,7 @@ function buildVia(context: Context, cst: CstNode): Via | undefined {
   const question = token(adaptation, "Question");
   const optional = question !== undefined;
   const values = buildArguments(context, node(adaptation, "arguments"));
-  const keyword =
-    token(adaptation, "KeywordProject") ?? token(adaptation, "KeywordPad") ?? token(adaptation, "KeywordIdentity");
+  const keyword = token(adaptation, "KeywordProject") ?? token(adaptation, "KeywordPad") ?? token(adaptation, "KeywordIdentity");
   const word = keyword?.image ?? "identity";
   const stages = nodes(cst, "stage");
   if (question !== undefined && (word !== "project" || stages.length > 0)) {
@@ -170,8 +169,7 @@ function buildFlow(context: Context, cst: CstNode, span: Span): ChainStatement |
     return { kind: "ChainStatement", chain, span };
   }
   const value = buildExpression(context, node(cst, "expression"), tokenSpan(context, equal).end);
-  const target =
-    chain.stages.length === 1 && first?.kind === "CallStage" && first.label === undefined ? first.value : undefined;
+  const target = chain.stages.length === 1 && first?.kind === "CallStage" && first.label === undefined ? first.value : undefined;
   const targets = target?.kind === "TupleExpression" ? target.elements : target === undefined ? [] : [target];
   const names = targets.flatMap((each) => (each.kind === "Reference" ? [each.name] : []));
   if (names.length === 0 || names.length < targets.length) {
@@ -191,13 +189,7 @@ function buildChain(context: Context, cst: CstNode | undefined, fallback: number
 }
 
 /** Stages in order; one that is missing after an arrow becomes a hole. */
-function buildStages(
-  context: Context,
-  cst: CstNode,
-  rule: string,
-  arrows: readonly IToken[],
-  span: Span,
-): readonly Stage[] {
+function buildStages(context: Context, cst: CstNode, rule: string, arrows: readonly IToken[], span: Span): readonly Stage[] {
   return nodes(cst, rule).map((each, i) => {
     const arrow = arrows[i - 1];
     return buildStage(context, each, arrow === undefined ? span.start : tokenSpan(context, arrow).end);
@@ -237,12 +229,9 @@ function buildJoin(context: Context, cst: CstNode, label: Label | undefined, spa
   const at = endOfToken(context, cst, "Colon", "KeywordJoin");
   const own = token(cst, "Colon") === undefined ? undefined : nameOf(context, tokenAt(cst, "Identifier", 0), at);
   const merge = nameOf(context, tokenAt(cst, "Identifier", own === undefined ? 0 : 1), at);
-  const outer: Name | undefined =
-    label === undefined ? undefined : { kind: "Name", text: label.text, span: label.span };
+  const outer: Name | undefined = label === undefined ? undefined : { kind: "Name", text: label.text, span: label.span };
   if (own !== undefined && outer !== undefined) {
-    context.report(
-      malformed("this join has two labels", outer.span, { labels: [{ span: own.span, text: "and here" }] }),
-    );
+    context.report(malformed("this join has two labels", outer.span, { labels: [{ span: own.span, text: "and here" }] }));
   }
   const values = buildArguments(context, node(cst, "arguments"));
   return { kind: "JoinStage", label: own ?? outer, merge, arguments: values, span };
@@ -257,11 +246,7 @@ function buildRepeat(context: Context, cst: CstNode, label: Label | undefined, s
 }
 
 function buildStagesStage(context: Context, cst: CstNode, outer: Label | undefined, span: Span): StagesStage {
-  const list = buildExpression(
-    context,
-    node(cst, "expression"),
-    endOfToken(context, cst, "KeywordOf", "KeywordStages"),
-  );
+  const list = buildExpression(context, node(cst, "expression"), endOfToken(context, cst, "KeywordOf", "KeywordStages"));
   const [first, second] = nodes(cst, "pattern").map((each) => buildPattern(context, each));
   const names = first?.kind === "NamePattern";
   if (second !== undefined && first !== undefined && !names) {

@@ -27,19 +27,8 @@ export interface StatementState {
 }
 
 const NAME_FOLLOWS: ReadonlySet<TokenType> = new Set([t.Arrow, t.Equal, t.Colon]);
-const DECLARING: ReadonlyMap<string, t.Keyword> = new Map(
-  (["in", "out", "param", "state", "update", "names"] as const).map((each) => [each, each]),
-);
-const HEADS: ReadonlySet<string> = new Set([
-  ...DECLARING.keys(),
-  "where",
-  "let",
-  "skip",
-  "if",
-  "cut",
-  "set",
-  "replace",
-]);
+const DECLARING: ReadonlyMap<string, t.Keyword> = new Map((["in", "out", "param", "state", "update", "names"] as const).map((each) => [each, each]));
+const HEADS: ReadonlySet<string> = new Set([...DECLARING.keys(), "where", "let", "skip", "if", "cut", "set", "replace"]);
 const ARROW_OR_COLON: ReadonlySet<TokenType> = new Set([t.Arrow, t.Colon]);
 const TYPED: ReadonlySet<string> = new Set(["in", "out", "param", "state"]);
 
@@ -127,10 +116,7 @@ export function isSureHead(near: Near): boolean {
 /** In a recipe: a word with a value beside it that is not an argument list, so no part of a chain before it. */
 export function isSureSetting(near: Near): boolean {
   const type = near.next?.tokenType;
-  return (
-    !aloneOnLine(near) &&
-    (type === t.Identifier || type === t.NumberLiteral || type === t.StringLiteral || type === t.LeftBracket)
-  );
+  return !aloneOnLine(near) && (type === t.Identifier || type === t.NumberLiteral || type === t.StringLiteral || type === t.LeftBracket);
 }
 
 const WITH_NAME: ReadonlySet<TokenType | undefined> = new Set(
@@ -172,8 +158,7 @@ export function infixKeyword(near: Near, state: StatementState, before: TokenTyp
   if (token === undefined || !isWord(token) || followedBy(near, NAME_FOLLOWS)) return undefined;
   const { kind, statement, pendingBody } = state;
   const { image } = token;
-  if (!near.afterOperand)
-    return image === "of" && before === t.keywords.stages && near.next?.image !== "of" ? image : undefined;
+  if (!near.afterOperand) return image === "of" && before === t.keywords.stages && near.next?.image !== "of" ? image : undefined;
   switch (image) {
     case "else":
       return before === t.RightBrace ? image : undefined;

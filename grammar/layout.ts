@@ -259,15 +259,10 @@ class Arranger {
     if (opener !== undefined) {
       const next = this.tokens[at];
       const span =
-        next === undefined
-          ? { source: this.source, start: this.source.text.length, end: this.source.text.length }
-          : spanOf(next, this.source);
-      const text =
-        next === undefined ? "the file ends here" : labelEnd ? "the next declaration begins here" : "before this";
+        next === undefined ? { source: this.source, start: this.source.text.length, end: this.source.text.length } : spanOf(next, this.source);
+      const text = next === undefined ? "the file ends here" : labelEnd ? "the next declaration begins here" : "before this";
       const outer = labelEnd ? this.frames.slice(1, -1) : [];
-      const outerSpans = outer.flatMap((frame) =>
-        frame.opener === undefined ? [] : [spanOf(frame.opener, this.source)],
-      );
+      const outerSpans = outer.flatMap((frame) => (frame.opener === undefined ? [] : [spanOf(frame.opener, this.source)]));
       const sign = symbolOf(closer);
       this.errors.push(unclosed(spanOf(opener, this.source), sign, { span, text }, outerSpans));
     }
@@ -422,13 +417,7 @@ class Arranger {
   }
 }
 
-function frameOf(
-  kind: word.FrameKind,
-  opener: IToken | undefined,
-  closer: TokenType,
-  indent: number,
-  base: number,
-): Frame {
+function frameOf(kind: word.FrameKind, opener: IToken | undefined, closer: TokenType, indent: number, base: number): Frame {
   const state = { soft: undefined, statement: "", pendingBody: false, operators: base };
   return { kind, opener, closer, indent, base, ...state };
 }

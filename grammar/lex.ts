@@ -5,14 +5,7 @@
 import { type IToken, Lexer } from "chevrotain";
 import type { Comment } from "./ast.ts";
 import type { Diagnostic } from "./diagnostic.ts";
-import {
-  foreignName,
-  malformedNumber,
-  typographicCharacter,
-  unexpectedCharacter,
-  unterminatedComment,
-  unterminatedString,
-} from "./problems.ts";
+import { foreignName, malformedNumber, typographicCharacter, unexpectedCharacter, unterminatedComment, unterminatedString } from "./problems.ts";
 import type { Source, Span } from "./source.ts";
 import * as t from "./tokens.ts";
 

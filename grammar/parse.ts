@@ -31,9 +31,7 @@ export function parse(source: Source): ParseResult {
   const module = buildModule(context, cst, first);
   const swallowed = found.some((each) => each.code === "RN006");
   // A comment that swallows the rest of the file leaves brackets open; that is one mistake, not several.
-  const told = swallowed
-    ? found.filter((each) => each.code !== "RN004" || each.labels[0]?.text !== "the file ends here")
-    : found;
+  const told = swallowed ? found.filter((each) => each.code !== "RN004" || each.labels[0]?.text !== "the file ends here") : found;
   const diagnostics = told.toSorted((a, b) => a.span.start - b.span.start);
   return { module, comments: lexed.comments, diagnostics };
 }

@@ -335,11 +335,7 @@ export class ResnetParser extends ExpressionParser {
   });
 
   private adaptation = this.RULE("adaptation", () => {
-    this.OR([
-      { ALT: () => this.CONSUME(k.identity) },
-      { ALT: () => this.CONSUME(k.project) },
-      { ALT: () => this.CONSUME(k.pad) },
-    ]);
+    this.OR([{ ALT: () => this.CONSUME(k.identity) }, { ALT: () => this.CONSUME(k.project) }, { ALT: () => this.CONSUME(k.pad) }]);
     this.OPTION(() => this.CONSUME(t.Question));
     this.OPTION2(() => this.SUBRULE(this.arguments));
   });

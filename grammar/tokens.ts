@@ -156,8 +156,4 @@ export const lexedTokens: TokenType[] = [
 ];
 
 /** Everything the parser may meet. */
-export const vocabulary: TokenType[] = [
-  ...[BinaryOperator, UnaryOperator, PatternPart, Missing],
-  ...lexedTokens,
-  ...Object.values(keywords),
-];
+export const vocabulary: TokenType[] = [...[BinaryOperator, UnaryOperator, PatternPart, Missing], ...lexedTokens, ...Object.values(keywords)];

@@ -73,11 +73,7 @@ export async function createEngine(manifest: Manifest, wasm: Uint8Array, threads
       }
       runSteps(resolved, layout.scratch, (index, error) => {
         const step = program.steps[index]!;
-        return kernelTrapped(
-          manifest.kernels[step.kernel] ?? `#${step.kernel}`,
-          step.serves,
-          error instanceof Error ? error.message : String(error),
-        );
+        return kernelTrapped(manifest.kernels[step.kernel] ?? `#${step.kernel}`, step.serves, error instanceof Error ? error.message : String(error));
       });
     },
     floats: (place, batch, count) => new Float32Array(memory.buffer, resolvePlace(layout, place, batch), count),
@@ -106,13 +102,7 @@ function runSteps(program: ResolvedProgram, scratch: number, trapped: (index: nu
   }
 }
 
-function resolveProgram(
-  layout: Layout,
-  base: number,
-  program: ProgramSpec,
-  kernels: readonly KernelFunction[],
-  batch: number,
-): ResolvedProgram {
+function resolveProgram(layout: Layout, base: number, program: ProgramSpec, kernels: readonly KernelFunction[], batch: number): ResolvedProgram {
   const pointers = new Uint32Array(program.steps.length);
   const units = new Uint32Array(program.steps.length);
   let pointer = base;
@@ -130,11 +120,7 @@ function resolveProgram(
   };
 }
 
-async function instantiate(
-  manifest: Manifest,
-  wasm: Uint8Array,
-  memory: WebAssembly.Memory,
-): Promise<readonly KernelFunction[]> {
+async function instantiate(manifest: Manifest, wasm: Uint8Array, memory: WebAssembly.Memory): Promise<readonly KernelFunction[]> {
   let module: WebAssembly.Module;
   let instance: WebAssembly.Instance;
   try {

@@ -14,22 +14,12 @@ import {
   wrongInputDtype,
   wrongInputShape,
 } from "./problems.ts";
-import {
-  type Dtype,
-  dtypeKind,
-  dtypeOfArray,
-  elementCount,
-  type TensorData,
-  writeFloat32,
-  writeInt32,
-} from "./tensor.ts";
+import { type Dtype, dtypeKind, dtypeOfArray, elementCount, type TensorData, writeFloat32, writeInt32 } from "./tensor.ts";
 
 export type InputData = TensorData | readonly number[];
 
 /** A flat row-major array, whose batch follows from its length, or one with its shape. */
-export type InputValue =
-  | InputData
-  | { readonly data: InputData; readonly shape: readonly number[]; readonly dtype?: Dtype };
+export type InputValue = InputData | { readonly data: InputData; readonly shape: readonly number[]; readonly dtype?: Dtype };
 
 export type Inputs = Readonly<Record<string, InputValue>>;
 
@@ -88,14 +78,11 @@ function checkDtype(port: PortSpec, data: InputData, claimed: Dtype | undefined)
   if (Array.isArray(data)) {
     const index = data.findIndex((value) => typeof value !== "number" && typeof value !== "boolean");
     if (index < 0) return undefined;
-    const what = Array.isArray(data[index])
-      ? "nested arrays (give one flat array)"
-      : `${describeValue(data[index])} at ${index}`;
+    const what = Array.isArray(data[index]) ? "nested arrays (give one flat array)" : `${describeValue(data[index])} at ${index}`;
     throw wrongInputDtype(port.name, `a flat array of ${port.dtype} numbers`, what);
   }
   const dtype = data instanceof Uint16Array && (claimed === "f16" || claimed === "bf16") ? claimed : dtypeOfArray(data);
-  const accepts =
-    dtype !== undefined && (port.dtype === "f32" || port.dtype === "f16") === (dtypeKind(dtype) === "float");
+  const accepts = dtype !== undefined && (port.dtype === "f32" || port.dtype === "f16") === (dtypeKind(dtype) === "float");
   if (!accepts) throw wrongInputDtype(port.name, `${port.dtype} (${ARRAYS[port.dtype]})`, describeArray(data, dtype));
   return dtype;
 }
@@ -128,11 +115,7 @@ function batchFromShape(port: PortSpec, shape: readonly number[], length: number
     batch = found;
   });
   if (elementCount(shape) !== length) {
-    throw wrongInputShape(
-      port.name,
-      formatShape(portShape(port)),
-      `${formatShape(shape)} with ${length} values instead of ${elementCount(shape)}`,
-    );
+    throw wrongInputShape(port.name, formatShape(portShape(port)), `${formatShape(shape)} with ${length} values instead of ${elementCount(shape)}`);
   }
   return batch;
 }

@@ -64,11 +64,9 @@ export async function loadNetwork(compiled: CompiledNetwork, options: LoadOption
   if (manifest.format !== FORMAT) throw badOption("manifest.format", String(FORMAT), manifest.format);
   if (device !== "auto" && device !== "wasm" && device !== "webgpu") throw deviceUnavailable(String(device));
   if (!Number.isSafeInteger(threads) || threads < 1) throw badOption("threads", "a whole number from 1", threads);
-  if (batch !== undefined && (!Number.isSafeInteger(batch) || batch < 1))
-    throw badOption("batch", "a whole number from 1", batch);
+  if (batch !== undefined && (!Number.isSafeInteger(batch) || batch < 1)) throw badOption("batch", "a whole number from 1", batch);
   seedKey(seed);
-  const weights =
-    options.weights === undefined || options.weights === null ? undefined : await loadWeights(options.weights);
+  const weights = options.weights === undefined || options.weights === null ? undefined : await loadWeights(options.weights);
   const initial = weights === undefined ? new Map() : matchWeights(manifest, weights);
   if (device === "webgpu") return loadOnGpu(manifest, options.gpu, seed, initial, batch);
   const engine = await createEngine(manifest, wasm, 1);

@@ -81,12 +81,7 @@ export interface Network {
 }
 
 /** A network over an engine; tensors without a value in `initial` are drawn from `seed`. */
-export function createNetwork(
-  manifest: Manifest,
-  engine: Engine,
-  seed: number,
-  initial: ReadonlyMap<TensorSpec, Tensor>,
-): Network {
+export function createNetwork(manifest: Manifest, engine: Engine, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Network {
   let live: Live | undefined = { engine, store: createTensorStore(manifest, engine, seed, initial) };
   let stepsDone = 0;
   let isPrepared = false;
@@ -164,10 +159,7 @@ interface Live {
 }
 
 /** What a network says of itself. */
-export function describeNetwork(
-  manifest: Manifest,
-  device: Network["device"],
-): Pick<Network, "model" | "device" | "inputs" | "outputs"> {
+export function describeNetwork(manifest: Manifest, device: Network["device"]): Pick<Network, "model" | "device" | "inputs" | "outputs"> {
   const program = manifest.infer ?? manifest.gradients ?? manifest.step;
   const outputs = (program?.outputs ?? []).filter((port) => program === manifest.infer || isOutPort(port));
   return {
@@ -179,13 +171,7 @@ export function describeNetwork(
 }
 
 /** Takes memory, writes scalars and inputs, runs; the caller then reads the outputs. */
-function execute(
-  engine: Engine,
-  name: ProgramName,
-  program: ProgramSpec,
-  bound: BoundInputs,
-  scalar: (name: string) => number,
-): void {
+function execute(engine: Engine, name: ProgramName, program: ProgramSpec, bound: BoundInputs, scalar: (name: string) => number): void {
   engine.reserve(name, bound.batch);
   for (const port of program.scalars) viewPort(engine, port, bound.batch).fill(scalar(port.name));
   for (const input of bound.inputs) writeInput(viewPort(engine, input.port, bound.batch), input);
@@ -230,29 +216,18 @@ export function isOutPort(port: Pick<PortSpec, "name">): boolean {
 /** Tells apart what a training program returns, by the naming that the manifest lays down. */
 export function sortOutputs(program: Pick<ProgramSpec, "outputs">, read: (port: PortSpec) => Tensor): GradientsResult {
   const named = (pattern: RegExp): Tensors =>
-    Object.fromEntries(
-      program.outputs
-        .filter((port) => pattern.test(port.name))
-        .map((port) => [port.name.replace(pattern, ""), read(port)]),
-    );
+    Object.fromEntries(program.outputs.filter((port) => pattern.test(port.name)).map((port) => [port.name.replace(pattern, ""), read(port)]));
   const loss = program.outputs.find((port) => port.name === "loss");
   return {
     loss: loss === undefined ? Number.NaN : Number(read(loss).data[0]),
-    outputs: Object.fromEntries(
-      program.outputs.filter(isOutPort).map((port) => [port.name.replace(OUTPUT, ""), read(port)]),
-    ),
+    outputs: Object.fromEntries(program.outputs.filter(isOutPort).map((port) => [port.name.replace(OUTPUT, ""), read(port)])),
     gradients: named(GRADIENT),
     inputGradients: named(INPUT),
   };
 }
 
 /** Values of scalars by name: the runtime's own, then those given, then the recipe's. Throws RN740, RN606. */
-export function scalarValues(
-  manifest: Manifest,
-  hyper: Hyperparameters,
-  step: number,
-  seed: number,
-): (name: string) => number {
+export function scalarValues(manifest: Manifest, hyper: Hyperparameters, step: number, seed: number): (name: string) => number {
   const given = new Map<string, number>();
   for (const [key, value] of Object.entries(hyper)) {
     if (value === undefined) continue;

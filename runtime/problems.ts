@@ -57,10 +57,7 @@ export const moduleRejected = (reason: string): ResnetError =>
   new ResnetError("RN603", `the compiled network does not load: ${reason}; compile it again with the same version`);
 
 export const kernelTrapped = (kernel: string, serves: string | undefined, reason: string): ResnetError =>
-  new ResnetError(
-    "RN604",
-    `kernel \`${kernel}\`${serves ? ` (serving ${serves})` : ""} stopped: ${reason}; this is a fault of the compiler`,
-  );
+  new ResnetError("RN604", `kernel \`${kernel}\`${serves ? ` (serving ${serves})` : ""} stopped: ${reason}; this is a fault of the compiler`);
 
 export const disposed = (): ResnetError => new ResnetError("RN605", "the network has been disposed; load it again");
 
@@ -76,10 +73,7 @@ export const badOption = (option: string, expected: string, got: unknown): Resne
 // ── Inputs and calls ─────────────────────────────────────────────────────────────────────────────────────────────
 
 export const missingInput = (name: string, expected: string, given: readonly string[]): ResnetError =>
-  new ResnetError(
-    "RN701",
-    `input \`${name}\` ${expected} is missing; ${given.length === 0 ? "no inputs were given" : `given: ${listNames(given)}`}`,
-  );
+  new ResnetError("RN701", `input \`${name}\` ${expected} is missing; ${given.length === 0 ? "no inputs were given" : `given: ${listNames(given)}`}`);
 
 export const unexpectedInput = (name: string, known: readonly string[]): ResnetError =>
   new ResnetError("RN702", `there is no input \`${name}\`; the inputs are ${listNames(known)}`);
@@ -94,10 +88,7 @@ export const unrepresentable = (what: string, index: number, value: unknown, ran
   new ResnetError("RN705", `${what}: element ${index} is ${String(value)}, not ${range}`);
 
 export const batchesDiffer = (first: string, firstBatch: number, second: string, secondBatch: number): ResnetError =>
-  new ResnetError(
-    "RN706",
-    `inputs disagree about the batch: \`${first}\` has N = ${firstBatch}, \`${second}\` has N = ${secondBatch}`,
-  );
+  new ResnetError("RN706", `inputs disagree about the batch: \`${first}\` has N = ${firstBatch}, \`${second}\` has N = ${secondBatch}`);
 
 export const notCompiled = (program: string): ResnetError =>
   new ResnetError(
@@ -116,18 +107,13 @@ export const guardFails = (condition: string, batch: number): ResnetError =>
 // ── Weights ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** `findings` are ready lines. */
-export const weightsMismatch = (
-  code: string,
-  title: string,
-  findings: readonly string[],
-  diagnosis: string | undefined,
-): ResnetError => new ResnetError(code, [title, ...findings, ...(diagnosis ? [diagnosis] : [])].join("\n  "));
+export const weightsMismatch = (code: string, title: string, findings: readonly string[], diagnosis: string | undefined): ResnetError =>
+  new ResnetError(code, [title, ...findings, ...(diagnosis ? [diagnosis] : [])].join("\n  "));
 
 export const unreadableWeights = (source: string, reason: string): ResnetError =>
   new ResnetError("RN714", `cannot read weights from ${source}: ${reason}`);
 
-export const badTensor = (name: string, reason: string): ResnetError =>
-  new ResnetError("RN715", `tensor \`${name}\`: ${reason}`);
+export const badTensor = (name: string, reason: string): ResnetError => new ResnetError("RN715", `tensor \`${name}\`: ${reason}`);
 
 // ── safetensors ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -137,13 +123,9 @@ export const brokenFile = (code: string, source: string | undefined, reason: str
 // ── Training ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const unknownHyperparameter = (name: string, known: readonly string[]): ResnetError =>
-  new ResnetError(
-    "RN740",
-    `there is no hyper-parameter \`${name}\`; ${known.length ? `there are ${listNames(known)}` : "this optimizer has none"}`,
-  );
+  new ResnetError("RN740", `there is no hyper-parameter \`${name}\`; ${known.length ? `there are ${listNames(known)}` : "this optimizer has none"}`);
 
-export const optimizerStateMismatch = (reason: string): ResnetError =>
-  new ResnetError("RN741", `the optimizer state does not fit: ${reason}`);
+export const optimizerStateMismatch = (reason: string): ResnetError => new ResnetError("RN741", `the optimizer state does not fit: ${reason}`);
 
 export const lossNotFinite = (loss: number, step: number, learningRate: number | undefined): ResnetError =>
   new ResnetError(

@@ -16,15 +16,7 @@ const TWO_POW_32 = 2 ** 32;
  * Philox-4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel Random Numbers: As Easy as 1, 2, 3", SC11, section 3.3):
  * four 32-bit words from a 128-bit counter and a 64-bit key, written to `out`.
  */
-export function philox(
-  out: Uint32Array,
-  c0: number,
-  c1: number,
-  c2: number,
-  c3: number,
-  key0: number,
-  key1: number,
-): void {
+export function philox(out: Uint32Array, c0: number, c1: number, c2: number, c3: number, key0: number, key1: number): void {
   let [x0, x1, x2, x3, k0, k1] = [c0 >>> 0, c1 >>> 0, c2 >>> 0, c3 >>> 0, key0 | 0, key1 | 0];
   for (let round = 0; round < ROUNDS; round++) {
     const high0 = multiplyHigh(MULTIPLIER_0, x0);
@@ -71,12 +63,7 @@ export function stepSeed(seed: number, step: number): number {
 }
 
 /** Fills `target` with the first values of the tensor `name`, computed in f64 and rounded once. */
-export function initialize(
-  target: Float32Array | Int32Array,
-  initializer: InitializerSpec,
-  name: string,
-  seed: number,
-): void {
+export function initialize(target: Float32Array | Int32Array, initializer: InitializerSpec, name: string, seed: number): void {
   if (initializer.kind === "constant") {
     target.fill(initializer.value);
     return;
@@ -101,8 +88,7 @@ export function initialize(
     case "truncated_normal": {
       const { mean, std, low, high } = initializer;
       for (let i = 0; i < target.length; i++) {
-        target[i] =
-          mean + std * truncatedNormal(words, (attempt) => draw(i, attempt), (low - mean) / std, (high - mean) / std);
+        target[i] = mean + std * truncatedNormal(words, (attempt) => draw(i, attempt), (low - mean) / std, (high - mean) / std);
       }
       return;
     }

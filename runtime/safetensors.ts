@@ -53,19 +53,11 @@ export interface SafetensorsFile {
  */
 export function readHeaderLength(start: Uint8Array, fileBytes: number, source?: string): number {
   if (fileBytes < LENGTH_BYTES || start.byteLength < LENGTH_BYTES) {
-    throw brokenFile(
-      "RN720",
-      source,
-      `a safetensors file begins with 8 bytes of header length, this one has ${fileBytes} bytes in all`,
-    );
+    throw brokenFile("RN720", source, `a safetensors file begins with 8 bytes of header length, this one has ${fileBytes} bytes in all`);
   }
   const length = new DataView(start.buffer, start.byteOffset, start.byteLength).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER_BYTES)) {
-    throw brokenFile(
-      "RN722",
-      source,
-      `the header claims ${length} bytes, the format allows ${MAX_HEADER_BYTES}; this is not a safetensors file`,
-    );
+    throw brokenFile("RN722", source, `the header claims ${length} bytes, the format allows ${MAX_HEADER_BYTES}; this is not a safetensors file`);
   }
   if (Number(length) > fileBytes - LENGTH_BYTES) {
     throw brokenFile(
@@ -81,11 +73,7 @@ export function readHeaderLength(start: Uint8Array, fileBytes: number, source?: 
  * Reads and checks the header, which must be whole in `start`; with `fileBytes` the rest of the file may be elsewhere
  * (range reads). Throws RN720 to RN731.
  */
-export function readSafetensorsHeader(
-  start: Uint8Array,
-  fileBytes: number = start.byteLength,
-  source?: string,
-): SafetensorsHeader {
+export function readSafetensorsHeader(start: Uint8Array, fileBytes: number = start.byteLength, source?: string): SafetensorsHeader {
   const length = readHeaderLength(start, fileBytes, source);
   const dataStart = LENGTH_BYTES + length;
   const object = parseHeader(start.subarray(LENGTH_BYTES, dataStart), source);
@@ -116,23 +104,15 @@ export function tensorsFromSafetensors(bytes: Uint8Array, source?: string): Read
  * The bytes of a file with these tensors: wider dtypes first, then by name, as the safetensors library orders them, so
  * that every tensor is aligned.
  */
-export function writeSafetensors(
-  tensors: Readonly<Record<string, Tensor>>,
-  metadata?: Readonly<Record<string, string>>,
-): Uint8Array<ArrayBuffer> {
+export function writeSafetensors(tensors: Readonly<Record<string, Tensor>>, metadata?: Readonly<Record<string, string>>): Uint8Array<ArrayBuffer> {
   const rank = (dtype: Dtype): number => FILE_DTYPES.findIndex(([, each]) => each === dtype);
-  const ordered = Object.entries(tensors).sort(
-    ([nameA, a], [nameB, b]) => rank(a.dtype) - rank(b.dtype) || (nameA < nameB ? -1 : 1),
-  );
+  const ordered = Object.entries(tensors).sort(([nameA, a], [nameB, b]) => rank(a.dtype) - rank(b.dtype) || (nameA < nameB ? -1 : 1));
   let end = 0;
   const header: [string, unknown][] = metadata && Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
   for (const [name, tensor] of ordered) {
     const begin = end;
     end += tensor.data.byteLength;
-    header.push([
-      name,
-      { dtype: FILE_DTYPES[rank(tensor.dtype)]![0], shape: tensor.shape, data_offsets: [begin, end] },
-    ]);
+    header.push([name, { dtype: FILE_DTYPES[rank(tensor.dtype)]![0], shape: tensor.shape, data_offsets: [begin, end] }]);
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const headerBytes = Math.ceil(json.byteLength / 8) * 8;
@@ -174,12 +154,7 @@ function parseHeader(bytes: Uint8Array, source: string | undefined): Record<stri
   } catch {
     throw brokenFile("RN723", source, "the header is not UTF-8 text; this is not a safetensors file");
   }
-  if (!text.startsWith("{"))
-    throw brokenFile(
-      "RN723",
-      source,
-      `the header must begin with "{", it begins with ${describeValue(text.slice(0, 8))}`,
-    );
+  if (!text.startsWith("{")) throw brokenFile("RN723", source, `the header must begin with "{", it begins with ${describeValue(text.slice(0, 8))}`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -194,21 +169,14 @@ function parseHeader(bytes: Uint8Array, source: string | undefined): Record<stri
 
 function readMetadata(value: unknown, source: string | undefined): Readonly<Record<string, string>> {
   if (value === undefined) return {};
-  if (!isRecord(value))
-    throw brokenFile("RN731", source, `\`__metadata__\` must map strings to strings, got ${describeValue(value)}`);
+  if (!isRecord(value)) throw brokenFile("RN731", source, `\`__metadata__\` must map strings to strings, got ${describeValue(value)}`);
   for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== "string")
-      throw brokenFile(
-        "RN731",
-        source,
-        `\`__metadata__\` entry \`${key}\` must be a string, got ${describeValue(text)}`,
-      );
+    if (typeof text !== "string") throw brokenFile("RN731", source, `\`__metadata__\` entry \`${key}\` must be a string, got ${describeValue(text)}`);
   }
   return value as Record<string, string>;
 }
 
-const isSize = (value: unknown): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+const isSize = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
 function readEntry(name: string, value: unknown, source: string | undefined): SafetensorsEntry {
   const fail = (code: string, reason: string): Error => brokenFile(code, source, `tensor \`${name}\`: ${reason}`);
@@ -219,8 +187,7 @@ function readEntry(name: string, value: unknown, source: string | undefined): Sa
     const known = FILE_DTYPES.map(([each]) => each).join(", ");
     throw fail("RN725", `dtype ${describeValue(fileDtype)} is not supported; expected one of ${known}`);
   }
-  if (!Array.isArray(shape) || !shape.every(isSize))
-    throw fail("RN724", `\`shape\` must be a list of sizes, got ${JSON.stringify(shape)}`);
+  if (!Array.isArray(shape) || !shape.every(isSize)) throw fail("RN724", `\`shape\` must be a list of sizes, got ${JSON.stringify(shape)}`);
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
     throw fail("RN724", `\`data_offsets\` must be [begin, end], got ${JSON.stringify(offsets)}`);
   }
@@ -248,17 +215,11 @@ function checkCoverage(entries: readonly SafetensorsEntry[], dataBytes: number, 
         `tensor \`${name}\` ends at byte ${end} of the data, only ${dataBytes} are there (${formatBytes(end - dataBytes)} missing); the file is cut off`,
       );
     }
-    if (begin < covered)
-      throw brokenFile("RN728", source, `tensors \`${previous}\` and \`${name}\` overlap at byte ${begin} of the data`);
+    if (begin < covered) throw brokenFile("RN728", source, `tensors \`${previous}\` and \`${name}\` overlap at byte ${begin} of the data`);
     if (begin > covered)
-      throw brokenFile(
-        "RN729",
-        source,
-        `bytes ${covered} to ${begin} of the data, before tensor \`${name}\`, belong to no tensor`,
-      );
+      throw brokenFile("RN729", source, `bytes ${covered} to ${begin} of the data, before tensor \`${name}\`, belong to no tensor`);
     covered = end;
     previous = name;
   }
-  if (covered < dataBytes)
-    throw brokenFile("RN729", source, `the last ${formatBytes(dataBytes - covered)} of the data belong to no tensor`);
+  if (covered < dataBytes) throw brokenFile("RN729", source, `the last ${formatBytes(dataBytes - covered)} of the data belong to no tensor`);
 }

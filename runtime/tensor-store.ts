@@ -26,8 +26,7 @@ export function createTensorStore(
     return isInteger(spec) ? engine.integers([0, spec.offset], 1, count) : engine.floats([0, spec.offset], 1, count);
   };
   const store: TensorStore = {
-    read: (specs) =>
-      Object.fromEntries(specs.map((spec) => [spec.name, tensorFromInternal(spec.dtype, spec.shape, valuesOf(spec))])),
+    read: (specs) => Object.fromEntries(specs.map((spec) => [spec.name, tensorFromInternal(spec.dtype, spec.shape, valuesOf(spec))])),
     write(matched) {
       for (const [spec, tensor] of matched) writeTensor(valuesOf(spec), spec, tensor);
     },

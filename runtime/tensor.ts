@@ -7,15 +7,7 @@ import { badTensor, describeValue, formatShape, unrepresentable } from "./proble
 
 export type Dtype = "f64" | "f32" | "f16" | "bf16" | "i64" | "i32" | "i16" | "i8" | "u8" | "bool";
 
-export type TensorData =
-  | Float64Array
-  | Float32Array
-  | Uint16Array
-  | BigInt64Array
-  | Int32Array
-  | Int16Array
-  | Int8Array
-  | Uint8Array;
+export type TensorData = Float64Array | Float32Array | Uint16Array | BigInt64Array | Int32Array | Int16Array | Int8Array | Uint8Array;
 
 /** A dense tensor, row-major, in PyTorch's axis order (images: N, C, H, W). */
 export interface Tensor {
@@ -99,16 +91,12 @@ export function checkTensor(name: string, given: TensorLike): Tensor {
   if (dtype === undefined) throw badTensor(name, `no dtype given for data of ${describeValue(data)}`);
   const facts = Object.hasOwn(DTYPES, dtype) ? DTYPES[dtype] : undefined;
   if (facts === undefined) throw badTensor(name, `unknown dtype ${describeValue(dtype)}`);
-  if (!(data instanceof facts.array))
-    throw badTensor(name, `dtype ${dtype} needs a ${facts.array.name}, got ${describeValue(data)}`);
+  if (!(data instanceof facts.array)) throw badTensor(name, `dtype ${dtype} needs a ${facts.array.name}, got ${describeValue(data)}`);
   if (!Array.isArray(given.shape) || given.shape.some((size) => !Number.isSafeInteger(size) || size < 0)) {
     throw badTensor(name, `shape must be a list of sizes, got ${describeValue(given.shape)}`);
   }
   if (elementCount(given.shape) !== data.length) {
-    throw badTensor(
-      name,
-      `shape ${formatShape(given.shape)} has ${elementCount(given.shape)} elements, the data ${data.length}`,
-    );
+    throw badTensor(name, `shape ${formatShape(given.shape)} has ${elementCount(given.shape)} elements, the data ${data.length}`);
   }
   return { dtype, shape: given.shape, data };
 }
@@ -130,12 +118,7 @@ export function writeFloat32(target: Float32Array, source: Pick<Tensor, "dtype" 
 
 /** Writes whole numbers as i32; throws RN705 with `what` and the element where one does not fit. */
 export function writeInt32(target: Int32Array, source: TensorData | readonly number[], what: string): void {
-  if (
-    source instanceof Int32Array ||
-    source instanceof Int8Array ||
-    source instanceof Uint8Array ||
-    source instanceof Int16Array
-  ) {
+  if (source instanceof Int32Array || source instanceof Int8Array || source instanceof Uint8Array || source instanceof Int16Array) {
     target.set(source);
     return;
   }

@@ -63,13 +63,10 @@ function endOf(phase: Phase, isLast: boolean, start: number, stepsPerEpoch: numb
     if (isLast && (kind === "constant" || kind === "step")) return Infinity;
     throw badSchedule(`\`${kind}\` needs the epoch at which it ends`);
   }
-  if (typeof epochs !== "number" || !Number.isFinite(epochs))
-    throw badSchedule(`\`${kind}\` must end at an epoch, got ${describeValue(epochs)}`);
+  if (typeof epochs !== "number" || !Number.isFinite(epochs)) throw badSchedule(`\`${kind}\` must end at an epoch, got ${describeValue(epochs)}`);
   const end = Math.round(epochs * stepsPerEpoch);
   if (end < start)
-    throw badSchedule(
-      `\`${kind}(${epochs})\` ends before it begins, at epoch ${start / stepsPerEpoch}; epochs count from the start of training`,
-    );
+    throw badSchedule(`\`${kind}(${epochs})\` ends before it begins, at epoch ${start / stepsPerEpoch}; epochs count from the start of training`);
   return end;
 }
 
@@ -83,17 +80,14 @@ function shapeOf(phase: Phase, start: number, end: number, stepsPerEpoch: number
     case "cosine": {
       const final = phase.final ?? 0;
       const length = Math.max(1, end - start);
-      return (iteration) =>
-        final + ((1 - final) * (1 + Math.cos((Math.PI * Math.min(iteration - start, length)) / length))) / 2;
+      return (iteration) => final + ((1 - final) * (1 + Math.cos((Math.PI * Math.min(iteration - start, length)) / length))) / 2;
     }
     case "step": {
       const { milestones, every, gamma = 0.1 } = phase;
-      if ((milestones === undefined) === (every === undefined))
-        throw badSchedule("`step` needs either `milestones` or `every`");
+      if ((milestones === undefined) === (every === undefined)) throw badSchedule("`step` needs either `milestones` or `every`");
       if (every !== undefined) {
         const interval = Math.round(every * stepsPerEpoch);
-        if (!(interval >= 1))
-          throw badSchedule(`\`every\` must be a positive number of epochs, got ${describeValue(every)}`);
+        if (!(interval >= 1)) throw badSchedule(`\`every\` must be a positive number of epochs, got ${describeValue(every)}`);
         return (iteration) => gamma ** Math.floor((iteration - start) / interval);
       }
       const marks = milestones!.map((epoch) => Math.round(epoch * stepsPerEpoch));
@@ -147,8 +141,7 @@ export async function train(
   options: TrainOptions = {},
 ): Promise<EpochReport> {
   const { epochs = 1, learningRate, schedule, hyper = {}, signal } = options;
-  if (schedule !== undefined && learningRate === undefined)
-    throw badSchedule("a schedule needs `learningRate`, the rate at factor 1");
+  if (schedule !== undefined && learningRate === undefined) throw badSchedule("a schedule needs `learningRate`, the rate at factor 1");
   let step = network.stepsDone;
   let report: EpochReport = { epoch: 0, loss: Number.NaN, steps: 0 };
   for (let epoch = 0; epoch < epochs && !signal?.aborted; epoch++) {

@@ -11,11 +11,7 @@ export type Shapes = ReadonlyMap<string, readonly number[]>;
 export function diagnoseWeights(wanted: Shapes, given: Shapes): string | undefined {
   if (given.size === 0) return "the set of weights is empty";
   return (
-    prefixCause(wanted, given) ??
-    blockCause(wanted, given) ??
-    depthCause(wanted, given) ??
-    partCause(wanted, given) ??
-    shapeCause(wanted, given)
+    prefixCause(wanted, given) ?? blockCause(wanted, given) ?? depthCause(wanted, given) ?? partCause(wanted, given) ?? shapeCause(wanted, given)
   );
 }
 
@@ -109,16 +105,13 @@ function shapeCause(wanted: Shapes, given: Shapes): string | undefined {
     return other === undefined || formatShape(other) === formatShape(shape) ? [] : [{ name, need: shape, have: other }];
   });
   if (misfits.length === 0) return undefined;
-  const onlyRows = misfits.every(
-    ({ need, have }) => need.length <= 2 && need[0] !== have[0] && need.slice(1).join() === have.slice(1).join(),
-  );
+  const onlyRows = misfits.every(({ need, have }) => need.length <= 2 && need[0] !== have[0] && need.slice(1).join() === have.slice(1).join());
   if (onlyRows && misfits.length <= 2) {
     const { need, have } = misfits[0]!;
     return `this checkpoint has ${have[0]} classes, the model ${need[0]}: set the model's classes to ${have[0]}, or leave \`${misfits[0]!.name}\` out and train it anew`;
   }
   const onlyGroups = misfits.every(
-    ({ need, have }) =>
-      need.length >= 3 && need.length === have.length && need.every((size, axis) => axis === 1 || size === have[axis]),
+    ({ need, have }) => need.length >= 3 && need.length === have.length && need.every((size, axis) => axis === 1 || size === have[axis]),
   );
   if (onlyGroups) return "its convolutions have another number of groups";
   return misfits.length * 4 > wanted.size ? "this is a checkpoint of another width" : undefined;

@@ -45,14 +45,11 @@ async function readBytes(source: string | URL): Promise<Uint8Array> {
     if (isFile && hasFiles()) {
       // The name is kept from bundlers, which would look for the module in a browser build.
       const moduleName = "node:fs/promises";
-      const { readFile } = (await import(
-        /* @vite-ignore */ /* webpackIgnore: true */ moduleName
-      )) as typeof import("node:fs/promises");
+      const { readFile } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ moduleName)) as typeof import("node:fs/promises");
       return await readFile(isUrl(name) ? new URL(name) : name);
     }
     const response = await fetch(source);
-    if (!response.ok)
-      throw unreadableWeights(name, `the server answered ${response.status} ${response.statusText}`.trim());
+    if (!response.ok) throw unreadableWeights(name, `the server answered ${response.status} ${response.statusText}`.trim());
     return new Uint8Array(await response.arrayBuffer());
   } catch (error) {
     if (error instanceof ResnetError) throw error;

@@ -30,13 +30,8 @@ export function matchWeights(manifest: Manifest, weights: Weights): ReadonlyMap<
 }
 
 /** As `matchWeights`, for any list of tensors; `title` opens the message. */
-export function matchTensors(
-  title: string,
-  wanted: readonly TensorSpec[],
-  weights: Weights,
-): ReadonlyMap<TensorSpec, Tensor> {
-  const entries =
-    weights instanceof Map ? [...weights.entries()] : Object.entries(weights as Readonly<Record<string, TensorLike>>);
+export function matchTensors(title: string, wanted: readonly TensorSpec[], weights: Weights): ReadonlyMap<TensorSpec, Tensor> {
+  const entries = weights instanceof Map ? [...weights.entries()] : Object.entries(weights as Readonly<Record<string, TensorLike>>);
   const given = new Map(entries.map(([name, tensor]) => [name, checkTensor(name, tensor)]));
   const isCounter = (spec: TensorSpec): boolean => spec.kind === "state" && spec.name.endsWith("num_batches_tracked");
   const skipsCounters = ![...given.keys()].some((name) => name.endsWith("num_batches_tracked"));
@@ -77,11 +72,8 @@ function firstLines(lines: readonly string[]): string {
   return [...lines.slice(0, 5), ...rest].join("\n  ");
 }
 
-function shapesOf(
-  tensors: Iterable<{ readonly name: string; readonly shape: readonly number[] }> | ReadonlyMap<string, Tensor>,
-): Shapes {
-  if (tensors instanceof Map)
-    return new Map([...(tensors as ReadonlyMap<string, Tensor>)].map(([name, tensor]) => [name, tensor.shape]));
+function shapesOf(tensors: Iterable<{ readonly name: string; readonly shape: readonly number[] }> | ReadonlyMap<string, Tensor>): Shapes {
+  if (tensors instanceof Map) return new Map([...(tensors as ReadonlyMap<string, Tensor>)].map(([name, tensor]) => [name, tensor.shape]));
   return new Map([...(tensors as Iterable<TensorSpec>)].map((spec) => [spec.name, spec.shape]));
 }
 

@@ -19,7 +19,10 @@ export function unevenBatch(program: Program): Diagnostic | undefined {
     span: found.span,
     note: "made here",
     labels: [],
-    help: ["with a free batch every size is a constant or a multiple of it", `fix the batch, for example --dim ${program.root.inputs.length > 0 ? batchName(program) : "N"}=8`],
+    help: [
+      "with a free batch every size is a constant or a multiple of it",
+      `fix the batch, for example --dim ${program.root.inputs.length > 0 ? batchName(program) : "N"}=8`,
+    ],
     fixes: [],
   };
 }

@@ -44,7 +44,12 @@ export function buildProgram(program: Program): Built {
     return { name, value: builder.emit("input", [], { name, dtype: type.dtype, shape: type.shape }) };
   });
   const walk: Walk = { builder, tensors: new Map(), updates: new Map(), streams: 0 };
-  const results = walkInstance(walk, root, "", inputs.map((input) => input.value));
+  const results = walkInstance(
+    walk,
+    root,
+    "",
+    inputs.map((input) => input.value),
+  );
   const outputs = root.outputs.map(({ name }, i): NamedValue => {
     const value = results[i];
     invariant(value !== undefined, `output ${name} was not built`);
@@ -130,7 +135,12 @@ function walkEntry(walk: Walk, entry: Entry, path: string, values: Map<number, V
       return;
     }
     case "call": {
-      const results = walkInstance(walk, entry.instance, join(path, entry.path), entry.inputs.map((id) => read(values, id)));
+      const results = walkInstance(
+        walk,
+        entry.instance,
+        join(path, entry.path),
+        entry.inputs.map((id) => read(values, id)),
+      );
       for (const [i, id] of entry.outputs.entries()) {
         const result = results[i];
         invariant(result !== undefined, `${entry.instance.block} has no output ${i}`);

@@ -22,7 +22,13 @@ export function buildLoss(built: Built, spec: LossSpec, report: (diagnostic: Dia
   const { builder } = built;
   const output = built.outputs.find((port) => port.name === spec.output);
   if (output === undefined) {
-    report(problems.noSuchOutput(spec.output, spec.span, built.outputs.map((port) => port.name)));
+    report(
+      problems.noSuchOutput(
+        spec.output,
+        spec.span,
+        built.outputs.map((port) => port.name),
+      ),
+    );
     return undefined;
   }
   const type = builder.typeOf(output.value);

@@ -27,7 +27,11 @@ export function buildTraining(program: Program, spec: LossSpec, report: (diagnos
     ...parameters.map(({ name, value }) => ({ name: `${GRADIENT}${name}`, value })),
     ...inputs.map(({ name, value }) => ({ name: `${INPUT}${name}`, value })),
   ];
-  const found = differentiate(builder, loss.value, wanted.map((each) => each.value));
+  const found = differentiate(
+    builder,
+    loss.value,
+    wanted.map((each) => each.value),
+  );
   // A tensor the loss does not depend on has gradient zero, as torch.autograd.grad(allow_unused) users expect.
   const gradients = wanted.map(({ name, value }, i) => ({ name, value: found[i] ?? zeroLike(built, value) }));
   const outputs = [{ name: "loss", value: loss.value }, ...built.outputs, ...gradients];

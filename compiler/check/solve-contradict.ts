@@ -37,12 +37,7 @@ export function contradictory(literals: readonly Literal[], budget: Budget, dept
 
 /** Cases that together cover every assignment; undefined when nothing is left to split. */
 function splitCases(literals: readonly Literal[], budget: Budget): readonly (readonly Literal[])[] | undefined {
-  const cases =
-    eitherCases(literals) ??
-    choiceCases(literals) ??
-    rangeCases(literals) ??
-    residueCases(literals, budget.cases) ??
-    signCases(literals);
+  const cases = eitherCases(literals) ?? choiceCases(literals) ?? rangeCases(literals) ?? residueCases(literals, budget.cases) ?? signCases(literals);
   return cases !== undefined && cases.length <= budget.cases ? cases : undefined;
 }
 
@@ -57,16 +52,10 @@ function eitherCases(literals: readonly Literal[]): readonly (readonly Literal[]
 function choiceCases(literals: readonly Literal[]): readonly (readonly Literal[])[] | undefined {
   const atom = firstAtom(literals, (candidate) => candidate.kind !== "symbol" && candidate.kind !== "floor");
   if (atom === undefined || atom.kind === "symbol" || atom.kind === "floor") return undefined;
-  const taking = (value: Dim, conditions: readonly Literal[]): readonly Literal[] => [
-    ...conditions,
-    ...replaceAtom(literals, atom, value),
-  ];
+  const taking = (value: Dim, conditions: readonly Literal[]): readonly Literal[] => [...conditions, ...replaceAtom(literals, atom, value)];
   if (atom.kind === "select") {
     const { op, left, right } = atom.condition;
-    return [
-      taking(atom.then, literalsOf({ op, left, right }, true)),
-      taking(atom.else, literalsOf({ op, left, right }, false)),
-    ];
+    return [taking(atom.then, literalsOf({ op, left, right }, true)), taking(atom.else, literalsOf({ op, left, right }, false))];
   }
   const [lesser, greater] = atom.kind === "min" ? [atom.left, atom.right] : [atom.right, atom.left];
   return [
@@ -132,8 +121,7 @@ function residueCases(literals: readonly Literal[], cases: number): readonly (re
   };
   literals.flatMap(dimsOfLiteral).forEach(visit);
   const [least] = [...periods.values()].sort((a, b) => a.period - b.period);
-  if (least === undefined || least.period > Math.min(MAX_PERIOD, cases) || least.atom.kind !== "symbol")
-    return undefined;
+  if (least === undefined || least.period > Math.min(MAX_PERIOD, cases) || least.atom.kind !== "symbol") return undefined;
   const self = symbol(least.atom.name, least.atom);
   return Array.from({ length: least.period }, (_, residue) => [
     ...literals,

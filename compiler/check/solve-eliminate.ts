@@ -246,14 +246,10 @@ function solveFloor(work: Work, literal: Literal, dim: Dim): boolean {
     const others = sub(dim, fromParts(0, [term]));
     const value = term.coefficient === 1 ? negate(others) : others;
     const offset = sub(numerator, mul(denominator, value));
-    if (!linearSymbols(offset).some((each) => Math.abs(coefficientOf(offset, each.id)?.coefficient ?? 0) === 1))
-      continue;
+    if (!linearSymbols(offset).some((each) => Math.abs(coefficientOf(offset, each.id)?.coefficient ?? 0) === 1)) continue;
     const rest = makeFresh(work, offset, 0);
     work.literals = work.literals.filter((each) => each !== literal);
-    work.literals.push(
-      { kind: "atMostZero", dim: sub(rest, denominator - 1) },
-      { kind: "zero", dim: sub(offset, rest) },
-    );
+    work.literals.push({ kind: "atMostZero", dim: sub(rest, denominator - 1) }, { kind: "zero", dim: sub(offset, rest) });
     return true;
   }
   return false;
@@ -264,9 +260,7 @@ function solveDivides(work: Work, literal: Literal & { readonly kind: "divides" 
   const { divisor, dividend } = literal;
   const reduced = isConstant(divisor) ? divideWithRemainder(dividend, divisor).remainder : dividend;
   const inDivisor = symbolsOf(divisor);
-  const solvable = linearSymbols(reduced).some(
-    (atom) => !inDivisor.has(atom.id) && coefficientOf(reduced, atom.id) !== undefined,
-  );
+  const solvable = linearSymbols(reduced).some((atom) => !inDivisor.has(atom.id) && coefficientOf(reduced, atom.id) !== undefined);
   if (!solvable) return false;
   const meaning = floorDiv(reduced, divisor);
   const { low } = boundsOf(meaning);
@@ -319,10 +313,7 @@ export function limitsOf(literals: readonly Literal[]): ReadonlyMap<string, Limi
       const quotient = Number.isFinite(limit) ? floorQuotient(limit, Math.abs(split.coefficient)) : undefined;
       if (quotient === undefined) continue;
       const known = found.get(atom.id) ?? { atom, low: atom.least, high: Number.POSITIVE_INFINITY };
-      const next =
-        split.coefficient > 0
-          ? { ...known, high: Math.min(known.high, quotient) }
-          : { ...known, low: Math.max(known.low, -quotient) };
+      const next = split.coefficient > 0 ? { ...known, high: Math.min(known.high, quotient) } : { ...known, low: Math.max(known.low, -quotient) };
       found.set(atom.id, next);
     }
   }
@@ -332,8 +323,7 @@ export function limitsOf(literals: readonly Literal[]): ReadonlyMap<string, Limi
 /** The size over the symbols that the literals had: fresh symbols give way to their meanings, whole multiples first. */
 export function withoutFresh(dim: Dim, fresh: readonly Fresh[]): Dim {
   return fresh.reduceRight((size: Dim, each) => {
-    const whole =
-      each.exact === undefined ? size : withoutMultiples(size, each.id, each.exact.divisor, each.exact.dividend);
+    const whole = each.exact === undefined ? size : withoutMultiples(size, each.id, each.exact.divisor, each.exact.dividend);
     return substitute(whole, new Map([[each.id, each.meaning]]));
   }, dim);
 }

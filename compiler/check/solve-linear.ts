@@ -4,15 +4,7 @@
  */
 import { childrenOf, type Dim, type DimAtom, mul, sub } from "../ir/dim.ts";
 import { boundsOf } from "../ir/dim-bounds.ts";
-import {
-  atomKey,
-  factorsKey,
-  floorQuotient,
-  fromAtom,
-  fromParts,
-  greatestCommonDivisor,
-  partsOf,
-} from "../ir/dim-polynomial.ts";
+import { atomKey, factorsKey, floorQuotient, fromAtom, fromParts, greatestCommonDivisor, partsOf } from "../ir/dim-polynomial.ts";
 
 const MAX_CONSTRAINTS = 240;
 const MAX_PAIRS = 400;
@@ -60,8 +52,7 @@ function derivedConstraints(dims: readonly Dim[], facts: readonly Dim[]): Dim[] 
     }
   }
   derived.push(...scaledFacts(facts, [...products.values()], new Set(products.keys())));
-  for (const factors of products.values())
-    derived.push(...boundConstraints(fromParts(0, [{ coefficient: 1, factors }])));
+  for (const factors of products.values()) derived.push(...boundConstraints(fromParts(0, [{ coefficient: 1, factors }])));
   return derived;
 }
 
@@ -102,11 +93,7 @@ function productConstraints(factors: readonly DimAtom[]): readonly Dim[] {
 }
 
 /** Facts times an atom known not to be negative, where that speaks of products that occur. */
-function scaledFacts(
-  facts: readonly Dim[],
-  products: readonly (readonly DimAtom[])[],
-  known: ReadonlySet<string>,
-): readonly Dim[] {
+function scaledFacts(facts: readonly Dim[], products: readonly (readonly DimAtom[])[], known: ReadonlySet<string>): readonly Dim[] {
   const scaled: Dim[] = [];
   const multipliers = new Map<string, Dim>();
   for (const factors of products) {
@@ -143,9 +130,7 @@ function eliminateEquations(rows: readonly Row[], equations: readonly Row[]): Ro
       continue;
     }
     if (first.constant % content !== 0) return undefined;
-    const [key, pivot] = [...first.coefficients].reduce((best, each) =>
-      Math.abs(each[1]) < Math.abs(best[1]) ? each : best,
-    );
+    const [key, pivot] = [...first.coefficients].reduce((best, each) => (Math.abs(each[1]) < Math.abs(best[1]) ? each : best));
     const cancel = (row: Row): Row | undefined => {
       const own = row.coefficients.get(key);
       return own === undefined ? row : combine(row, Math.abs(pivot), first, -own * Math.sign(pivot));

@@ -2,19 +2,7 @@
  * Relations between sizes: their data, truth under an assignment, normal form and text.
  * Invariant: a literal holds exactly where the relation it came from holds and its sides have values.
  */
-import {
-  add,
-  type Dim,
-  evaluate,
-  formatDim,
-  isConstant,
-  modulo,
-  mul,
-  negate,
-  type SymbolAtom,
-  sub,
-  symbolsOf,
-} from "../ir/dim.ts";
+import { add, type Dim, evaluate, formatDim, isConstant, modulo, mul, negate, type SymbolAtom, sub, symbolsOf } from "../ir/dim.ts";
 import { divideWithRemainder, fromParts, partsOf } from "../ir/dim-polynomial.ts";
 
 export type Comparison = "==" | "!=" | "<" | "<=" | ">" | ">=";
@@ -87,8 +75,7 @@ function equalityLiterals(difference: Dim): readonly Literal[] {
     const atom = term.factors.find((factor) => factor.kind === "floor");
     if (atom?.kind !== "floor") continue;
     const others = term.factors.filter((factor) => factor !== atom);
-    const own =
-      others.length === 0 ? term.coefficient : fromParts(0, [{ coefficient: term.coefficient, factors: others }]);
+    const own = others.length === 0 ? term.coefficient : fromParts(0, [{ coefficient: term.coefficient, factors: others }]);
     const { quotient, remainder } = divideWithRemainder(negate(own), atom.denominator);
     if (remainder !== 0 || (quotient !== 1 && quotient !== -1)) continue;
     const rest = add(sub(difference, fromParts(0, [term])), mul(-quotient, atom.numerator));
@@ -144,10 +131,7 @@ function evaluateComparison(op: Comparison, left: number | undefined, right: num
 }
 
 /** The two values that a failed relation compares: of its first false comparison, or the remainder and 0. */
-export function comparedValues(
-  relation: Relation,
-  env: ReadonlyMap<string, number>,
-): { readonly left: number; readonly right: number } | undefined {
+export function comparedValues(relation: Relation, env: ReadonlyMap<string, number>): { readonly left: number; readonly right: number } | undefined {
   switch (relation.op) {
     case "not":
       return relation.part.op === "and" || relation.part.op === "or" ? undefined : comparedValues(relation.part, env);

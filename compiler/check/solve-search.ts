@@ -58,11 +58,7 @@ export function searchFalsifying(relation: Relation, facts: readonly Relation[],
   return { run, exhaust: () => exhaust(free, attempt) };
 }
 
-function complete(
-  originals: ReadonlyMap<string, SymbolAtom>,
-  expressions: ReadonlyMap<string, Dim>,
-  env: Assignment,
-): Assignment | undefined {
+function complete(originals: ReadonlyMap<string, SymbolAtom>, expressions: ReadonlyMap<string, Dim>, env: Assignment): Assignment | undefined {
   const full = new Map<string, number>();
   for (const [id, expression] of expressions) {
     const value = evaluate(expression, env);
@@ -79,12 +75,7 @@ function isNatural(relation: Relation, env: Assignment): boolean {
   return values === undefined || (values.left >= 1 && values.right >= 1);
 }
 
-function freeSymbols(
-  expressions: ReadonlyMap<string, Dim>,
-  relation: Relation,
-  facts: readonly Relation[],
-  solved: Solved,
-): readonly Free[] {
+function freeSymbols(expressions: ReadonlyMap<string, Dim>, relation: Relation, facts: readonly Relation[], solved: Solved): readonly Free[] {
   const limits = limitsOf(solved.literals);
   const numbers = new Set<number>();
   for (const dim of [relation, ...facts].flatMap(dimsOf)) collectNumbers(dim, numbers);
@@ -168,10 +159,7 @@ function* assignments(free: readonly Free[]): Generator<Assignment, undefined> {
   return undefined;
 }
 
-function exhaust(
-  free: readonly Free[],
-  attempt: (env: Assignment) => Assignment | undefined,
-): Assignment | "none" | undefined {
+function exhaust(free: readonly Free[], attempt: (env: Assignment) => Assignment | undefined): Assignment | "none" | undefined {
   const count = free.reduce((total, { low, high }) => total * Math.max(high - low + 1, 0), 1);
   if (!(count <= MAX_GRID)) return undefined;
   for (let turn = 0; turn < count; turn++) {

@@ -6,15 +6,7 @@
 import { type Dim, dimKey, mapAtoms, type SymbolAtom, substitute, symbol } from "../ir/dim.ts";
 import { contradictory } from "./solve-contradict.ts";
 import { eliminate, withoutFresh } from "./solve-eliminate.ts";
-import {
-  comparedValues,
-  dimsOf,
-  formatRelation,
-  type Literal,
-  literalsOf,
-  type Relation,
-  symbolsOfAll,
-} from "./solve-relation.ts";
+import { comparedValues, dimsOf, formatRelation, type Literal, literalsOf, type Relation, symbolsOfAll } from "./solve-relation.ts";
 import { type Assignment, searchFalsifying } from "./solve-search.ts";
 
 export { formatRelation, type Relation };
@@ -37,10 +29,7 @@ export function assume(facts: Facts, more: readonly Relation[]): Facts {
   return more.length === 0 ? facts : { relations: [...facts.relations, ...more] };
 }
 
-export type Answer =
-  | { readonly kind: "proved" }
-  | { readonly kind: "refuted"; readonly witness: Witness }
-  | { readonly kind: "unproved" };
+export type Answer = { readonly kind: "proved" } | { readonly kind: "refuted"; readonly witness: Witness } | { readonly kind: "unproved" };
 
 /** An assignment that satisfies the facts and falsifies the relation. */
 export interface Witness {
@@ -105,12 +94,7 @@ function partition(
 }
 
 /** A witness must satisfy the facts about other symbols too; where that cannot be shown there is none. */
-function refute(
-  relation: Relation,
-  found: Assignment,
-  unrelated: readonly (readonly Relation[])[],
-  facts: Facts,
-): Answer {
+function refute(relation: Relation, found: Assignment, unrelated: readonly (readonly Relation[])[], facts: Facts): Answer {
   const values = new Map(found);
   for (const group of unrelated) {
     const model = modelOf(group);
@@ -170,12 +154,9 @@ function restoreSymbols(dim: Dim, declared: ReadonlyMap<string, SymbolAtom>): Di
 function decideChoices(dim: Dim, literals: readonly Literal[]): Dim {
   return mapAtoms(dim, (atom) => {
     if (atom.kind === "symbol" || atom.kind === "floor") return undefined;
-    const certain = (relation: Relation): boolean =>
-      contradictory([...literals, ...literalsOf(relation, false)], { cases: CHOICE_CASES });
+    const certain = (relation: Relation): boolean => contradictory([...literals, ...literalsOf(relation, false)], { cases: CHOICE_CASES });
     const condition: Relation =
-      atom.kind === "select"
-        ? atom.condition
-        : { op: atom.kind === "min" ? "<=" : ">=", left: atom.left, right: atom.right };
+      atom.kind === "select" ? atom.condition : { op: atom.kind === "min" ? "<=" : ">=", left: atom.left, right: atom.right };
     const [first, second] = atom.kind === "select" ? [atom.then, atom.else] : [atom.left, atom.right];
     if (certain(condition)) return decideChoices(first, literals);
     if (certain({ op: "not", part: condition })) return decideChoices(second, literals);

@@ -16,11 +16,7 @@ import { isFloat } from "../operators/type-rules.ts";
  * The gradients of `loss` (summed, if it has several elements) with respect to values; undefined where none flows.
  * Source: Griewank and Walther 2008, chapter 3.
  */
-export function differentiate(
-  builder: GraphBuilder,
-  loss: Value,
-  wrt: readonly Value[],
-): readonly (Value | undefined)[] {
+export function differentiate(builder: GraphBuilder, loss: Value, wrt: readonly Value[]): readonly (Value | undefined)[] {
   const wanted = reachable(builder, loss, wrt);
   /** By node, then output. */
   const gradients: (Value | undefined)[][] = [];
@@ -45,7 +41,12 @@ export function differentiate(
     const incoming = gradients[id];
     if (wanted[id] !== 1 || incoming === undefined) continue;
     const node = builder.node(id);
-    builder.withPath(node.path, () => handOn(node, node.types.map((_, output) => incoming[output])));
+    builder.withPath(node.path, () =>
+      handOn(
+        node,
+        node.types.map((_, output) => incoming[output]),
+      ),
+    );
   }
   return wrt.map((value) => gradients[value.node]?.[value.output]);
 }
@@ -60,11 +61,7 @@ function reachable(builder: GraphBuilder, loss: Value, wrt: readonly Value[]): U
   return found;
 }
 
-function nodeGradients(
-  builder: GraphBuilder,
-  node: GraphNode,
-  incoming: readonly (Value | undefined)[],
-): readonly (Value | undefined)[] {
+function nodeGradients(builder: GraphBuilder, node: GraphNode, incoming: readonly (Value | undefined)[]): readonly (Value | undefined)[] {
   if (node.op === "batch_norm") {
     const fused = trainedNormGradients(builder, node, incoming[0]);
     if (fused !== undefined) return fused;
@@ -72,11 +69,7 @@ function nodeGradients(
   return ruleOf(node, builder, incoming);
 }
 
-function ruleOf<K extends OpName>(
-  node: NodeFor<K>,
-  builder: GraphBuilder,
-  incoming: readonly (Value | undefined)[],
-): readonly (Value | undefined)[] {
+function ruleOf<K extends OpName>(node: NodeFor<K>, builder: GraphBuilder, incoming: readonly (Value | undefined)[]): readonly (Value | undefined)[] {
   const { gradient } = operatorOf<K>(node.op);
   invariant(gradient !== "none", `${node.op} is not differentiable`);
   return gradient(builder, node, incoming);
@@ -86,17 +79,11 @@ function ruleOf<K extends OpName>(
  * Batch norm by the statistics of its own input: one pair of sums gives all three gradients, and what flows through mean
  * and variance is inside dx already, so that none is handed on to them.
  */
-function trainedNormGradients(
-  builder: GraphBuilder,
-  node: NodeFor<"batch_norm">,
-  dy: Value | undefined,
-): readonly (Value | undefined)[] | undefined {
+function trainedNormGradients(builder: GraphBuilder, node: NodeFor<"batch_norm">, dy: Value | undefined): readonly (Value | undefined)[] | undefined {
   const [x, weight, , mean, variance] = node.inputs;
-  if (x === undefined || weight === undefined || mean === undefined || variance === undefined || dy === undefined)
-    return undefined;
+  if (x === undefined || weight === undefined || mean === undefined || variance === undefined || dy === undefined) return undefined;
   const moments = builder.node(mean.node);
-  if (moments.op !== "batch_moments" || mean.output !== 0 || variance.node !== mean.node || variance.output !== 1)
-    return undefined;
+  if (moments.op !== "batch_moments" || mean.output !== 0 || variance.node !== mean.node || variance.output !== 1) return undefined;
   const [measured] = moments.inputs;
   if (measured === undefined || measured.node !== x.node || measured.output !== x.output) return undefined;
   const { eps } = node.attributes;

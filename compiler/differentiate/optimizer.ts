@@ -137,8 +137,7 @@ function stepAdam(context: StepContext, spec: AdamSpec, parameter: Trained): voi
 
 /** 1 - beta^t, as -expm1(t * log(beta)): in f32 the difference itself would lose what beta2 = 0.999 leaves of it. */
 function bias({ builder, stepNumber }: StepContext, beta: number): Value {
-  const t =
-    builder.typeOf(stepNumber).dtype === "f32" ? stepNumber : builder.emit("cast", [stepNumber], { dtype: "f32" });
+  const t = builder.typeOf(stepNumber).dtype === "f32" ? stepNumber : builder.emit("cast", [stepNumber], { dtype: "f32" });
   if (beta === 0) return builder.emit("constant", [], { value: 1, ...builder.typeOf(t) });
   return map(builder, "negate", map(builder, "expm1", times(builder, t, Math.log(beta))));
 }

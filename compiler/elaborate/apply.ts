@@ -189,7 +189,9 @@ function instantiate(
   session.memo.set(key, { facts, instance });
   const quiet = session.complaints === complaints && session.fresh === fresh && session.rounds === rounds;
   if (sharing !== undefined && instance !== undefined && quiet && holdsStill(facts, session.facts))
-    session.instances(declaration.file).set(sharing, { instance, inferred: session.inferred.slice(inferred), assumed: session.facts.relations.slice(facts.relations.length) });
+    session
+      .instances(declaration.file)
+      .set(sharing, { instance, inferred: session.inferred.slice(inferred), assumed: session.facts.relations.slice(facts.relations.length) });
   return instance;
 }
 
@@ -200,7 +202,11 @@ function holdsStill(before: Facts, now: Facts): boolean {
 }
 
 /** Under equal keys the elaboration of a block is the same in every session of a check; undefined if it is not shared. */
-function shareKey({ edits, solver, facts, generic, settings, packRank }: Session, parameters: ReadonlyMap<string, Value>, key: string): string | undefined {
+function shareKey(
+  { edits, solver, facts, generic, settings, packRank }: Session,
+  parameters: ReadonlyMap<string, Value>,
+  key: string,
+): string | undefined {
   if (edits.cuts.length > 0 || edits.replacements.size > 0) return undefined;
   if ([...parameters.values()].some((value) => !SHARED_KINDS.has(value.kind))) return undefined;
   return `${key};${generic};${settings.training};${packRank};${solver.factsKey(facts)}`;
@@ -224,8 +230,7 @@ export function elaborateBlock(
   const { session } = frame;
   const { block } = declaration;
   const outs = new Map<string, OutTarget>();
-  for (const statement of block.body)
-    if (statement.kind === "OutPort") outs.set(statement.name.text, { name: statement.name, assigned: undefined });
+  for (const statement of block.body) if (statement.kind === "OutPort") outs.set(statement.name.text, { name: statement.name, assigned: undefined });
   const scope = rootScope(declaration.file, outs);
   for (const [name, value] of parameters) {
     const parameter = block.parameters.find((each) => each.name.text === name);

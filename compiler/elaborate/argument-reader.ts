@@ -31,7 +31,13 @@ export interface ArgumentReader {
 class Stop extends Error {}
 
 /** Runs `body`; poison after a reported mistake. Positional arguments go to names in the order they are first asked for. */
-export function readArguments(frame: Frame, callee: string, given: readonly GivenArgument[], span: Span, body: (read: ArgumentReader) => Value): Value {
+export function readArguments(
+  frame: Frame,
+  callee: string,
+  given: readonly GivenArgument[],
+  span: Span,
+  body: (read: ArgumentReader) => Value,
+): Value {
   const { session } = frame;
   if (given.some((argument) => argument.value.kind === "poison")) return POISON;
   const named = new Map(given.filter((argument) => argument.name !== undefined).map((argument) => [argument.name, argument]));
@@ -77,7 +83,9 @@ export function readArguments(frame: Frame, callee: string, given: readonly Give
       const taken = positional.splice(0, positional.length);
       const first = taken[0];
       const values = first !== undefined && taken.length === 1 ? (elements(first.value) ?? [first.value]) : taken.map((argument) => argument.value);
-      return values.map((value, i) => (value.kind === "tensor" ? value : wrong("tensors", "tensors", taken[i] ?? first ?? need("tensors", "tensors"))));
+      return values.map((value, i) =>
+        value.kind === "tensor" ? value : wrong("tensors", "tensors", taken[i] ?? first ?? need("tensors", "tensors")),
+      );
     },
     any: (name) => need(name, "a value").value,
     optional: (name) => find(name),
@@ -94,7 +102,9 @@ export function readArguments(frame: Frame, callee: string, given: readonly Give
     dims(name) {
       const argument = need(name, "a list of dims");
       const list = elements(argument.value) ?? wrong(name, "a list of dims", argument);
-      return list.flatMap((value) => (value.kind === "dim" ? [value.dim] : value.kind === "pack" ? [...value.dims] : wrong(name, "a list of dims", argument)));
+      return list.flatMap((value) =>
+        value.kind === "dim" ? [value.dim] : value.kind === "pack" ? [...value.dims] : wrong(name, "a list of dims", argument),
+      );
     },
     real(name, fallback) {
       const argument = find(name);
@@ -121,7 +131,8 @@ export function readArguments(frame: Frame, callee: string, given: readonly Give
     },
     axes(name, rank) {
       const argument = need(name, "a list of axes");
-      if (argument.value.kind === "string" && argument.value.value === "spatial") return Array.from({ length: Math.max(0, rank - 2) }, (_, i) => i + 2);
+      if (argument.value.kind === "string" && argument.value.value === "spatial")
+        return Array.from({ length: Math.max(0, rank - 2) }, (_, i) => i + 2);
       const list = elements(argument.value);
       return list === undefined ? [axisOf(name, argument.value, rank, argument)] : list.map((value) => axisOf(name, value, rank, argument));
     },

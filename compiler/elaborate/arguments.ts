@@ -167,14 +167,18 @@ export function bindParameters(
     const written = argument?.value ?? defaultOf(parameter);
     if (written === undefined) {
       // A misspelt name was reported already; this is what it leaves missing.
-      if (!misspelt.includes(parameter.name.text)) report(session, problems.missingArgument(callee, parameter.name.text, typeText(parameter.type), useSpan, parameter.span));
+      if (!misspelt.includes(parameter.name.text))
+        report(session, problems.missingArgument(callee, parameter.name.text, typeText(parameter.type), useSpan, parameter.span));
       bind(parameter, POISON, useSpan);
       continue;
     }
     const value = coerce(written, parameter.type) ?? unknownReal(session, written, parameter.type);
     const span = argument?.span ?? parameter.span;
     if (value === undefined) {
-      report(session, problems.wrongArgument(callee, parameter.name.text, typeText(parameter.type), written, span, argument ? parameter.span : undefined));
+      report(
+        session,
+        problems.wrongArgument(callee, parameter.name.text, typeText(parameter.type), written, span, argument ? parameter.span : undefined),
+      );
       bind(parameter, POISON, span);
       continue;
     }

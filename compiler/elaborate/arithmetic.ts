@@ -91,7 +91,9 @@ function degreeOf(dim: Dim): number {
 function divides(frame: Frame, dividend: Dim, divisor: Dim, span: Span): boolean {
   const { session } = frame;
   const relation: Relation = { op: "divides", divisor, dividend };
-  const exact = demand(session, relation, span, "the division leaves no remainder", (witness) => problems.inexactDivision(dividend, divisor, witness, span));
+  const exact = demand(session, relation, span, "the division leaves no remainder", (witness) =>
+    problems.inexactDivision(dividend, divisor, witness, span),
+  );
   if (!exact && session.generic) session.facts = assume(session.facts, [relation]);
   return exact;
 }

@@ -89,7 +89,14 @@ function expand(group: AxisGroup, rest: readonly string[]): AxisGroup[] {
 }
 
 /** The size of each name: from the axis it is, from an argument of its name, or as what is left of its axis. */
-export function axisSizes(frame: Frame, what: string, x: TensorValue, pattern: AxisPattern, read: ArgumentReader, span: Span): ReadonlyMap<string, Dim> | undefined {
+export function axisSizes(
+  frame: Frame,
+  what: string,
+  x: TensorValue,
+  pattern: AxisPattern,
+  read: ArgumentReader,
+  span: Span,
+): ReadonlyMap<string, Dim> | undefined {
   const sizes = new Map<string, Dim>();
   for (const name of pattern.left.flat()) {
     const given = read.named(name);
@@ -121,7 +128,9 @@ function assumeOnceDemanded(frame: Frame, what: string, relation: TypeRelation, 
   const { session } = frame;
   const axis = group.length === 0 ? "axis `1`" : `axis \`${group.length === 1 ? group[0] : `(${group.join(" ")})`}\``;
   const meaning = relation.op === "divides" ? `${axis} is split into parts of ${formatDim(relation.divisor)}` : `the sizes of ${axis}`;
-  const sound = demand(session, relation, span, `${what}: ${meaning}`, (witness) => problems.relationFails(relation, meaning, witness, span, what, [x]));
+  const sound = demand(session, relation, span, `${what}: ${meaning}`, (witness) =>
+    problems.relationFails(relation, meaning, witness, span, what, [x]),
+  );
   if (sound && session.generic) session.facts = { relations: [...session.facts.relations, relation] };
   return sound;
 }

@@ -36,7 +36,9 @@ export interface ConditionalSkip {
 export function elaborateStatements(frame: Frame, scope: Scope, statements: readonly Statement[], it: Value | undefined): Value | undefined {
   const { session } = frame;
   const chains = statements.flatMap((statement) => (statement.kind === "ChainStatement" ? [statement.chain] : []));
-  const joins = chains.flatMap((chain) => chain.stages.flatMap((stage) => (stage.kind === "JoinStage" && stage.label !== undefined ? [stage.label] : [])));
+  const joins = chains.flatMap((chain) =>
+    chain.stages.flatMap((stage) => (stage.kind === "JoinStage" && stage.label !== undefined ? [stage.label] : [])),
+  );
   const skips = allSkips(statements);
   const entering = (join: string | undefined): ConditionalSkip[] =>
     join === undefined ? [] : skipsInForce(frame, scope, statements, join, undefined);
@@ -44,9 +46,17 @@ export function elaborateStatements(frame: Frame, scope: Scope, statements: read
   collectNames(frame, scope, statements, chains);
   for (const skip of skips)
     if (!joins.some((join) => join.text === skip.join.text))
-      report(session, noSuchJoin(skip.join.text, skip.join.span, joins.map((join) => join.text)));
+      report(
+        session,
+        noSuchJoin(
+          skip.join.text,
+          skip.join.span,
+          joins.map((join) => join.text),
+        ),
+      );
   for (const statement of statements) if (statement.kind === "Names" && statement.order.length === 0) session.scheme = statement.scheme.text;
-  if (it !== undefined) scope.names.set("it", { value: it, span: statements[0]?.span ?? { source: scope.file.module.span.source, start: 0, end: 0 } });
+  if (it !== undefined)
+    scope.names.set("it", { value: it, span: statements[0]?.span ?? { source: scope.file.module.span.source, start: 0, end: 0 } });
   let flow = it;
   for (const statement of statements) flow = elaborateStatement(frame, scope, body, statement, flow);
   return flow;
@@ -95,14 +105,22 @@ function allSkips(statements: readonly Statement[]): Skip[] {
 function withoutOuterSkips(statements: readonly Statement[]): readonly Statement[] {
   const own = new Set(
     statements.flatMap((statement) =>
-      statement.kind === "ChainStatement" ? statement.chain.stages.flatMap((stage) => (stage.kind === "JoinStage" && stage.label !== undefined ? [stage.label.text] : [])) : [],
+      statement.kind === "ChainStatement"
+        ? statement.chain.stages.flatMap((stage) => (stage.kind === "JoinStage" && stage.label !== undefined ? [stage.label.text] : []))
+        : [],
     ),
   );
   return statements.filter((statement) => statement.kind !== "Skip" || own.has(statement.join.text));
 }
 
 /** Those of them that enter `join` as far as the conditions around them are decided. */
-function skipsInForce(frame: Frame, scope: Scope, statements: readonly Statement[], join: string, condition: Relation | undefined): ConditionalSkip[] {
+function skipsInForce(
+  frame: Frame,
+  scope: Scope,
+  statements: readonly Statement[],
+  join: string,
+  condition: Relation | undefined,
+): ConditionalSkip[] {
   return statements.flatMap((statement): ConditionalSkip[] => {
     if (statement.kind === "Skip") return statement.join.text === join ? [{ skip: statement, condition }] : [];
     if (statement.kind !== "IfStatement" || allSkips([statement]).every((skip) => skip.join.text !== join)) return [];
@@ -156,7 +174,8 @@ function bindNames(frame: Frame, scope: Scope, statement: Let | Assign): void {
   const elements = value.kind === "tuple" || value.kind === "list" ? value.elements : undefined;
   if (elements !== undefined && elements.length !== names.length)
     report(frame.session, problems.wrongKind(statement.value.span, `${names.length} results`, value));
-  else if (elements === undefined && value.kind !== "poison") report(frame.session, problems.wrongKind(statement.value.span, `${names.length} results`, value));
+  else if (elements === undefined && value.kind !== "poison")
+    report(frame.session, problems.wrongKind(statement.value.span, `${names.length} results`, value));
   for (const [i, name] of names.entries()) bindName(frame, scope, name, elements?.[i] ?? POISON, statement);
 }
 

@@ -107,7 +107,9 @@ export function runStage(frame: Frame, scope: Scope, body: Body, stage: Stage, f
       }
       const relation = condition.value;
       const then = assuming(frame, relation, () => runBody(frame, scope, stage.then, flow));
-      const otherwise = assuming(frame, typeof relation === "boolean" ? relation : { op: "not", part: relation }, () => runBody(frame, scope, stage.else, flow));
+      const otherwise = assuming(frame, typeof relation === "boolean" ? relation : { op: "not", part: relation }, () =>
+        runBody(frame, scope, stage.else, flow),
+      );
       return then.kind === "poison" ? otherwise : then;
     }
     case "BodyStage": {
@@ -214,7 +216,10 @@ function applyStage(frame: Frame, callee: Value, flow: Value, path: readonly str
     case "block": {
       const tensors = callee.given.filter((given) => given.value.kind === "tensor" && given.name === undefined);
       const block = { ...callee, given: callee.given.filter((given) => !tensors.includes(given)) };
-      const inputs = inputsOf(flow, tensors.map((given) => given.value));
+      const inputs = inputsOf(
+        flow,
+        tensors.map((given) => given.value),
+      );
       const start = frame.entries.length;
       const result = applyBlock(frame, block, inputs, path === undefined ? undefined : { path }, stage.span);
       if (path === undefined && !body.outermost) markDerived(frame, start);
@@ -270,7 +275,13 @@ function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, f
     return POISON;
   }
   const named = stage.label?.parts.some((part) => part.kind === "LabelHole") === true;
-  const label = named ? [] : stage.label !== undefined ? [labelText(frame, scope, stage.label)] : body.outermost ? [derivedName(frame, "repeat")] : [];
+  const label = named
+    ? []
+    : stage.label !== undefined
+      ? [labelText(frame, scope, stage.label)]
+      : body.outermost
+        ? [derivedName(frame, "repeat")]
+        : [];
   const result =
     times === undefined
       ? repeatSymbolic(frame, stage, count.dim, flow, (index, value) => runRound(frame, scope, stage, index, value))

@@ -29,7 +29,10 @@ export function overAxes(read: ArgumentReader, frame: Frame, span: Span, what: s
   if (given?.value.kind === "string" && given.value.value.includes("->")) return byPattern(read, frame, span, what, x, given.value.value, reduce);
   const rank = x.type.shape.length;
   const axes = given === undefined ? x.type.shape.map((_, axis) => axis) : read.axes("axes", rank);
-  return reduce(x, [...new Set(axes)].sort((a, b) => a - b));
+  return reduce(
+    x,
+    [...new Set(axes)].sort((a, b) => a - b),
+  );
 }
 
 /** One of the primitive reductions. */
@@ -67,7 +70,10 @@ export function logSumExp(read: ArgumentReader, frame: Frame, span: Span): Value
     const greatest = reduceWith(frame, "max", span)(x, axes);
     const still = greatest === undefined ? undefined : emitOp(frame, "stop_gradient", [greatest], {}, span, "logsumexp")?.[0];
     // Of nothing but -infinity the result is -infinity; subtracting it would give NaN.
-    const finite = still === undefined ? undefined : apply(frame, "less", unaryTensor(frame, "abs", still, span), { kind: "real", value: Number.POSITIVE_INFINITY }, span);
+    const finite =
+      still === undefined
+        ? undefined
+        : apply(frame, "less", unaryTensor(frame, "abs", still, span), { kind: "real", value: Number.POSITIVE_INFINITY }, span);
     const shift = choose(frame, finite, still, { kind: "real", value: 0 }, span);
     const shifted = apply(frame, "subtract", x, repeated(frame, shift, x, axes, span), span);
     const powers = shifted === undefined ? undefined : tensorOf(unaryTensor(frame, "exp", shifted, span));
@@ -77,7 +83,13 @@ export function logSumExp(read: ArgumentReader, frame: Frame, span: Span): Value
 }
 
 /** Element by element `then` or `otherwise`; numbers are repeated to the condition's shape. */
-function choose(frame: Frame, condition: TensorValue | undefined, then: Value | undefined, otherwise: Value | undefined, span: Span): TensorValue | undefined {
+function choose(
+  frame: Frame,
+  condition: TensorValue | undefined,
+  then: Value | undefined,
+  otherwise: Value | undefined,
+  span: Span,
+): TensorValue | undefined {
   if (condition === undefined || then === undefined || otherwise === undefined) return undefined;
   const wide = [then, otherwise].map((value) => {
     const dtype = then.kind === "tensor" ? then.type.dtype : otherwise.kind === "tensor" ? otherwise.type.dtype : "f32";
@@ -123,8 +135,18 @@ export function squeeze(read: ArgumentReader, frame: Frame, span: Span): Value |
   const axis = read.axis("axis", shape.length, shape.length - 1);
   const relation = { op: "==", left: shape[axis] ?? 1, right: 1 } as const;
   const what = `the size of axis ${axis}`;
-  const sound = demand(frame.session, relation, span, `squeeze: ${what}`, (witness) => problems.relationFails(relation, what, witness, span, "squeeze", [x]));
-  return sound ? reshapeTo(frame, x, shape.filter((_, i) => i !== axis), span, "squeeze") : undefined;
+  const sound = demand(frame.session, relation, span, `squeeze: ${what}`, (witness) =>
+    problems.relationFails(relation, what, witness, span, "squeeze", [x]),
+  );
+  return sound
+    ? reshapeTo(
+        frame,
+        x,
+        shape.filter((_, i) => i !== axis),
+        span,
+        "squeeze",
+      )
+    : undefined;
 }
 
 /** `unsqueeze(x, axis)`: a new axis of size 1. */
@@ -164,7 +186,9 @@ export function split(read: ArgumentReader, frame: Frame, span: Span): Value | u
       ? ({ op: "==", left: listed.reduce((a, b) => add(a, b), 0), right: whole } as const)
       : ({ op: "divides", divisor: count, dividend: whole } as const);
   const what = count === undefined ? `the parts' sizes and that of axis ${axis}` : `axis ${axis} in ${count} parts`;
-  const sound = demand(frame.session, relation, span, `split: ${what}`, (witness) => problems.relationFails(relation, what, witness, span, "split", [x]));
+  const sound = demand(frame.session, relation, span, `split: ${what}`, (witness) =>
+    problems.relationFails(relation, what, witness, span, "split", [x]),
+  );
   if (!sound) return undefined;
   const sizes: readonly Dim[] = count === undefined ? listed : Array.from({ length: count }, () => divExact(whole, count));
   let start: Dim = 0;

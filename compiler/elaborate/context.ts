@@ -170,7 +170,10 @@ export function emitOp<K extends OpName>(
       if (session.generic && relation.op !== "==" && infer(session, relation)) return;
       sound =
         demand(session, relation, span, `${what}: ${demanded}`, (witness) => {
-          return explain?.(relation, demanded, witness) ?? problems.relationFails(relation, demanded, witness, span, subjectOf(session, span, what), inputs);
+          return (
+            explain?.(relation, demanded, witness) ??
+            problems.relationFails(relation, demanded, witness, span, subjectOf(session, span, what), inputs)
+          );
         }) && sound;
     },
     fail(problem: TypeProblem): undefined {
@@ -180,7 +183,11 @@ export function emitOp<K extends OpName>(
     },
   };
   const rule = operators[op];
-  const types = rule.type(context, inputs.map((input) => input.type), attributes);
+  const types = rule.type(
+    context,
+    inputs.map((input) => input.type),
+    attributes,
+  );
   if (types === undefined || !sound) return undefined;
   const values = types.map((type): TensorValue => {
     return { kind: "tensor", id: addValue(frame, type), type, origins: inheritOrigins(type, inputs, span, () => what) };

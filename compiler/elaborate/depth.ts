@@ -153,7 +153,11 @@ function positionsAt(frame: Frame, scope: Scope, stage: Stage): number | undefin
   }
 }
 
-function positionsOfBranch(frame: Frame, scope: Scope, choice: { condition: Expression; then: readonly Statement[]; else: readonly Statement[] }): number | undefined {
+function positionsOfBranch(
+  frame: Frame,
+  scope: Scope,
+  choice: { condition: Expression; then: readonly Statement[]; else: readonly Statement[] },
+): number | undefined {
   const condition = evaluate(frame, scope, choice.condition);
   const decided = condition.kind === "bool" ? decide(frame.session, condition.value) : undefined;
   return decided === undefined ? undefined : positionsIn(frame, openScope(scope), decided ? choice.then : choice.else);
@@ -165,7 +169,9 @@ function bindLoop(scope: Scope, loop: Loop, round: number, element: Value | unde
   if (loop.kind !== "StagesStage" || loop.pattern === undefined || element === undefined) return;
   const bind = (pattern: NonNullable<StagesStage["pattern"]>, value: Value): void => {
     if (pattern.kind === "NamePattern") scope.names.set(pattern.name.text, { value, span: pattern.name.span, declared: "local" });
-    else for (const [i, inner] of pattern.elements.entries()) bind(inner, value.kind === "tuple" || value.kind === "list" ? (value.elements[i] ?? POISON) : POISON);
+    else
+      for (const [i, inner] of pattern.elements.entries())
+        bind(inner, value.kind === "tuple" || value.kind === "list" ? (value.elements[i] ?? POISON) : POISON);
   };
   bind(loop.pattern, element);
 }

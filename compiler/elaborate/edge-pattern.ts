@@ -10,7 +10,12 @@ interface SpannedPattern extends CutPattern {
 /** A leading `*` alone stands for any path before the last component: `*.sum` cuts the skips of every block's `sum`. */
 export function compilePattern(pattern: EdgePattern): SpannedPattern {
   const parts = pattern.text.split(".");
-  return { text: pattern.text, pattern, used: false, matches: (path) => matches(parts[0] === "*" ? ["**", ...parts.slice(1)] : parts, path.split(".")) };
+  return {
+    text: pattern.text,
+    pattern,
+    used: false,
+    matches: (path) => matches(parts[0] === "*" ? ["**", ...parts.slice(1)] : parts, path.split(".")),
+  };
 }
 
 function matches(pattern: readonly string[], path: readonly string[]): boolean {

@@ -95,7 +95,13 @@ function buildVariant(shared: Shared, variant: Variant, home: ModuleScope, optio
   return { ...result, value: unused.length > 0 ? undefined : result.value, diagnostics: [...result.diagnostics, ...unused] };
 }
 
-function buildModel(session: Session, declaration: BlockDeclaration, options: ModelOptions, extra: readonly GivenArgument[], name: string): BuiltModel {
+function buildModel(
+  session: Session,
+  declaration: BlockDeclaration,
+  options: ModelOptions,
+  extra: readonly GivenArgument[],
+  name: string,
+): BuiltModel {
   const { block } = declaration;
   const frame = newFrame(session, block.name.text);
   const parameters = new Map<string, Value>();
@@ -185,7 +191,9 @@ export function checkFile(file: ModuleScope): { readonly blocks: readonly Checke
 function suspiciousInputs(model: Block): readonly Diagnostic[] {
   return model.body.flatMap((statement): Diagnostic[] => {
     if (statement.kind !== "InPort" || statement.type === undefined || statement.type.dims.length !== 3 || statement.type.dtype !== "f32") return [];
-    const names = statement.type.dims.map(({ value }) => (value.kind === "Reference" ? value.name.text : value.kind === "NumberLiteral" ? value.value : ""));
+    const names = statement.type.dims.map(({ value }) =>
+      value.kind === "Reference" ? value.name.text : value.kind === "NumberLiteral" ? value.value : "",
+    );
     const [first, height, width] = names;
     const noBatch = first === 1 || first === 3 || first === 4;
     const noChannel = height === "H" && width === "W";

@@ -22,8 +22,17 @@ import { binaryTensor, unaryTensor } from "./tensor-expressions.ts";
 import { dimValue, type GivenArgument, POISON, type Value } from "./values.ts";
 
 export const INITIALIZERS: readonly string[] = [
-  "zeros", "ones", "constant", "normal", "uniform", "truncated_normal", "kaiming_normal", "kaiming_uniform", "xavier_normal",
-  "xavier_uniform", "lecun_normal",
+  "zeros",
+  "ones",
+  "constant",
+  "normal",
+  "uniform",
+  "truncated_normal",
+  "kaiming_normal",
+  "kaiming_uniform",
+  "xavier_normal",
+  "xavier_uniform",
+  "lecun_normal",
 ];
 
 const STRING_CONSTANTS: readonly string[] = ["fan_in", "fan_out", "batch", "channel", "spatial", "nearest", "bilinear"];
@@ -56,9 +65,15 @@ export function evaluate(frame: Frame, scope: Scope, expression: Expression, sta
     case "Conditional":
       return evaluateConditional(frame, scope, expression);
     case "ListExpression":
-      return collected("list", expression.elements.flatMap((element) => listElements(evaluate(frame, scope, element), element)));
+      return collected(
+        "list",
+        expression.elements.flatMap((element) => listElements(evaluate(frame, scope, element), element)),
+      );
     case "TupleExpression":
-      return collected("tuple", expression.elements.map((element) => evaluate(frame, scope, element)));
+      return collected(
+        "tuple",
+        expression.elements.map((element) => evaluate(frame, scope, element)),
+      );
     case "ShapeType": {
       const type = evaluateShape(frame, scope, expression);
       return type === undefined ? POISON : { kind: "type", type };
@@ -205,7 +220,13 @@ export function applyValue(frame: Frame, callee: Value, given: readonly GivenArg
       const rest = given.filter((argument) => !tensors.includes(argument));
       if (tensors.length === 0 || stage) return { ...callee, given: [...callee.given, ...given] };
       const block: Value = { ...callee, given: [...callee.given, ...rest] };
-      return applyBlock(frame, block, tensors.map((argument) => argument.value), undefined, span);
+      return applyBlock(
+        frame,
+        block,
+        tensors.map((argument) => argument.value),
+        undefined,
+        span,
+      );
     }
     case "primitive": {
       const all = [...callee.given, ...given];
@@ -339,7 +360,8 @@ export function evaluateDims(frame: Frame, scope: Scope, dims: readonly ShapeDim
     else if (value.kind === "pack") shape.push(...value.dims);
     else {
       sound = false;
-      if (value.kind !== "poison") report(frame.session, problems.wrongKind(dim.span, dim.kind === "PackExpression" ? "a rank pack" : "a dim", value));
+      if (value.kind !== "poison")
+        report(frame.session, problems.wrongKind(dim.span, dim.kind === "PackExpression" ? "a rank pack" : "a dim", value));
     }
   }
   const [first] = dims;

@@ -37,7 +37,12 @@ export function repeatSymbolic(frame: Frame, stage: RepeatStage, count: Dim, flo
 /** One round of any index on unknown sizes: what holds of it holds of each. */
 function withoutInduction({ frame, stage, round }: Induction, flow: TensorValue): Value {
   const { session } = frame;
-  const unknown = (like: TensorValue): TensorValue => tensorOf(frame, like, like.type.shape.map((dim) => freshSize(session, dim, stage)));
+  const unknown = (like: TensorValue): TensorValue =>
+    tensorOf(
+      frame,
+      like,
+      like.type.shape.map((dim) => freshSize(session, dim, stage)),
+    );
   const after = round(dimValue(symbol("j", { id: `j?${session.fresh++}`, least: 0 })), unknown(flow));
   return after.kind === "tensor" ? unknown(after) : POISON;
 }
@@ -56,7 +61,9 @@ function byInduction(induction: Induction, flow: TensorValue): Value {
   if (second.kind !== "tensor") return POISON;
   const fromSecond = arbitraryRound(induction, first, second, 1, every);
   session.facts = facts;
-  return (fromSecond.result === undefined ? undefined : unlessNone(induction, flow, fromSecond.result)) ?? partly(induction, flow, first, fromStart.failed);
+  return (
+    (fromSecond.result === undefined ? undefined : unlessNone(induction, flow, fromSecond.result)) ?? partly(induction, flow, first, fromStart.failed)
+  );
 }
 
 /** What the rounds from the second on give, if there is a first. */
@@ -81,7 +88,11 @@ function partly(induction: Induction, flow: TensorValue, first: TensorValue, fai
     if (attempt.result !== undefined) return attempt.result;
     open = new Set([...attempt.failed].filter((axis) => held.has(axis)));
   }
-  return tensorOf(frame, first, first.type.shape.map((dim) => freshSize(session, dim, stage)));
+  return tensorOf(
+    frame,
+    first,
+    first.type.shape.map((dim) => freshSize(session, dim, stage)),
+  );
 }
 
 interface Attempt {
@@ -91,13 +102,20 @@ interface Attempt {
 }
 
 /** Assumes the sizes of round j >= from on the axes held, proves those of round j + 1; the sizes after `count` rounds. */
-function arbitraryRound({ frame, stage, count, round }: Induction, start: TensorValue, next: TensorValue, from: number, held: ReadonlySet<number>): Attempt {
+function arbitraryRound(
+  { frame, stage, count, round }: Induction,
+  start: TensorValue,
+  next: TensorValue,
+  from: number,
+  held: ReadonlySet<number>,
+): Attempt {
   const { session } = frame;
   const { shape } = start.type;
   if (shape.length !== next.type.shape.length) return { result: undefined, failed: new Set() };
   const change = shape.map((dim, axis) => sub(next.type.shape[axis] ?? dim, dim));
   const index = symbol("j", { id: `j?${session.fresh++}`, least: from });
-  const sizeAt = (rounds: Dim): Dim[] => shape.map((dim, axis) => (held.has(axis) ? add(dim, mul(rounds, change[axis] ?? 0)) : freshSize(session, dim, stage)));
+  const sizeAt = (rounds: Dim): Dim[] =>
+    shape.map((dim, axis) => (held.has(axis) ? add(dim, mul(rounds, change[axis] ?? 0)) : freshSize(session, dim, stage)));
   const facts = session.facts;
   session.facts = { relations: [...facts.relations, { op: ">=", left: index, right: from }, { op: "<", left: index, right: count }] };
   let failed: ReadonlySet<number> = new Set(held);

@@ -70,7 +70,9 @@ export function divisibilityAdvice(session: Session, carried: TensorValue, main:
     const factor = reduction(way);
     const first = constantOf(way[0]?.dim ?? 0);
     if (found === undefined && factor !== undefined && first !== undefined && first > 0)
-      help.push(`\`pad\` the input so that its ${axisName(axis, main.type.shape.length)} is a multiple of ${factor}: ${first} → ${Math.ceil(first / factor) * factor}`);
+      help.push(
+        `\`pad\` the input so that its ${axisName(axis, main.type.shape.length)} is a multiple of ${factor}: ${first} → ${Math.ceil(first / factor) * factor}`,
+      );
   }
   if (conditions.length === 0) return { help, fixes: [] };
   const where = conditions.join(", ");

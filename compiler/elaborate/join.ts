@@ -241,7 +241,10 @@ function combine(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue
 }
 
 function fold(frame: Frame, op: "add" | "multiply" | "maximum", main: Value, values: readonly TensorValue[], span: Span): Value {
-  return values.reduce<Value>((sofar, value) => (sofar.kind === "tensor" ? (elementwise(frame, op, sofar, value, span, "join") ?? POISON) : POISON), main);
+  return values.reduce<Value>(
+    (sofar, value) => (sofar.kind === "tensor" ? (elementwise(frame, op, sofar, value, span, "join") ?? POISON) : POISON),
+    main,
+  );
 }
 
 /** `add(scale: s)` weighs the main path, by a number or a number for each channel; `add(drop: p)` drops it per sample while training (Huang et al. 2016). */
@@ -268,7 +271,9 @@ function scaleFactor(frame: Frame, stage: JoinStage, read: ArgumentReader, facto
   const axis = read.axis("axis", rank, 1);
   const relation: TypeRelation = { op: "==", left: factor.type.shape[0] ?? 1, right: main.type.shape[axis] ?? 1 };
   const what = `the scale's size and that of axis ${axis}`;
-  const fits = demand(frame.session, relation, stage.span, `add: ${what}`, (witness) => relationFails(relation, what, witness, stage.span, "add", [factor, main]));
+  const fits = demand(frame.session, relation, stage.span, `add: ${what}`, (witness) =>
+    relationFails(relation, what, witness, stage.span, "add", [factor, main]),
+  );
   return fits ? emitOp(frame, "broadcast", [factor], { shape: main.type.shape, axes: [axis] }, stage.span, "scale")?.[0] : undefined;
 }
 

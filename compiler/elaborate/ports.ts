@@ -39,15 +39,27 @@ export function bindPorts(
     const type = given === undefined ? symbolicType(frame, scope, port) : matchPort(frame, scope, block, port, given, arrivals?.useSpan ?? port.span);
     if (type === undefined) return undefined;
     if (given !== undefined && port.type?.dtypeSpan !== undefined && given.type.dtype !== port.type.dtype) {
-      report(session, problems.dtypeMismatch(arrivals?.useSpan ?? port.span, `\`${block.name.text}\`, port \`${port.name.text}\``, port.type.dtype, given.type.dtype));
+      report(
+        session,
+        problems.dtypeMismatch(
+          arrivals?.useSpan ?? port.span,
+          `\`${block.name.text}\`, port \`${port.name.text}\``,
+          port.type.dtype,
+          given.type.dtype,
+        ),
+      );
       return undefined;
     }
     const id = addValue(frame, type);
-    const origins = given?.origins ?? type.shape.map((dim, axis): Origin => ({
-      span: port.type?.dims[Math.min(axis, (port.type?.dims.length ?? 1) - 1)]?.span ?? port.span,
-      dim,
-      port,
-    }));
+    const origins =
+      given?.origins ??
+      type.shape.map(
+        (dim, axis): Origin => ({
+          span: port.type?.dims[Math.min(axis, (port.type?.dims.length ?? 1) - 1)]?.span ?? port.span,
+          dim,
+          port,
+        }),
+      );
     scope.names.set(port.name.text, { value: { kind: "tensor", id, type, origins }, span: port.name.span, declared: "port" });
     bound.push({ name: port.name.text, value: id });
   }
@@ -121,7 +133,17 @@ function matchPort(frame: Frame, scope: Scope, block: Block, port: InPort, given
       const at = axis;
       sound =
         demand(frame.session, { op: "==", left: wanted, right: arrives }, useSpan, `size of port \`${port.name.text}\``, (witness) =>
-          problems.inputContradicts(block.name.text, port.name.text, problems.axisName(at, shape.length), wanted, arrives, witness, useSpan, dim.span, given.origins[at]),
+          problems.inputContradicts(
+            block.name.text,
+            port.name.text,
+            problems.axisName(at, shape.length),
+            wanted,
+            arrives,
+            witness,
+            useSpan,
+            dim.span,
+            given.origins[at],
+          ),
         ) && sound;
       axis++;
     }
@@ -186,7 +208,8 @@ function declaredOutput(frame: Frame, scope: Scope, port: OutPort): TensorType |
   if (port.type === undefined) return undefined;
   let known = true;
   walk(port.type, (node) => {
-    if (node.kind === "Hole" || (node.kind === "Reference" && lookup(scope, node.name.text) === undefined && !isStatic(node.name.text))) known = false;
+    if (node.kind === "Hole" || (node.kind === "Reference" && lookup(scope, node.name.text) === undefined && !isStatic(node.name.text)))
+      known = false;
   });
   return known ? evaluateShape(frame, scope, port.type) : undefined;
 }
@@ -204,7 +227,18 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
   if (declared === undefined) return;
   const text = (): string => formatShape(declared);
   if (declared.shape.length !== shape.length) {
-    report(frame.session, problems.outputContradicts(port.name.text, text(), value, undefined, `rank ${declared.shape.length} ≠ rank ${shape.length}`, port.type.span, at));
+    report(
+      frame.session,
+      problems.outputContradicts(
+        port.name.text,
+        text(),
+        value,
+        undefined,
+        `rank ${declared.shape.length} ≠ rank ${shape.length}`,
+        port.type.span,
+        at,
+      ),
+    );
     return;
   }
   for (const [axis, wanted] of declared.shape.entries()) {

@@ -18,8 +18,28 @@ import { type GivenArgument, POISON, type TensorValue, type Value } from "./valu
 type Apply = (read: ArgumentReader, frame: Frame, span: Span) => Value | undefined;
 
 const UNARY: readonly UnaryOp[] = [
-  "exp", "log", "sqrt", "rsqrt", "reciprocal", "abs", "sign", "floor", "ceil", "round", "sin", "cos", "tanh", "erf", "sigmoid",
-  "relu", "square", "softplus", "gelu", "silu", "log1p", "expm1",
+  "exp",
+  "log",
+  "sqrt",
+  "rsqrt",
+  "reciprocal",
+  "abs",
+  "sign",
+  "floor",
+  "ceil",
+  "round",
+  "sin",
+  "cos",
+  "tanh",
+  "erf",
+  "sigmoid",
+  "relu",
+  "square",
+  "softplus",
+  "gelu",
+  "silu",
+  "log1p",
+  "expm1",
 ];
 
 const BINARY: Readonly<Record<string, BinaryOp>> = { maximum: "maximum", minimum: "minimum", power: "power" };
@@ -96,7 +116,14 @@ const TABLE: Readonly<Record<string, Apply>> = {
     const first = matchShapes(frame, condition, then, span, "where");
     const second = matchShapes(frame, first?.[0] ?? condition, otherwise, span, "where");
     if (first === undefined || second === undefined) return undefined;
-    return emitOp(frame, "select", [second[0], matchShapes(frame, second[0], first[1], span, "where")?.[1] ?? first[1], second[1]], {}, span, "where")?.[0];
+    return emitOp(
+      frame,
+      "select",
+      [second[0], matchShapes(frame, second[0], first[1], span, "where")?.[1] ?? first[1], second[1]],
+      {},
+      span,
+      "where",
+    )?.[0];
   },
   cast: (read, frame, span) => emitOp(frame, "cast", [read.tensor("x")], { dtype: read.string("dtype") as Dtype }, span, "cast")?.[0],
   stop_gradient: (read, frame, span) => emitOp(frame, "stop_gradient", [read.tensor("x")], {}, span, "stop_gradient")?.[0],
@@ -217,7 +244,10 @@ function matmul(read: ArgumentReader, frame: Frame, span: Span): Value | undefin
     if (left === undefined || right === undefined) return undefined;
     return restore(emitOp(frame, "matmul", [left, right], attributes, span, "matmul")?.[0], a.type.shape.slice(0, -2), 2);
   }
-  report(frame.session, problems.typeProblem({ kind: "rank", input: 1, message: `matmul cannot combine ranks ${rankA} and ${rankB}` }, span, "matmul", [a, b]));
+  report(
+    frame.session,
+    problems.typeProblem({ kind: "rank", input: 1, message: `matmul cannot combine ranks ${rankA} and ${rankB}` }, span, "matmul", [a, b]),
+  );
   return undefined;
 }
 

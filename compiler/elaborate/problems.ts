@@ -56,7 +56,12 @@ export function relationFails(
   const [left, right] = [formatDim(relation.left), formatDim(relation.right)];
   if (relation.op === "==") return { ...found, code: "RN205", message: `${stage}: ${what} must be equal, but ${left} is not ${right}` };
   const axis = WINDOW_FITS.exec(what)?.[1];
-  if (axis === undefined) return { ...found, code: "RN215", message: `${stage}: ${what} must be ${relation.op === ">=" ? "at least" : "at most"} ${right}, but it is ${left}` };
+  if (axis === undefined)
+    return {
+      ...found,
+      code: "RN215",
+      message: `${stage}: ${what} must be ${relation.op === ">=" ? "at least" : "at most"} ${right}, but it is ${left}`,
+    };
   return windowTooLarge(relation, 2 + Number(axis), witness, span, stage, inputs[0]);
 }
 
@@ -322,7 +327,15 @@ export function wrongInputCount(block: string, wanted: number, got: number, span
 }
 
 /** RN209; `axis` is the one that differs, undefined where the ranks do. */
-export function outputContradicts(port: string, declared: string, got: TensorValue, axis: number | undefined, witness: string, span: Span, at: Span): Diagnostic {
+export function outputContradicts(
+  port: string,
+  declared: string,
+  got: TensorValue,
+  axis: number | undefined,
+  witness: string,
+  span: Span,
+  at: Span,
+): Diagnostic {
   const origins = axis === undefined ? got.origins : got.origins.slice(axis, axis + 1);
   return {
     ...plain,
@@ -374,7 +387,9 @@ export function whereFails(
   return {
     ...plain,
     code: "RN211",
-    message: written ? `\`${block}\` requires \`${condition}\`, which never holds` : `\`${block}\` requires \`${condition}\`, which does not hold here`,
+    message: written
+      ? `\`${block}\` requires \`${condition}\`, which never holds`
+      : `\`${block}\` requires \`${condition}\`, which does not hold here`,
     span,
     note: [sizes, symbolic && witness !== "" ? `fails for ${witness}` : ""].filter((part) => part !== "").join("; ") || "required condition is false",
     labels: [...originLabels(origins, span), ...(written ? [] : [{ span: conditionSpan, text: `required by \`${block}\`` }])],
@@ -451,7 +466,14 @@ export function noInput(span: Span): Diagnostic {
 
 /** RN409: more rounds, elements or levels than any network has; stops what would not end. */
 export function tooLarge(what: string, limit: number, span: Span): Diagnostic {
-  return { ...plain, code: "RN409", message: `${what}: more than ${limit}`, span, note: `at most ${limit}`, help: ["this is a limit of the compiler"] };
+  return {
+    ...plain,
+    code: "RN409",
+    message: `${what}: more than ${limit}`,
+    span,
+    note: `at most ${limit}`,
+    help: ["this is a limit of the compiler"],
+  };
 }
 
 export function unknownDim(name: string, known: readonly string[], span: Span): Diagnostic {

@@ -65,15 +65,33 @@ export function byPattern(
     report(frame.session, badPattern(what, text, `loses \`${dropped[0]}\`: a reduction does that, as \`mean(x, "…")\``, span));
     return undefined;
   }
-  const split = reshapeTo(frame, x, names.map((name) => sizes.get(name) ?? 1), span, what);
+  const split = reshapeTo(
+    frame,
+    x,
+    names.map((name) => sizes.get(name) ?? 1),
+    span,
+    what,
+  );
   if (split === undefined) return undefined;
   const axes = dropped.map((name) => names.indexOf(name));
   const reduced = axes.length === 0 || reduce === undefined ? split : reduce(split, axes);
   if (reduced === undefined) return undefined;
   const left = names.filter((name) => kept.includes(name));
-  const turned = transposeTo(frame, reduced, kept.map((name) => left.indexOf(name)), span, what);
+  const turned = transposeTo(
+    frame,
+    reduced,
+    kept.map((name) => left.indexOf(name)),
+    span,
+    what,
+  );
   if (turned === undefined) return undefined;
-  return reshapeTo(frame, turned, pattern.right.map((group) => sizeOf(group, sizes)), span, what);
+  return reshapeTo(
+    frame,
+    turned,
+    pattern.right.map((group) => sizeOf(group, sizes)),
+    span,
+    what,
+  );
 }
 
 function sizeOf(group: AxisGroup, sizes: ReadonlyMap<string, Dim>): Dim {
@@ -101,9 +119,18 @@ export function einsum(read: ArgumentReader, frame: Frame, span: Span): Value | 
   if (new Set(result).size !== result.length) return fail("names an axis twice in the result");
   const stray = result.find((name) => !operands.some((names) => names.includes(name)));
   if (stray !== undefined) return fail(`has \`${stray}\` only on the right of \`->\``);
-  const [first, second] = tensors.map((x, i) => sumUnused(frame, { x, names: operands[i] ?? [] }, [...operands.filter((_, other) => other !== i).flat(), ...result], span));
+  const [first, second] = tensors.map((x, i) =>
+    sumUnused(frame, { x, names: operands[i] ?? [] }, [...operands.filter((_, other) => other !== i).flat(), ...result], span),
+  );
   if (first === undefined || (tensors.length === 2 && second === undefined)) return undefined;
-  if (second === undefined) return transposeTo(frame, first.x, result.map((name) => first.names.indexOf(name)), span, "einsum");
+  if (second === undefined)
+    return transposeTo(
+      frame,
+      first.x,
+      result.map((name) => first.names.indexOf(name)),
+      span,
+      "einsum",
+    );
   return sizesAgree(frame, first, second, span) ? contract(frame, first, second, result, span) : undefined;
 }
 
@@ -130,7 +157,9 @@ function sizesAgree(frame: Frame, a: Named, b: Named, span: Span): boolean {
     if (!b.names.includes(name)) return true;
     const relation: TypeRelation = { op: "==", left: sizeNamed(a, name), right: sizeNamed(b, name) };
     const what = `the sizes of \`${name}\``;
-    return demand(frame.session, relation, span, `einsum: ${what}`, (witness) => problems.relationFails(relation, what, witness, span, "einsum", [a.x, b.x]));
+    return demand(frame.session, relation, span, `einsum: ${what}`, (witness) =>
+      problems.relationFails(relation, what, witness, span, "einsum", [a.x, b.x]),
+    );
   });
 }
 
@@ -152,8 +181,22 @@ function contract(frame: Frame, a: Named, b: Named, result: readonly string[], s
   const multiplied = emitOp(frame, "matmul", [one.x, other.x], attributes, span, "einsum")?.[0];
   if (multiplied === undefined) return undefined;
   const order = [...batch, ...left, ...right];
-  const apart = reshapeTo(frame, multiplied, order.map((name) => sizeNamed(a.names.includes(name) ? a : b, name)), span, "einsum");
-  return apart === undefined ? undefined : transposeTo(frame, apart, result.map((name) => order.indexOf(name)), span, "einsum");
+  const apart = reshapeTo(
+    frame,
+    multiplied,
+    order.map((name) => sizeNamed(a.names.includes(name) ? a : b, name)),
+    span,
+    "einsum",
+  );
+  return apart === undefined
+    ? undefined
+    : transposeTo(
+        frame,
+        apart,
+        result.map((name) => order.indexOf(name)),
+        span,
+        "einsum",
+      );
 }
 
 /** As `[batch, own, summed]` or, where the axes lie so already, `[batch, summed, own]`; without a batch as a matrix. */
@@ -169,7 +212,13 @@ function asMatrices(
   const other = [...batch, ...summed, ...own];
   const summedFirst = other.every((name, axis) => names[axis] === name) && own.length > 0 && summed.length > 0;
   const order = summedFirst ? other : [...batch, ...own, ...summed];
-  const turned = transposeTo(frame, operand.x, order.map((name) => names.indexOf(name)), span, "einsum");
+  const turned = transposeTo(
+    frame,
+    operand.x,
+    order.map((name) => names.indexOf(name)),
+    span,
+    "einsum",
+  );
   if (turned === undefined) return undefined;
   const size = (part: readonly string[]): Dim => product(part.map((name) => sizeNamed(operand, name)));
   const matrix = summedFirst ? [size(summed), size(own)] : [size(own), size(summed)];

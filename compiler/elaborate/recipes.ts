@@ -36,7 +36,14 @@ function checkLoss(loss: LossSpec, built: BuiltModel): readonly Diagnostic[] {
   const { root } = program;
   const output = root.outputs.find((port) => port.name === loss.output);
   const type = output === undefined ? undefined : root.types[output.value];
-  if (type === undefined) return [recipeProblems.noSuchOutput(loss.output, loss.outputSpan ?? loss.span, root.outputs.map((port) => port.name))];
+  if (type === undefined)
+    return [
+      recipeProblems.noSuchOutput(
+        loss.output,
+        loss.outputSpan ?? loss.span,
+        root.outputs.map((port) => port.name),
+      ),
+    ];
   const outPort = declaration.block.body.find((statement) => statement.kind === "OutPort" && statement.name.text === loss.output);
   const origin = outPort === undefined ? [] : [{ span: outPort.span, text: `\`${loss.output}\` is ${formatShape(type)}` }];
   if (loss.kind === "cross_entropy" && type.shape.length !== 2)
@@ -49,12 +56,16 @@ function checkLoss(loss: LossSpec, built: BuiltModel): readonly Diagnostic[] {
   const target = loss.declared !== undefined ? evaluateShape(newFrame(session, "loss"), scope, loss.declared) : input && root.types[input.value];
   if (target === undefined) return session.diagnostics;
   const span = loss.declared?.span ?? loss.targetSpan ?? loss.span;
-  const labels = loss.declared === undefined && inPort !== undefined ? [...origin, { span: inPort.span, text: `\`${loss.target}\` is ${formatShape(target)}` }] : origin;
+  const labels =
+    loss.declared === undefined && inPort !== undefined
+      ? [...origin, { span: inPort.span, text: `\`${loss.target}\` is ${formatShape(target)}` }]
+      : origin;
   const wanted: TensorType = loss.kind === "cross_entropy" ? { dtype: "i64", shape: type.shape.slice(0, 1) } : { dtype: "f32", shape: type.shape };
   const mismatch = (witness: string): Diagnostic => recipeProblems.lossShapes({ loss, output: type, target, wanted, witness, span, labels });
   if (target.shape.length !== wanted.shape.length) return [mismatch("")];
   for (const [axis, size] of wanted.shape.entries())
-    if (!demand(session, { op: "==", left: target.shape[axis] ?? size, right: size }, span, `size of the target \`${loss.target}\``, mismatch)) return session.diagnostics;
+    if (!demand(session, { op: "==", left: target.shape[axis] ?? size, right: size }, span, `size of the target \`${loss.target}\``, mismatch))
+      return session.diagnostics;
   const integers = wanted.dtype === "i64" && target.dtype === "i32";
   if (target.dtype !== wanted.dtype && !integers)
     return [...session.diagnostics, problems.dtypeMismatch(span, `target \`${loss.target}\` of \`${loss.kind}\``, wanted.dtype, target.dtype)];

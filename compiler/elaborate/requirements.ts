@@ -30,7 +30,8 @@ export function requireAll(frame: Frame, scope: Scope, block: Block, conditions:
     } else if (arrivals === undefined) {
       session.facts = { relations: [...session.facts.relations, condition.value] };
       // Nobody uses a model but who runs it: what holds the batch can be asked of the call only.
-      if (!session.generic) session.guards.push({ relation: condition.value, message: `\`${block.name.text}\` requires ${textOf(expression)}`, span: expression.span });
+      if (!session.generic)
+        session.guards.push({ relation: condition.value, message: `\`${block.name.text}\` requires ${textOf(expression)}`, span: expression.span });
     } else demand(session, condition.value, arrivals.useSpan, `\`${block.name.text}\` requires ${textOf(expression)}`, explain);
   }
 }

@@ -30,7 +30,8 @@ export function resize(read: ArgumentReader, frame: Frame, span: Span): Value | 
     const to = scaled ? mul(from, wanted) : wanted;
     if (sameDim(from, to) || result === undefined) continue;
     const whole = scaled ? wanted : wholeFactor(from, to);
-    result = mode === "nearest" && whole !== undefined ? repeatEach(frame, result, i + 2, whole, span) : interpolate(frame, result, i + 2, to, mode, span);
+    result =
+      mode === "nearest" && whole !== undefined ? repeatEach(frame, result, i + 2, whole, span) : interpolate(frame, result, i + 2, to, mode, span);
   }
   return result;
 }
@@ -60,10 +61,17 @@ function interpolate(frame: Frame, x: TensorValue, axis: number, to: Dim, mode: 
   if (moved === undefined || weights === undefined) return undefined;
   const leading = moved.type.shape.slice(0, -1);
   const rows = reshapeTo(frame, moved, [product(leading), from], span, "resize");
-  const mixed = rows === undefined ? undefined : emitOp(frame, "matmul", [rows, weights], { transposeLeft: false, transposeRight: true }, span, "resize")?.[0];
+  const mixed =
+    rows === undefined ? undefined : emitOp(frame, "matmul", [rows, weights], { transposeLeft: false, transposeRight: true }, span, "resize")?.[0];
   const apart = mixed === undefined ? undefined : reshapeTo(frame, mixed, [...leading, to], span, "resize");
   if (apart === undefined) return undefined;
-  return transposeTo(frame, apart, shape.map((_, i) => (i < axis ? i : i === axis ? last : i - 1)), span, "resize");
+  return transposeTo(
+    frame,
+    apart,
+    shape.map((_, i) => (i < axis ? i : i === axis ? last : i - 1)),
+    span,
+    "resize",
+  );
 }
 
 type Operand = Value | undefined;
@@ -71,7 +79,15 @@ type Operand = Value | undefined;
 function arithmetic(frame: Frame, span: Span) {
   const both = (op: "add" | "subtract" | "multiply" | "divide" | "maximum" | "minimum" | "equal") => (a: Operand, b: Operand) =>
     a === undefined || b === undefined ? undefined : elementwise(frame, op, a, b, span, "resize");
-  return { plus: both("add"), minus: both("subtract"), times: both("multiply"), over: both("divide"), most: both("minimum"), least: both("maximum"), same: both("equal") };
+  return {
+    plus: both("add"),
+    minus: both("subtract"),
+    times: both("multiply"),
+    over: both("divide"),
+    most: both("minimum"),
+    least: both("maximum"),
+    same: both("equal"),
+  };
 }
 
 function real(value: number): Value {

@@ -92,11 +92,15 @@ export function strideFor(session: Session, from: readonly Dim[], to: readonly D
 
 /** The first stride that nothing refutes: it is used, and what could not be proved of it becomes guards. */
 function possibleStride(session: Session, from: readonly Dim[], to: readonly Dim[], skip: Skip): Dim | undefined {
-  const relations = (stride: Dim): Relation[] => from.slice(2).map((size, i) => ({ op: "==", left: ceilDiv(size, stride), right: to[i + 2] ?? size }));
-  const stride = strideCandidates(from, to).find((each) => relations(each).every((relation) => session.solver.answer(session.facts, relation).kind !== "refuted"));
+  const relations = (stride: Dim): Relation[] =>
+    from.slice(2).map((size, i) => ({ op: "==", left: ceilDiv(size, stride), right: to[i + 2] ?? size }));
+  const stride = strideCandidates(from, to).find((each) =>
+    relations(each).every((relation) => session.solver.answer(session.facts, relation).kind !== "refuted"),
+  );
   if (stride === undefined) return undefined;
-  for (const relation of relations(stride)) if (session.solver.answer(session.facts, relation).kind !== "proved")
-    guard(session, relation, skip.span, `the skip's stride is ${formatDim(stride)}`);
+  for (const relation of relations(stride))
+    if (session.solver.answer(session.facts, relation).kind !== "proved")
+      guard(session, relation, skip.span, `the skip's stride is ${formatDim(stride)}`);
   return stride;
 }
 

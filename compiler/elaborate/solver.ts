@@ -50,7 +50,9 @@ export function rememberingSolver(): Solver {
       if (evident(relation)) return PROVED;
       const table = tableOf(facts);
       const key = questionKey(relation);
-      const known = table.get(key) ?? turned(relation.op === "==" ? table.get(questionKey({ ...relation, left: relation.right, right: relation.left })) : undefined);
+      const known =
+        table.get(key) ??
+        turned(relation.op === "==" ? table.get(questionKey({ ...relation, left: relation.right, right: relation.left })) : undefined);
       const answer = known ?? (unconstrained(relation, facts) ? UNPROVED : withoutOpaque(relation, prove(relation, facts)));
       if (known === undefined) remembered++;
       table.set(key, answer);

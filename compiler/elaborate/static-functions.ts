@@ -13,7 +13,21 @@ const REAL_FUNCTIONS: Readonly<Record<string, (x: number) => number>> = {
   tanh: Math.tanh,
 };
 
-const NAMES: readonly string[] = ["min", "max", "product", "sum", "rank", "length", "range", "fill", "real", "floor", "ceil", "round", ...Object.keys(REAL_FUNCTIONS)];
+const NAMES: readonly string[] = [
+  "min",
+  "max",
+  "product",
+  "sum",
+  "rank",
+  "length",
+  "range",
+  "fill",
+  "real",
+  "floor",
+  "ceil",
+  "round",
+  ...Object.keys(REAL_FUNCTIONS),
+];
 
 export function isStatic(name: string): boolean {
   return NAMES.includes(name);

@@ -43,7 +43,10 @@ export function declareUpdate(frame: Frame, scope: Scope, statement: Update): vo
   const value = evaluate(frame, scope, statement.value);
   if (value.kind === "poison") return;
   if (state?.value.kind !== "tensor") {
-    report(frame.session, problems.wrongKind(statement.name.span, "a state of this block", state?.value ?? { kind: "string", value: statement.name.text }));
+    report(
+      frame.session,
+      problems.wrongKind(statement.name.span, "a state of this block", state?.value ?? { kind: "string", value: statement.name.text }),
+    );
     return;
   }
   const tensor = asTensor(frame, value, state.value.type.dtype, statement.span);
@@ -98,7 +101,8 @@ function resolveInitializer(frame: Frame, init: InitValue, shape: readonly Dim[]
       if (argument === undefined) return fallback;
       const real = asReal(argument.value);
       if (real?.kind === "real") return real.value;
-      if (argument.value.kind !== "poison") report(frame.session, problems.wrongArgument(init.name, name, "a real number", argument.value, argument.span, undefined));
+      if (argument.value.kind !== "poison")
+        report(frame.session, problems.wrongArgument(init.name, name, "a real number", argument.value, argument.span, undefined));
       return fallback;
     },
     text(name, fallback) {
@@ -146,4 +150,3 @@ function resolveInitializer(frame: Frame, init: InitValue, shape: readonly Dim[]
       return { kind: "constant", value: 0 };
   }
 }
-

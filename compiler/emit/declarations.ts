@@ -95,9 +95,7 @@ ${devices}
 }
 
 function trainingTypes(manifest: Manifest, training: ProgramSpec): string {
-  const scalars = Object.keys(manifest.scalars).map((name) =>
-    name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-  );
+  const scalars = Object.keys(manifest.scalars).map((name) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()));
   const members = scalars.map((name) => `  readonly ${key(name)}?: number | undefined;`);
   const gradientInputs = (manifest.gradients?.outputs ?? []).filter((port) => port.name.startsWith("input."));
   return `export interface TrainingInputs ${inputMembers(training)}
@@ -125,15 +123,10 @@ export interface OptimizerState {
 
 function networkType(manifest: Manifest): string {
   const methods = [
-    ...(manifest.infer === undefined
-      ? []
-      : ["/** Forward pass in inference mode. */", "run(inputs: Inputs): Promise<Outputs>;"]),
+    ...(manifest.infer === undefined ? [] : ["/** Forward pass in inference mode. */", "run(inputs: Inputs): Promise<Outputs>;"]),
     ...(manifest.gradients === undefined
       ? []
-      : [
-          "/** Forward and backward pass in training mode; changes nothing. */",
-          "gradients(inputs: TrainingInputs): Promise<GradientsResult>;",
-        ]),
+      : ["/** Forward and backward pass in training mode; changes nothing. */", "gradients(inputs: TrainingInputs): Promise<GradientsResult>;"]),
     ...(manifest.step === undefined
       ? []
       : [
@@ -219,9 +212,7 @@ function outputMembers(program: ProgramSpec | undefined): string {
 }
 
 function member(name: string, port: PortSpec, type: string): string {
-  const shape = port.shape.map((size) =>
-    typeof size === "number" ? size : size.batch === 1 ? "N" : `${size.batch}*N`,
-  );
+  const shape = port.shape.map((size) => (typeof size === "number" ? size : size.batch === 1 ? "N" : `${size.batch}*N`));
   return `  /** ${port.dtype}[${shape.join(", ")}] */\n  readonly ${key(name)}: ${type};`;
 }
 

@@ -37,11 +37,7 @@ export function emitModule(parts: ModuleParts): EmittedModule {
   const banner = commentLines(parts.banner);
   const trains = manifest.step !== undefined;
   const defaults =
-    weights !== undefined
-      ? "decode(weights)"
-      : weightsUrl !== undefined
-        ? `new URL(${literal(weightsUrl)}, import.meta.url)`
-        : "undefined";
+    weights !== undefined ? "decode(weights)" : weightsUrl !== undefined ? `new URL(${literal(weightsUrl)}, import.meta.url)` : "undefined";
   const javascript = [
     banner,
     `const runtime = ${wrapRuntime(runtimeText)};`,

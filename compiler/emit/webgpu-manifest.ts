@@ -28,8 +28,7 @@ export function buildWebgpu(plan: NetworkPlan): WebgpuSpec {
     done += each.steps.length;
     return programSpec(each, entries);
   });
-  const program = (each: Plan | undefined): WebgpuProgramSpec | undefined =>
-    each === undefined ? undefined : programs[plans.indexOf(each)];
+  const program = (each: Plan | undefined): WebgpuProgramSpec | undefined => (each === undefined ? undefined : programs[plans.indexOf(each)]);
   return {
     shaders: wgsl.shaders,
     persistentBytes: plan.persistentBytes,

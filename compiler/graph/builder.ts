@@ -102,13 +102,7 @@ class Builder implements GraphBuilder {
     return this.#known.get(key) ?? this.withPath(path, () => this.#add(key, op, inputs, attributes, types));
   }
 
-  #add<K extends OpName>(
-    key: string,
-    op: K,
-    inputs: readonly Value[],
-    attributes: Attributes[K],
-    types: readonly TensorType[],
-  ): readonly Value[] {
+  #add<K extends OpName>(key: string, op: K, inputs: readonly Value[], attributes: Attributes[K], types: readonly TensorType[]): readonly Value[] {
     const id = this.#nodes.length;
     const node = { id, op, attributes, inputs, types, path: this.#path } as NodeFor<K> as GraphNode;
     const values = this.#replace(node) ?? this.#fold(node) ?? this.#push(node);
@@ -130,10 +124,7 @@ class Builder implements GraphBuilder {
 
   broadcastTo(value: Value, shape: readonly Dim[]): Value {
     const own = this.typeOf(value).shape;
-    invariant(
-      own.length === 0 || own.length === shape.length,
-      `${own.length} axes cannot be repeated to ${shape.length}`,
-    );
+    invariant(own.length === 0 || own.length === shape.length, `${own.length} axes cannot be repeated to ${shape.length}`);
     return this.emit("broadcast", [value], { shape, axes: own.map((_, axis) => axis) });
   }
 
@@ -168,8 +159,7 @@ class Builder implements GraphBuilder {
 
   #typesOf<K extends OpName>(op: K, inputs: readonly Value[], attributes: Attributes[K]): readonly TensorType[] {
     const given = inputs.map((input) => this.typeOf(input));
-    const describe = (): string =>
-      `${op}(${given.map(printType).join(", ")}) ${printAttribute(attributes)} at "${this.#path}"`;
+    const describe = (): string => `${op}(${given.map(printType).join(", ")}) ${printAttribute(attributes)} at "${this.#path}"`;
     const types = operatorOf(op).type(certain(describe), given, attributes);
     if (types === undefined) invariant(false, `${describe()} has no type`);
     return types;

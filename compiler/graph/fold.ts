@@ -48,9 +48,7 @@ export function foldNode(context: FoldContext, node: GraphNode): Value | undefin
     case "reduce":
       return node.attributes.axes.length === 0 ? first : undefined;
     case "size":
-      return typeof node.attributes.value === "number"
-        ? context.emit("constant", [], { value: node.attributes.value, ...type })
-        : undefined;
+      return typeof node.attributes.value === "number" ? context.emit("constant", [], { value: node.attributes.value, ...type }) : undefined;
     default:
       return undefined;
   }
@@ -62,12 +60,7 @@ export function constantNumber(context: Pick<FoldContext, "node">, value: Value 
   return node?.op === "constant" ? node.attributes.value : undefined;
 }
 
-function foldConstants(
-  context: FoldContext,
-  node: GraphNode,
-  type: TensorType,
-  compute: (values: readonly number[]) => number,
-): Value | undefined {
+function foldConstants(context: FoldContext, node: GraphNode, type: TensorType, compute: (values: readonly number[]) => number): Value | undefined {
   const values: number[] = [];
   for (const input of node.inputs) {
     const value = constantNumber(context, input);

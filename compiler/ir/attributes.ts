@@ -24,12 +24,47 @@ export interface ConvolutionAttributes extends WindowAttributes {
 }
 
 export type UnaryOp =
-  | "negate" | "exp" | "log" | "sqrt" | "rsqrt" | "reciprocal" | "abs" | "sign" | "floor" | "ceil" | "round"
-  | "sin" | "cos" | "tanh" | "erf" | "sigmoid" | "relu" | "square" | "softplus" | "gelu" | "silu" | "log1p" | "expm1" | "not";
+  | "negate"
+  | "exp"
+  | "log"
+  | "sqrt"
+  | "rsqrt"
+  | "reciprocal"
+  | "abs"
+  | "sign"
+  | "floor"
+  | "ceil"
+  | "round"
+  | "sin"
+  | "cos"
+  | "tanh"
+  | "erf"
+  | "sigmoid"
+  | "relu"
+  | "square"
+  | "softplus"
+  | "gelu"
+  | "silu"
+  | "log1p"
+  | "expm1"
+  | "not";
 
 export type BinaryOp =
-  | "add" | "subtract" | "multiply" | "divide" | "maximum" | "minimum" | "power"
-  | "equal" | "not_equal" | "less" | "less_equal" | "greater" | "greater_equal" | "and" | "or";
+  | "add"
+  | "subtract"
+  | "multiply"
+  | "divide"
+  | "maximum"
+  | "minimum"
+  | "power"
+  | "equal"
+  | "not_equal"
+  | "less"
+  | "less_equal"
+  | "greater"
+  | "greater_equal"
+  | "and"
+  | "or";
 
 export type ReduceOp = "sum" | "mean" | "max" | "min" | "prod";
 

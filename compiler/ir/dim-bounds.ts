@@ -36,11 +36,7 @@ export function atomBounds(atom: DimAtom, known: AtomBounds = () => undefined): 
 }
 
 /** Whether a condition holds for all assignments, for none, or is open. */
-export function decideCondition(
-  condition: DimCondition,
-  difference: Dim,
-  known: AtomBounds = () => undefined,
-): boolean | undefined {
+export function decideCondition(condition: DimCondition, difference: Dim, known: AtomBounds = () => undefined): boolean | undefined {
   const { low, high } = boundsOf(difference, known);
   switch (condition.op) {
     case "==":
@@ -98,9 +94,7 @@ function opposite(bounds: Bounds): Bounds {
 }
 
 function times(a: Bounds, b: Bounds): Bounds {
-  const ends = [a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high].map((end) =>
-    Number.isNaN(end) ? 0 : end,
-  );
+  const ends = [a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high].map((end) => (Number.isNaN(end) ? 0 : end));
   return widen({ low: Math.min(...ends), high: Math.max(...ends) });
 }
 

@@ -65,8 +65,7 @@ function wins(kind: "min" | "max", a: Dim, b: Dim): boolean {
 
 /** The alternatives of nested choices: `c*min(a, b) + rest` with c > 0 counts as `c*a + rest` and `c*b + rest`. */
 function operands(kind: "min" | "max", a: Dim, depth = 0): readonly Dim[] {
-  const term =
-    depth < MAX_NESTING ? partsOf(a).terms.find((each) => isChoice(kind, each) && each.coefficient > 0) : undefined;
+  const term = depth < MAX_NESTING ? partsOf(a).terms.find((each) => isChoice(kind, each) && each.coefficient > 0) : undefined;
   const atom = term?.factors[0];
   if (term === undefined || (atom?.kind !== "min" && atom?.kind !== "max")) return [a];
   const rest = sub(a, fromParts(0, [term]));

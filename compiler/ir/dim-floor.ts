@@ -32,9 +32,7 @@ export function floorDiv(a: Dim, b: Dim): Dim {
   if (leadingTerm(b).coefficient < 0) return floorDiv(negate(a), negate(b));
   const { quotient, remainder } = divideWithRemainder(a, b);
   if (quotient !== 0) return add(quotient, floorDiv(remainder, b));
-  return a === 0
-    ? 0
-    : (cancelContent(a, b) ?? cancelFactors(a, b) ?? nearZero(a, b) ?? mergeNested(a, b) ?? opaque(a, b));
+  return a === 0 ? 0 : (cancelContent(a, b) ?? cancelFactors(a, b) ?? nearZero(a, b) ?? mergeNested(a, b) ?? opaque(a, b));
 }
 
 /** `floor((g*x + r) / (g*y)) = floor(x / y)` for 0 <= r < g, since `floor(floor(z) / y) = floor(z / y)` for y >= 1. */

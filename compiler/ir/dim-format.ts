@@ -70,9 +70,7 @@ function joinAddends(addends: readonly Addend[], constant: Addend | undefined): 
   if (constant !== undefined && !constant.negative && positive.length === 0) ordered.push(constant, ...negative);
   else ordered.push(...negative, ...(constant === undefined ? [] : [constant]));
   return ordered
-    .map(({ negative: minus, text }, index) =>
-      index === 0 ? (minus ? `-${text}` : text) : minus ? ` - ${text}` : ` + ${text}`,
-    )
+    .map(({ negative: minus, text }, index) => (index === 0 ? (minus ? `-${text}` : text) : minus ? ` - ${text}` : ` + ${text}`))
     .join("");
 }
 
@@ -138,8 +136,7 @@ function moduloWritings(term: DimTerm, sum: Dim, rest: Dim): readonly Writing[] 
   for (const atom of term.factors) {
     if (atom.kind !== "floor") continue;
     const others = divideFactors(term.factors, [atom]) ?? [];
-    const own =
-      others.length === 0 ? term.coefficient : fromParts(0, [{ coefficient: term.coefficient, factors: others }]);
+    const own = others.length === 0 ? term.coefficient : fromParts(0, [{ coefficient: term.coefficient, factors: others }]);
     const { quotient, remainder } = divideWithRemainder(negate(own), atom.denominator);
     if (remainder !== 0 || quotient === 0) continue;
     const left = sub(rest, mul(quotient, atom.numerator));
@@ -178,11 +175,7 @@ function shiftedWritings(term: DimTerm, rest: Dim): readonly Writing[] {
   });
 }
 
-function quotientWritings(
-  { numerator, denominator }: FloorAtom,
-  shift: Dim,
-  writing: (text: () => string, own: number) => Writing,
-): Writing[] {
+function quotientWritings({ numerator, denominator }: FloorAtom, shift: Dim, writing: (text: () => string, own: number) => Writing): Writing[] {
   const lower = add(numerator, mul(shift, denominator));
   const upper = add(sub(lower, denominator), 1);
   const names = boundsOf(denominator).low >= 1 ? (["floor", "ceil"] as const) : (["floor"] as const);

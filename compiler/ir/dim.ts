@@ -201,10 +201,7 @@ export function evaluateCondition(condition: DimCondition, env: ReadonlyMap<stri
 }
 
 /** Splits `a = coefficient*symbol + rest`, `rest` free of the symbol (0 when absent); undefined when not linear. */
-export function coefficientOf(
-  a: Dim,
-  symbolId: string,
-): { readonly coefficient: number; readonly rest: Dim } | undefined {
+export function coefficientOf(a: Dim, symbolId: string): { readonly coefficient: number; readonly rest: Dim } | undefined {
   const { constant, terms } = partsOf(a);
   const own = terms.find((term) => {
     const [factor, more] = term.factors;

@@ -107,7 +107,13 @@ export interface Contraction {
   readonly outputChannels: number;
   /** Strides in elements. The entry of the result's own role is unused. */
   readonly input: RoleStrides;
-  readonly kernel: { readonly operand: number; readonly group: Size; readonly taps: readonly number[]; readonly input: number; readonly output: number };
+  readonly kernel: {
+    readonly operand: number;
+    readonly group: Size;
+    readonly taps: readonly number[];
+    readonly input: number;
+    readonly output: number;
+  };
   readonly output: RoleStrides;
   /**
    * Elementwise functions applied as the input or output operand is read, e.g. batch norm and ReLU of a pre-activation:

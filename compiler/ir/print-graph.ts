@@ -36,8 +36,7 @@ export function printValue({ node, output }: Value): string {
 /** Attributes as text with sorted names: equal texts mean equal attributes. */
 export function printAttribute(value: unknown): string {
   if (typeof value === "number") return Object.is(value, -0) ? "-0" : String(value);
-  if (typeof value !== "object" || value === null)
-    return typeof value === "string" ? JSON.stringify(value) : String(value);
+  if (typeof value !== "object" || value === null) return typeof value === "string" ? JSON.stringify(value) : String(value);
   if (Array.isArray(value)) return `[${value.map(printAttribute).join(", ")}]`;
   if ("kind" in value && value.kind === "dim" && "key" in value) return String(value.key);
   let text = "";

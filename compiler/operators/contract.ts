@@ -33,22 +33,14 @@ function expectImage(context: TypeContext, type: TensorType, position: number): 
 
 function requireWeight(context: TypeContext, weight: TensorType, attributes: ConvolutionAttributes): void {
   context.require({ op: ">=", left: attributes.groups, right: 1 }, "number of groups");
-  context.require(
-    { op: "divides", divisor: attributes.groups, dividend: weight.shape[0] ?? 1 },
-    "groups divide the output channels",
-  );
+  context.require({ op: "divides", divisor: attributes.groups, dividend: weight.shape[0] ?? 1 }, "groups divide the output channels");
   for (const [axis, size] of attributes.kernel.entries()) {
     requireEqual(context, weight.shape[axis + 2] ?? 1, size, `taps of the weight, spatial axis ${axis}`);
   }
 }
 
 /** Demands that `output` sizes follow from `input` sizes. */
-function requireOutput(
-  context: TypeContext,
-  input: readonly Dim[],
-  output: readonly Dim[],
-  attributes: ConvolutionAttributes,
-): void {
+function requireOutput(context: TypeContext, input: readonly Dim[], output: readonly Dim[], attributes: ConvolutionAttributes): void {
   requireFit(context, input, attributes);
   for (const [axis, dims] of windowDims(attributes).entries()) {
     requireEqual(context, output[axis] ?? 1, windowOutput(input[axis] ?? 1, dims), `output size, spatial axis ${axis}`);
@@ -108,8 +100,7 @@ export const convolution_input_gradient: Operator<"convolution_input_gradient"> 
     const pair = operands(context, inputs);
     if (pair === undefined) return undefined;
     const [dy, weight] = pair;
-    if (!expectImage(context, dy, 0) || !expectRank(context, weight, dy.shape.length, 1, "the weight"))
-      return undefined;
+    if (!expectImage(context, dy, 0) || !expectRank(context, weight, dy.shape.length, 1, "the weight")) return undefined;
     if (!expectWindow(context, attributes, dy.shape.length - 2)) return undefined;
     requireEqual(context, dy.shape[1] ?? 1, weight.shape[0] ?? 1, "output channels");
     requireWeight(context, weight, attributes);
@@ -121,10 +112,7 @@ export const convolution_input_gradient: Operator<"convolution_input_gradient"> 
     const [dy, weight] = node.inputs;
     if (ddx === undefined || dy === undefined || weight === undefined) return [undefined, undefined];
     const { inputSize: _, ...attributes } = node.attributes;
-    return [
-      emitter.emit("convolution", [ddx, weight], attributes),
-      emitter.emit("convolution_kernel_gradient", [ddx, dy], attributes),
-    ];
+    return [emitter.emit("convolution", [ddx, weight], attributes), emitter.emit("convolution_kernel_gradient", [ddx, dy], attributes)];
   },
   lower: (context, attributes) =>
     contraction("input", attributes, {
@@ -136,12 +124,7 @@ export const convolution_input_gradient: Operator<"convolution_input_gradient"> 
     const [dy, weight] = [inputAt(inputs, 0), inputAt(inputs, 1)];
     const shape = shapeAt(shapes, 0);
     const dx = new Float64Array(elementCount(shape));
-    sumProducts(
-      "x",
-      { x: dx, weight: weight.data, y: dy.data },
-      { x: shape, weight: weight.shape, y: dy.shape },
-      attributes,
-    );
+    sumProducts("x", { x: dx, weight: weight.data, y: dy.data }, { x: shape, weight: weight.shape, y: dy.shape }, attributes);
     return [{ shape, data: dx }];
   },
   onnx: "ConvTranspose",
@@ -159,10 +142,7 @@ export const convolution_kernel_gradient: Operator<"convolution_kernel_gradient"
     const { groups, kernel } = attributes;
     context.require({ op: ">=", left: groups, right: 1 }, "number of groups");
     context.require({ op: "divides", divisor: groups, dividend: x.shape[1] ?? 1 }, "groups divide the input channels");
-    context.require(
-      { op: "divides", divisor: groups, dividend: dy.shape[1] ?? 1 },
-      "groups divide the output channels",
-    );
+    context.require({ op: "divides", divisor: groups, dividend: dy.shape[1] ?? 1 }, "groups divide the output channels");
     requireEqual(context, x.shape[0] ?? 1, dy.shape[0] ?? 1, "batch");
     requireOutput(context, x.shape.slice(2), dy.shape.slice(2), attributes);
     return [{ dtype: x.dtype, shape: [dy.shape[1] ?? 1, divExact(x.shape[1] ?? 1, groups), ...kernel] }];
@@ -186,12 +166,7 @@ export const convolution_kernel_gradient: Operator<"convolution_kernel_gradient"
     const [x, dy] = [inputAt(inputs, 0), inputAt(inputs, 1)];
     const shape = shapeAt(shapes, 0);
     const dw = new Float64Array(elementCount(shape));
-    sumProducts(
-      "weight",
-      { x: x.data, weight: dw, y: dy.data },
-      { x: x.shape, weight: shape, y: dy.shape },
-      attributes,
-    );
+    sumProducts("weight", { x: x.data, weight: dw, y: dy.data }, { x: x.shape, weight: shape, y: dy.shape }, attributes);
     return [{ shape, data: dw }];
   },
   onnx: undefined,
@@ -211,11 +186,7 @@ interface RoleSizes {
 }
 
 /** Layouts are PyTorch's: images [N, group*channel, ..], weights [group*output, input, ..taps]. */
-function contraction(
-  result: LogicalContraction["result"],
-  attributes: ConvolutionAttributes,
-  sizes: RoleSizes,
-): Computation {
+function contraction(result: LogicalContraction["result"], attributes: ConvolutionAttributes, sizes: RoleSizes): Computation {
   const groups = countOf(attributes.groups);
   const inputChannels = fixedSize(sizes.kernel?.[1], "channels of a weight");
   const outputChannels = fixedSize(sizes.kernel?.[0], "channels of a weight") / groups;
@@ -292,9 +263,7 @@ function sumProducts(
 
 /** Matrix products. */
 export const matmul: Operator<"matmul"> = {
-  documentation:
-    "The matrix product [M, K] x [K, N], or of equally many matrices [B, M, K] x [B, K, N]; an operand may be stored " +
-    "transposed.",
+  documentation: "The matrix product [M, K] x [K, N], or of equally many matrices [B, M, K] x [B, K, N]; an operand may be stored " + "transposed.",
   type(context, inputs, { transposeLeft, transposeRight }) {
     const pair = operands(context, inputs);
     if (pair === undefined) return undefined;

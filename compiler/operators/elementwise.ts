@@ -6,16 +6,7 @@ import type { BinaryOp, UnaryOp } from "../ir/attributes.ts";
 import type { Value } from "../ir/graph.ts";
 import type { TensorType } from "../ir/type.ts";
 import { apply, constantLike, map, minus, over, plus, times, where } from "./gradient-arithmetic.ts";
-import {
-  axesOf,
-  binary as both,
-  castTo,
-  choose,
-  everyAxis,
-  literal,
-  scalarTypeOf,
-  unary as one,
-} from "./kernel-expressions.ts";
+import { axesOf, binary as both, castTo, choose, everyAxis, literal, scalarTypeOf, unary as one } from "./kernel-expressions.ts";
 import type { Emitter, LowerContext, Operator } from "./operator.ts";
 import { at, inputAt, tensorOf } from "./row-major.ts";
 import { binaryFunctions, integerDivide, unaryFunctions } from "./scalar-functions.ts";
@@ -77,10 +68,7 @@ const binaryGradients: { readonly [K in BinaryOp]: BinaryGradient | undefined } 
     const positive = apply(e, "greater", a, 0);
     const logarithm = map(e, "log", where(e, positive, a, 1));
     const slope = times(e, b, apply(e, "power", a, minus(e, b, 1)));
-    return [
-      times(e, dy, where(e, apply(e, "equal", b, 0), times(e, b, 0), slope)),
-      times(e, times(e, dy, y), logarithm),
-    ];
+    return [times(e, dy, where(e, apply(e, "equal", b, 0), times(e, b, 0), slope)), times(e, times(e, dy, y), logarithm)];
   },
   equal: flat,
   not_equal: flat,
@@ -152,8 +140,7 @@ export const unary: Operator<"unary"> = {
     const [x] = inputs;
     if (!expectInputs(context, inputs, 1) || x === undefined) return undefined;
     if (op === "not") {
-      if (x.dtype !== "bool")
-        return context.fail({ kind: "dtype", input: 0, message: `not takes bool, not ${x.dtype}` });
+      if (x.dtype !== "bool") return context.fail({ kind: "dtype", input: 0, message: `not takes bool, not ${x.dtype}` });
       return [x];
     }
     if (x.dtype !== "bool" && forIntegers.has(op)) return [x];
@@ -173,14 +160,7 @@ export const unary: Operator<"unary"> = {
   onnx: ({ op }) => unaryOnnx[op],
 };
 
-const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>([
-  "equal",
-  "not_equal",
-  "less",
-  "less_equal",
-  "greater",
-  "greater_equal",
-]);
+const comparisons: ReadonlySet<BinaryOp> = new Set<BinaryOp>(["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]);
 
 /** Functions of two numbers. */
 export const binary: Operator<"binary"> = {
@@ -194,14 +174,10 @@ export const binary: Operator<"binary"> = {
     if (!expectSameShape(context, a.shape, b.shape, 1, `the second operand of ${op}`)) return undefined;
     if (comparisons.has(op)) return [{ dtype: "bool", shape: a.shape }];
     if (op === "and" || op === "or") {
-      return a.dtype === "bool"
-        ? [a]
-        : context.fail({ kind: "dtype", input: 0, message: `${op} takes bool, not ${a.dtype}` });
+      return a.dtype === "bool" ? [a] : context.fail({ kind: "dtype", input: 0, message: `${op} takes bool, not ${a.dtype}` });
     }
     if (op === "power") return expectFloat(context, a, 0, "the base of power") ? [a] : undefined;
-    return a.dtype === "bool"
-      ? context.fail({ kind: "dtype", input: 0, message: `${op} takes numbers, not bool` })
-      : [a];
+    return a.dtype === "bool" ? context.fail({ kind: "dtype", input: 0, message: `${op} takes numbers, not bool` }) : [a];
   },
   gradient(emitter, node, [dy]) {
     const rule = binaryGradients[node.attributes.op];
@@ -250,10 +226,8 @@ export const select: Operator<"select"> = {
 
 /** Conversion between dtypes. */
 export const cast: Operator<"cast"> = {
-  documentation:
-    "The same values in another dtype: real to integer truncates towards zero, number to bool asks for non-zero.",
-  type: (context, inputs, { dtype }) =>
-    expectInputs(context, inputs, 1) ? [{ dtype, shape: inputs[0]?.shape ?? [] }] : undefined,
+  documentation: "The same values in another dtype: real to integer truncates towards zero, number to bool asks for non-zero.",
+  type: (context, inputs, { dtype }) => (expectInputs(context, inputs, 1) ? [{ dtype, shape: inputs[0]?.shape ?? [] }] : undefined),
   gradient(emitter, node, [dy]) {
     const [x] = node.inputs;
     if (dy === undefined || x === undefined) return [undefined];
@@ -263,8 +237,7 @@ export const cast: Operator<"cast"> = {
   lower(context, { dtype }) {
     const x = element(context, 0);
     const from = context.inputTypes[0]?.dtype ?? "f32";
-    if (dtype === "bool" && from !== "bool")
-      return pointwise(context, both("not_equal", x, literal(0, scalarTypeOf(from))));
+    if (dtype === "bool" && from !== "bool") return pointwise(context, both("not_equal", x, literal(0, scalarTypeOf(from))));
     // A bool may be a bare comparison after fusion, so that even a cast to i32 is kept.
     const same = scalarTypeOf(from) === scalarTypeOf(dtype) && from !== "bool";
     return pointwise(context, same ? x : castTo(scalarTypeOf(dtype), x));

@@ -9,21 +9,13 @@ import { at, elementCount, inputAt, shapeAt } from "./row-major.ts";
 import { expectInputs, expectInteger, requireAtLeast, requireEqual } from "./type-rules.ts";
 
 /** The row that the indices name, then the axes of one row, which begin at axis `first`. */
-function rowAt(
-  context: LowerContext,
-  indices: number,
-  first: number,
-  rows: readonly (number | { readonly batch: number })[],
-): Coordinate[] {
+function rowAt(context: LowerContext, indices: number, first: number, rows: readonly (number | { readonly batch: number })[]): Coordinate[] {
   const dynamic = context.load(
     indices,
     Array.from({ length: first }, (_, axis) => along(axis)),
   );
   const [extent = 1, ...row] = rows;
-  return [
-    { index: along(0, 0), bound: { extent, divisor: 1 }, dynamic },
-    ...row.map((_, axis) => ({ index: along(first + axis) })),
-  ];
+  return [{ index: along(0, 0), bound: { extent, divisor: 1 }, dynamic }, ...row.map((_, axis) => ({ index: along(first + axis) }))];
 }
 
 /** table [V, ...D], indices [...I] -> [...I, ...D]. */
@@ -32,8 +24,7 @@ export const gather: Operator<"gather"> = {
   type(context, inputs) {
     const [table, indices] = inputs;
     if (!expectInputs(context, inputs, 2) || table === undefined || indices === undefined) return undefined;
-    if (table.shape.length === 0)
-      return context.fail({ kind: "rank", input: 0, message: "the table needs at least one axis" });
+    if (table.shape.length === 0) return context.fail({ kind: "rank", input: 0, message: "the table needs at least one axis" });
     if (!expectInteger(context, indices, 1, "the indices")) return undefined;
     return [{ dtype: table.dtype, shape: [...indices.shape, ...table.shape.slice(1)] }];
   },
@@ -72,8 +63,7 @@ export const scatter_add: Operator<"scatter_add"> = {
       return context.fail({ kind: "rank", input: 1, message: "the values need an axis for each axis of the indices" });
     }
     requireAtLeast(context, size, 1, "rows of the table");
-    for (const [axis, own] of indices.shape.entries())
-      requireEqual(context, own, values.shape[axis] ?? 1, `indices, axis ${axis}`);
+    for (const [axis, own] of indices.shape.entries()) requireEqual(context, own, values.shape[axis] ?? 1, `indices, axis ${axis}`);
     return [{ dtype: values.dtype, shape: [size, ...values.shape.slice(indices.shape.length)] }];
   },
   gradient(emitter, node, [dy]) {
@@ -100,8 +90,7 @@ export const scatter_add: Operator<"scatter_add"> = {
     const data = new Float64Array(elementCount(shape));
     for (const [position, index] of indices.data.entries()) {
       if (index < 0 || index >= (shape[0] ?? 1)) continue;
-      for (let k = 0; k < row; k++)
-        data[index * row + k] = (data[index * row + k] ?? 0) + at(values, position * row + k);
+      for (let k = 0; k < row; k++) data[index * row + k] = (data[index * row + k] ?? 0) + at(values, position * row + k);
     }
     return [{ shape, data }];
   },

@@ -115,10 +115,7 @@ export function rowMajor(axes: readonly { readonly axis: number; readonly extent
 export function dimValue(dim: Dim, type: ScalarType): Expression {
   if (typeof dim === "number") return literal(dim, type);
   const [term, more] = dim.terms;
-  invariant(
-    term !== undefined && more === undefined && term.factors.length === 1,
-    `${dim.key} is not linear in the batch`,
-  );
+  invariant(term !== undefined && more === undefined && term.factors.length === 1, `${dim.key} is not linear in the batch`);
   const multiple = sizeValue({ batch: term.coefficient }, type);
   return dim.constant === 0 ? multiple : binary("add", multiple, literal(dim.constant, type));
 }

@@ -8,20 +8,12 @@ import { sumOver } from "./gradient-arithmetic.ts";
 import { along, axesOf, countOf, fixed } from "./kernel-expressions.ts";
 import type { Operator } from "./operator.ts";
 import { aroundAxis, at, flatIndex, inputAt, shapeAt, stridedCopy, stridesOf, tensorOf } from "./row-major.ts";
-import {
-  expectAxis,
-  expectEntries,
-  expectInputs,
-  expectSameDtype,
-  requireAtLeast,
-  requireEqual,
-} from "./type-rules.ts";
+import { expectAxis, expectEntries, expectInputs, expectSameDtype, requireAtLeast, requireEqual } from "./type-rules.ts";
 
 /** Insertion and repetition of axes. */
 export const broadcast: Operator<"broadcast"> = {
   documentation:
-    "Repeats the input to a shape: input axis i becomes output axis axes[i]; axes not named, and input axes of size 1, " +
-    "are repeated.",
+    "Repeats the input to a shape: input axis i becomes output axis axes[i]; axes not named, and input axes of size 1, " + "are repeated.",
   type(context, inputs, { shape, axes }) {
     const [x] = inputs;
     if (!expectInputs(context, inputs, 1) || x === undefined) return undefined;
@@ -102,10 +94,7 @@ export const transpose: Operator<"transpose"> = {
     const [x] = inputs;
     if (!expectInputs(context, inputs, 1) || x === undefined) return undefined;
     if (!expectEntries(context, permutation, x.shape.length, "the permutation")) return undefined;
-    if (
-      new Set(permutation).size !== permutation.length ||
-      !permutation.every((axis) => axis >= 0 && axis < x.shape.length)
-    ) {
+    if (new Set(permutation).size !== permutation.length || !permutation.every((axis) => axis >= 0 && axis < x.shape.length)) {
       return context.fail({ kind: "axis", input: 0, message: "the permutation must name each axis once" });
     }
     return [{ dtype: x.dtype, shape: permutation.map((axis) => x.shape[axis] ?? 1) }];
@@ -161,9 +150,7 @@ export const slice: Operator<"slice"> = {
     const [x] = node.inputs;
     if (dy === undefined || x === undefined) return [undefined];
     const { start, step, size } = node.attributes;
-    const after = emitter
-      .typeOf(x)
-      .shape.map((own, axis) => sub(own, reach(start[axis] ?? 0, step[axis] ?? 1, size[axis] ?? 1)));
+    const after = emitter.typeOf(x).shape.map((own, axis) => sub(own, reach(start[axis] ?? 0, step[axis] ?? 1, size[axis] ?? 1)));
     const interior = step.map((stride) => sub(stride, 1));
     return [emitter.emit("pad", [dy], { before: start, after, interior, value: 0 })];
   },
@@ -197,8 +184,7 @@ export const pad: Operator<"pad"> = {
     const [x] = inputs;
     if (!expectInputs(context, inputs, 1) || x === undefined) return undefined;
     const rank = x.shape.length;
-    if (!expectEntries(context, before, rank, "before") || !expectEntries(context, after, rank, "after"))
-      return undefined;
+    if (!expectEntries(context, before, rank, "before") || !expectEntries(context, after, rank, "after")) return undefined;
     if (!expectEntries(context, interior, rank, "interior")) return undefined;
     const shape = x.shape.map((own, axis) => {
       const [front, back, between] = [before[axis] ?? 0, after[axis] ?? 0, interior[axis] ?? 0];
@@ -257,8 +243,7 @@ export const concat: Operator<"concat"> = {
         return context.fail({ kind: "rank", input: position + 1, message });
       }
       for (const [k, size] of first.shape.entries()) {
-        if (k !== axis)
-          requireEqual(context, size, other.shape[k] ?? 0, `concatenated input ${position + 2}, axis ${k}`);
+        if (k !== axis) requireEqual(context, size, other.shape[k] ?? 0, `concatenated input ${position + 2}, axis ${k}`);
       }
       total = add(total, other.shape[axis] ?? 0);
     }

@@ -7,30 +7,14 @@ import { invariant } from "../ir/invariant.ts";
 import type { Expression, Size } from "../ir/kernel.ts";
 import type { TensorType } from "../ir/type.ts";
 import { allButChannels, apply, countLike, map, minus, over, perChannel, plus, times } from "./gradient-arithmetic.ts";
-import {
-  accumulated,
-  along,
-  axesOf,
-  binary,
-  everyAxis,
-  fixed,
-  literal,
-  multiplySizes,
-  sizeValue,
-  unary,
-} from "./kernel-expressions.ts";
+import { accumulated, along, axesOf, binary, everyAxis, fixed, literal, multiplySizes, sizeValue, unary } from "./kernel-expressions.ts";
 import type { Emitter, LowerContext, Operator, ReferenceTensor, TypeContext } from "./operator.ts";
 import { aroundAxis, at, inputAt } from "./row-major.ts";
 import { splitAxes } from "./reduce.ts";
 import { expectFloat, expectInputs, expectRank, expectSameDtype, expectSameShape, requireEqual } from "./type-rules.ts";
 
 /** `images` tensors of one shape [N, C, ..] first, then vectors over channels; returns the first. */
-function channelwise(
-  context: TypeContext,
-  inputs: readonly TensorType[],
-  images: number,
-  vectors: readonly string[],
-): TensorType | undefined {
+function channelwise(context: TypeContext, inputs: readonly TensorType[], images: number, vectors: readonly string[]): TensorType | undefined {
   const [x] = inputs;
   if (!expectInputs(context, inputs, images + vectors.length) || x === undefined) return undefined;
   if (!expectFloat(context, x, 0, "the input")) return undefined;
@@ -95,20 +79,13 @@ export const batch_norm: Operator<"batch_norm"> = {
   /** With the statistics held fixed; those of the same batch are recognised by the differentiator. */
   gradient(emitter, node, [dy]) {
     const [x, weight, , mean, variance] = node.inputs;
-    if (dy === undefined || x === undefined || weight === undefined || mean === undefined || variance === undefined)
-      return [];
+    if (dy === undefined || x === undefined || weight === undefined || mean === undefined || variance === undefined) return [];
     const { eps } = node.attributes;
     const [sumDy, sumDyXhat] = normSums(emitter, x, dy, mean, variance, eps);
     const inverse = map(emitter, "rsqrt", plus(emitter, variance, eps));
     const slope = times(emitter, weight, inverse);
     const dvariance = times(emitter, times(emitter, slope, times(emitter, inverse, -0.5)), sumDyXhat);
-    return [
-      times(emitter, dy, perChannel(emitter, slope, dy)),
-      sumDyXhat,
-      sumDy,
-      map(emitter, "negate", times(emitter, slope, sumDy)),
-      dvariance,
-    ];
+    return [times(emitter, dy, perChannel(emitter, slope, dy)), sumDyXhat, sumDy, map(emitter, "negate", times(emitter, slope, sumDy)), dvariance];
   },
   lower(context, { eps }) {
     const channel = (input: number): Expression => context.load(input, [along(1)]);
@@ -186,10 +163,7 @@ export const batch_moments: Operator<"batch_moments"> = {
         { combine: "sum", value: distance },
         { combine: "sum", value: unary("square", distance) },
       ],
-      values: [
-        binary("add", pivot, binary("divide", first, count)),
-        binary("maximum", literal(0), binary("divide", spread, count)),
-      ],
+      values: [binary("add", pivot, binary("divide", first, count)), binary("maximum", literal(0), binary("divide", spread, count))],
     };
   },
   reference(inputs, _attributes, shapes) {
@@ -214,8 +188,7 @@ export const batch_moments: Operator<"batch_moments"> = {
 
 /** x, dy, mean, variance -> sum(dy), sum(dy * xhat). */
 export const batch_norm_gradient_sums: Operator<"batch_norm_gradient_sums"> = {
-  documentation:
-    "Per channel sum(dy) and sum(dy * xhat), xhat = (x - mean) / sqrt(variance + eps): gradients of bias and weight.",
+  documentation: "Per channel sum(dy) and sum(dy * xhat), xhat = (x - mean) / sqrt(variance + eps): gradients of bias and weight.",
   type(context, inputs) {
     const x = channelwise(context, inputs, 2, ["the mean", "the variance"]);
     return x && [channelVector(x), channelVector(x)];
@@ -242,8 +215,7 @@ export const batch_norm_gradient_sums: Operator<"batch_norm_gradient_sums"> = {
     const [sumDy, sumDyXhat] = [new Float64Array(channels), new Float64Array(channels)];
     forEachChannel(x, (flat, c) => {
       sumDy[c] = (sumDy[c] ?? 0) + at(dy, flat);
-      sumDyXhat[c] =
-        (sumDyXhat[c] ?? 0) + (at(dy, flat) * (at(x, flat) - at(mean, c))) / Math.sqrt(at(variance, c) + eps);
+      sumDyXhat[c] = (sumDyXhat[c] ?? 0) + (at(dy, flat) * (at(x, flat) - at(mean, c))) / Math.sqrt(at(variance, c) + eps);
     });
     const shape = shapes[0] ?? [channels];
     return [
@@ -260,13 +232,7 @@ export const batch_norm_gradient_input: Operator<"batch_norm_gradient_input"> = 
     "dx of batch norm with the statistics of the same batch: weight / sqrt(variance + eps) * " +
     "(dy - sum_dy / n - xhat * sum_dy_xhat / n) (Ioffe and Szegedy 2015, section 3).",
   type(context, inputs) {
-    const x = channelwise(context, inputs, 2, [
-      "the weight",
-      "the mean",
-      "the variance",
-      "the sum of dy",
-      "the sum of dy * xhat",
-    ]);
+    const x = channelwise(context, inputs, 2, ["the weight", "the mean", "the variance", "the sum of dy", "the sum of dy * xhat"]);
     return x && [x];
   },
   gradient: "none",
@@ -290,8 +256,7 @@ export const batch_norm_gradient_input: Operator<"batch_norm_gradient_input"> = 
     forEachChannel(x, (flat, c) => {
       const deviation = Math.sqrt(at(variance, c) + eps);
       const xhat = (at(x, flat) - at(mean, c)) / deviation;
-      data[flat] =
-        (at(weight, c) / deviation) * (at(dy, flat) - at(sumDy, c) / count - (xhat * at(sumDyXhat, c)) / count);
+      data[flat] = (at(weight, c) / deviation) * (at(dy, flat) - at(sumDy, c) / count - (xhat * at(sumDyXhat, c)) / count);
     });
     return [{ shape: x.shape, data }];
   },
@@ -310,10 +275,6 @@ function normInput(
   // Factors that depend on the channel alone stand together, so that they can be computed once per channel.
   const pull = binary("multiply", inverse, binary("divide", channel(6), count));
   const level = binary("divide", channel(5), count);
-  const rest = binary(
-    "subtract",
-    binary("subtract", context.load(1, everywhere), level),
-    binary("multiply", centred, pull),
-  );
+  const rest = binary("subtract", binary("subtract", context.load(1, everywhere), level), binary("multiply", centred, pull));
   return binary("multiply", binary("multiply", channel(2), inverse), rest);
 }

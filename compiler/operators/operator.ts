@@ -78,8 +78,7 @@ export type Computation =
   | { readonly form: "source" };
 
 /** A contraction over logical axes: which tensor axis plays which role. `scale` multiplies the axis' stride. */
-export interface LogicalContraction
-  extends Pick<Contraction, "result" | "batch" | "groups" | "window" | "inputChannels" | "outputChannels"> {
+export interface LogicalContraction extends Pick<Contraction, "result" | "batch" | "groups" | "window" | "inputChannels" | "outputChannels"> {
   /** Positions among the node's inputs; the result's own role has tensor -1 (the node's output 0). */
   readonly input: LogicalRole;
   readonly kernel: {
@@ -109,15 +108,9 @@ export interface Operator<K extends OpName> {
   /** One paragraph for LANGUAGE.md and hover: meaning, shapes, source of the formula. */
   readonly documentation: string;
   /** Output types, or undefined after `fail`. */
-  type(
-    context: TypeContext,
-    inputs: readonly TensorType[],
-    attributes: Attributes[K],
-  ): readonly TensorType[] | undefined;
+  type(context: TypeContext, inputs: readonly TensorType[], attributes: Attributes[K]): readonly TensorType[] | undefined;
   /** Gradients of the inputs given those of the outputs (undefined: no gradient flows); "none" if not differentiable. */
-  readonly gradient:
-    | "none"
-    | ((emitter: Emitter, node: NodeFor<K>, outputs: readonly (Value | undefined)[]) => readonly (Value | undefined)[]);
+  readonly gradient: "none" | ((emitter: Emitter, node: NodeFor<K>, outputs: readonly (Value | undefined)[]) => readonly (Value | undefined)[]);
   lower(context: LowerContext, attributes: Attributes[K]): Computation;
   /**
    * Direct f64 evaluation, independent of `lower`; sources are evaluated by the interpreter itself. Attributes hold

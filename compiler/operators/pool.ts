@@ -6,27 +6,10 @@ import type { PoolAttributes } from "../ir/attributes.ts";
 import { type Dim, mul } from "../ir/dim.ts";
 import type { Coordinate, Expression, WindowAxis } from "../ir/kernel.ts";
 import type { TensorType } from "../ir/type.ts";
-import {
-  accumulated,
-  along,
-  axesOf,
-  binary,
-  castTo,
-  choose,
-  indexValue,
-  literal,
-  rowMajor,
-} from "./kernel-expressions.ts";
+import { accumulated, along, axesOf, binary, castTo, choose, indexValue, literal, rowMajor } from "./kernel-expressions.ts";
 import type { Operator, TypeContext } from "./operator.ts";
 import { at, elementCount, inputAt, shapeAt } from "./row-major.ts";
-import {
-  expectFloat,
-  expectInputs,
-  expectInteger,
-  expectSameShape,
-  requireAtLeast,
-  requireEqual,
-} from "./type-rules.ts";
+import { expectFloat, expectInputs, expectInteger, expectSameShape, requireAtLeast, requireEqual } from "./type-rules.ts";
 import { expectWindow, poolOutputs, requireFit, type Taps, tapsOf, windowAxes, windowDims } from "./window.ts";
 
 /** Demands of every pooling window; the padding bound keeps a real element in each window. */
@@ -220,17 +203,11 @@ function countAlong(axis: WindowAxis, start: number, countPadding: boolean): num
 }
 
 /** Elements of the window that begins at `starts[k]` (affine, i32), as f32; at least 1 even where no window begins. */
-function countValue(
-  window: readonly WindowAxis[],
-  starts: readonly Coordinate["index"][],
-  countPadding: boolean,
-): Expression {
+function countValue(window: readonly WindowAxis[], starts: readonly Coordinate["index"][], countPadding: boolean): Expression {
   let constant = 1;
   let variable: Expression | undefined;
   for (const [position, axis] of window.entries()) {
-    const counts = Array.from({ length: axis.output }, (_, o) =>
-      countAlong(axis, o * axis.stride - axis.padding, countPadding),
-    );
+    const counts = Array.from({ length: axis.output }, (_, o) => countAlong(axis, o * axis.stride - axis.padding, countPadding));
     if (counts.every((count) => count === counts[0])) {
       constant *= counts[0] ?? 1;
       continue;
@@ -276,8 +253,7 @@ function referenceCounts(attributes: AverageAttributes, input: readonly number[]
 /** The mean of each window. */
 export const avg_pool: Operator<"avg_pool"> = {
   documentation:
-    "The mean of each window of x [N, C, ..S]. With `countPadding` the padding counts as zeros; else the mean is over the " +
-    "elements that exist.",
+    "The mean of each window of x [N, C, ..S]. With `countPadding` the padding counts as zeros; else the mean is over the " + "elements that exist.",
   type(context, inputs, attributes) {
     const [x] = inputs;
     if (!expectInputs(context, inputs, 1) || x === undefined || !expectUndilated(context, attributes)) return undefined;
@@ -319,8 +295,7 @@ export const avg_pool_gradient: Operator<"avg_pool_gradient"> = {
   documentation: "The gradient of avg_pool: each window spreads dy evenly over the elements it averaged.",
   type(context, inputs, attributes) {
     const [dy] = inputs;
-    if (!expectInputs(context, inputs, 1) || dy === undefined || !expectUndilated(context, attributes))
-      return undefined;
+    if (!expectInputs(context, inputs, 1) || dy === undefined || !expectUndilated(context, attributes)) return undefined;
     const dx = backwardType(context, dy, attributes);
     return dx && [dx];
   },

@@ -10,8 +10,7 @@ import { expectInputs, expectInteger, expectRank } from "./type-rules.ts";
 
 /** Uniform in [0, 1). */
 export const random: Operator<"random"> = {
-  documentation:
-    "Uniform numbers in [0, 1) from a counter-based generator keyed by the seed input (shape []) and the stream.",
+  documentation: "Uniform numbers in [0, 1) from a counter-based generator keyed by the seed input (shape []) and the stream.",
   type(context, inputs, { shape }) {
     const [seed] = inputs;
     if (!expectInputs(context, inputs, 1) || seed === undefined) return undefined;

@@ -12,14 +12,13 @@ import { aroundAxis, at, elementCount, forEachOffset, inputAt, shapeAt, stridesO
 import { binaryFunctions } from "./scalar-functions.ts";
 import { expectAxis, expectEntries, expectFloat, expectInputs } from "./type-rules.ts";
 
-const combinations: { readonly [K in ReduceOp]: { readonly combine: Accumulator["combine"]; readonly start: number } } =
-  {
-    sum: { combine: "sum", start: 0 },
-    mean: { combine: "sum", start: 0 },
-    max: { combine: "max", start: Number.NEGATIVE_INFINITY },
-    min: { combine: "min", start: Number.POSITIVE_INFINITY },
-    prod: { combine: "prod", start: 1 },
-  };
+const combinations: { readonly [K in ReduceOp]: { readonly combine: Accumulator["combine"]; readonly start: number } } = {
+  sum: { combine: "sum", start: 0 },
+  mean: { combine: "sum", start: 0 },
+  max: { combine: "max", start: Number.NEGATIVE_INFINITY },
+  min: { combine: "min", start: Number.POSITIVE_INFINITY },
+  prod: { combine: "prod", start: 1 },
+};
 
 const steps = {
   sum: binaryFunctions.add,
@@ -31,9 +30,7 @@ const steps = {
 /** Loads index the parallel axes first, then the reduced ones, in the order of `reduced`. */
 export function splitAxes(rank: number, reduced: readonly number[]): readonly Affine[] {
   const kept = Array.from({ length: rank }, (_, axis) => axis).filter((axis) => !reduced.includes(axis));
-  return Array.from({ length: rank }, (_, axis) =>
-    along(reduced.includes(axis) ? kept.length + reduced.indexOf(axis) : kept.indexOf(axis)),
-  );
+  return Array.from({ length: rank }, (_, axis) => along(reduced.includes(axis) ? kept.length + reduced.indexOf(axis) : kept.indexOf(axis)));
 }
 
 /** sum, mean, max, min, prod. */

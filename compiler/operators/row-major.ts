@@ -13,16 +13,12 @@ export function elementCount(shape: readonly number[]): number {
 /** Elements between neighbours along each axis. */
 export function stridesOf(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length).fill(1);
-  for (let axis = shape.length - 2; axis >= 0; axis--)
-    strides[axis] = (strides[axis + 1] ?? 1) * (shape[axis + 1] ?? 1);
+  for (let axis = shape.length - 2; axis >= 0; axis--) strides[axis] = (strides[axis + 1] ?? 1) * (shape[axis + 1] ?? 1);
   return strides;
 }
 
 /** A tensor filled by a function of the multi-index, which is reused between calls. */
-export function tensorOf(
-  shape: readonly number[],
-  element: (index: readonly number[], flat: number) => number,
-): ReferenceTensor {
+export function tensorOf(shape: readonly number[], element: (index: readonly number[], flat: number) => number): ReferenceTensor {
   const data = new Float64Array(elementCount(shape));
   forEachIndex(shape, (index, flat) => {
     data[flat] = element(index, flat);
@@ -55,11 +51,7 @@ export function flatIndex(index: readonly number[], strides: readonly number[]):
 }
 
 /** Calls `visit` for each element in row-major order with its flat index and its offset under other strides. */
-export function forEachOffset(
-  shape: readonly number[],
-  strides: readonly number[],
-  visit: (flat: number, offset: number) => void,
-): void {
+export function forEachOffset(shape: readonly number[], strides: readonly number[], visit: (flat: number, offset: number) => void): void {
   const last = shape.length - 1;
   const inner = shape[last] ?? 1;
   const step = strides[last] ?? 0;
@@ -71,12 +63,7 @@ export function forEachOffset(
 }
 
 /** The elements at `origin` plus the offsets of a shape under strides. */
-export function stridedCopy(
-  source: ReferenceTensor,
-  origin: number,
-  strides: readonly number[],
-  shape: readonly number[],
-): ReferenceTensor {
+export function stridedCopy(source: ReferenceTensor, origin: number, strides: readonly number[], shape: readonly number[]): ReferenceTensor {
   const data = new Float64Array(elementCount(shape));
   forEachOffset(shape, strides, (flat, offset) => {
     data[flat] = at(source, origin + offset);
@@ -106,9 +93,6 @@ export function shapeAt(shapes: readonly (readonly number[])[], position: number
 }
 
 /** The shape seen as [outer, axis, inner] around one axis. */
-export function aroundAxis(
-  shape: readonly number[],
-  axis: number,
-): readonly [outer: number, size: number, inner: number] {
+export function aroundAxis(shape: readonly number[], axis: number): readonly [outer: number, size: number, inner: number] {
   return [elementCount(shape.slice(0, axis)), shape[axis] ?? 1, elementCount(shape.slice(axis + 1))];
 }

@@ -14,11 +14,7 @@ function decomposed(): Computation {
   invariant(false, "softmax and cross entropy are decomposed before lowering");
 }
 
-function alongAxis(
-  context: TypeContext,
-  inputs: readonly TensorType[],
-  axis: number,
-): readonly TensorType[] | undefined {
+function alongAxis(context: TypeContext, inputs: readonly TensorType[], axis: number): readonly TensorType[] | undefined {
   const [x] = inputs;
   if (!expectInputs(context, inputs, 1) || x === undefined || !expectAxis(context, x, axis)) return undefined;
   return expectFloat(context, x, 0, "the input") ? [x] : undefined;
@@ -80,8 +76,7 @@ export const log_softmax: Operator<"log_softmax"> = {
 
 /** logits [N, K] and labels [N]. */
 function expectLogits(context: TypeContext, logits: TensorType, labels: TensorType, smoothing: number): boolean {
-  if (!expectRank(context, logits, 2, 0, "the logits") || !expectRank(context, labels, 1, 1, "the labels"))
-    return false;
+  if (!expectRank(context, logits, 2, 0, "the logits") || !expectRank(context, labels, 1, 1, "the labels")) return false;
   if (!expectFloat(context, logits, 0, "the logits") || !expectInteger(context, labels, 1, "the labels")) return false;
   requireEqual(context, logits.shape[0] ?? 1, labels.shape[0] ?? 1, "number of samples");
   if (smoothing >= 0 && smoothing <= 1) return true;

@@ -64,8 +64,7 @@ export const constant: Operator<"constant"> = {
 
 /** A size as a number. */
 export const size: Operator<"size"> = {
-  documentation:
-    "A size as a number, such as the count of elements that batch norm averages over when the batch is free.",
+  documentation: "A size as a number, such as the count of elements that batch norm averages over when the batch is free.",
   type: (context, inputs, { dtype }) => (expectInputs(context, inputs, 0) ? [{ dtype, shape: [] }] : undefined),
   gradient: () => [],
   lower: (_context, { value, dtype }) => ({

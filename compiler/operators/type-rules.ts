@@ -19,13 +19,7 @@ export function expectInputs(context: TypeContext, inputs: readonly TensorType[]
 }
 
 /** Demands an exact rank of input `position`; `what` says what it is: "the weight". */
-export function expectRank(
-  context: TypeContext,
-  type: TensorType,
-  rank: number,
-  position: number,
-  what: string,
-): boolean {
+export function expectRank(context: TypeContext, type: TensorType, rank: number, position: number, what: string): boolean {
   if (type.shape.length === rank) return true;
   context.fail({
     kind: "rank",
@@ -75,13 +69,7 @@ export function expectEntries(context: TypeContext, list: readonly unknown[], co
 }
 
 /** Demands equal sizes axis by axis; the ranks must agree. */
-export function expectSameShape(
-  context: TypeContext,
-  left: readonly Dim[],
-  right: readonly Dim[],
-  position: number,
-  what: string,
-): boolean {
+export function expectSameShape(context: TypeContext, left: readonly Dim[], right: readonly Dim[], position: number, what: string): boolean {
   if (left.length !== right.length) {
     context.fail({
       kind: "rank",

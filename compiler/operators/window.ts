@@ -46,8 +46,7 @@ export function poolOutput(size: Dim, dims: WindowDims, ceil: boolean): Dim {
 /** Demands lists of one length and sizes in range; `spatial` is the number of axes behind batch and channels. */
 export function expectWindow(context: TypeContext, attributes: WindowAttributes, spatial: number): boolean {
   const { kernel, stride, padding, dilation } = attributes;
-  if (!expectEntries(context, kernel, spatial, "kernel") || !expectEntries(context, stride, spatial, "stride"))
-    return false;
+  if (!expectEntries(context, kernel, spatial, "kernel") || !expectEntries(context, stride, spatial, "stride")) return false;
   if (!expectEntries(context, padding, spatial, "padding") || !expectEntries(context, dilation, spatial, "dilation")) {
     return false;
   }
@@ -64,12 +63,7 @@ export function expectWindow(context: TypeContext, attributes: WindowAttributes,
 export function requireFit(context: TypeContext, sizes: readonly Dim[], attributes: WindowAttributes): void {
   for (const [axis, { kernel, padding, dilation }] of windowDims(attributes).entries()) {
     const padded = add(sizes[axis] ?? 1, mul(2, padding));
-    requireAtLeast(
-      context,
-      padded,
-      add(mul(dilation, sub(kernel, 1)), 1),
-      `kernel fits the padded input, spatial axis ${axis}`,
-    );
+    requireAtLeast(context, padded, add(mul(dilation, sub(kernel, 1)), 1), `kernel fits the padded input, spatial axis ${axis}`);
   }
 }
 
@@ -79,11 +73,7 @@ export function poolOutputs(sizes: readonly Dim[], attributes: PoolAttributes): 
 }
 
 /** The window as kernels know it; sizes are constants by then. */
-export function windowAxes(
-  attributes: WindowAttributes,
-  input: readonly unknown[],
-  output: readonly unknown[],
-): readonly WindowAxis[] {
+export function windowAxes(attributes: WindowAttributes, input: readonly unknown[], output: readonly unknown[]): readonly WindowAxis[] {
   const size = (list: readonly unknown[], axis: number): number => {
     const value = list[axis];
     return countOf(typeof value === "number" ? value : undefined, "a spatial size");

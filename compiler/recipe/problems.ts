@@ -66,7 +66,13 @@ export function lossShapes({ loss, output, target, wanted, witness, span, labels
   const fixes: Fix[] =
     loss.declared === undefined
       ? []
-      : [{ title: `give the target the shape ${needed}`, applicability: "maybe-incorrect", edits: [{ span: loss.declared.span, replacement: `${dtype}${needed}` }] }];
+      : [
+          {
+            title: `give the target the shape ${needed}`,
+            applicability: "maybe-incorrect",
+            edits: [{ span: loss.declared.span, replacement: `${dtype}${needed}` }],
+          },
+        ];
   const last = output.shape.length - 1;
   const squeezable = last === target.shape.length && output.shape[last] === 1;
   return {

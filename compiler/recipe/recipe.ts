@@ -180,9 +180,7 @@ export function readOptimizer(expression: Expression, report: Report): { spec: O
     return undefined;
   }
   const known =
-    call.name === "sgd"
-      ? ["lr", "momentum", "weight_decay", "nesterov", "dampening"]
-      : ["lr", "betas", "eps", "weight_decay", "beta1", "beta2"];
+    call.name === "sgd" ? ["lr", "momentum", "weight_decay", "nesterov", "dampening"] : ["lr", "betas", "eps", "weight_decay", "beta1", "beta2"];
   const hyper = new Map<string, number>();
   for (const [position, argument] of call.arguments.entries()) {
     const name = argument.name?.text ?? known[position] ?? "";

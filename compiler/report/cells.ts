@@ -35,8 +35,7 @@ function visible(character: string): string {
   const code = character.codePointAt(0) ?? 0;
   if (code < 32) return String.fromCodePoint(0x2400 + code);
   if (code === 127) return "\u2421";
-  const hidden =
-    (code >= 128 && code < 160) || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  const hidden = (code >= 128 && code < 160) || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
   return hidden || (code >= 0xd800 && code < 0xe000) || code === 0x2028 || code === 0x2029 ? "\ufffd" : character;
 }
 

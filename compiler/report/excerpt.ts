@@ -45,14 +45,7 @@ export function gutterWidth(marks: readonly Mark[], lines: Lines): number {
 }
 
 /** The lines of one file that carry marks, with the marks. */
-export function excerpt(
-  source: Source,
-  marks: readonly Mark[],
-  lines: Lines,
-  gutter: number,
-  paint: Paint,
-  role: Role,
-): readonly string[] {
+export function excerpt(source: Source, marks: readonly Mark[], lines: Lines, gutter: number, paint: Paint, role: Role): readonly string[] {
   const byLine = new Map<number, LineMark[]>();
   for (const each of marks.flatMap((mark) => lineMarks(mark, lines))) {
     const known = byLine.get(each.line);
@@ -97,10 +90,7 @@ function lineMarks(mark: Mark, lines: Lines): readonly LineMark[] {
   return [head, { line: lastLine, start: Math.min(indent, stop), end: Math.max(stop, indent + 1), text, primary }];
 }
 
-function placeLine(
-  line: string,
-  marks: readonly LineMark[],
-): { readonly text: string; readonly marks: readonly Placed[] } {
+function placeLine(line: string, marks: readonly LineMark[]): { readonly text: string; readonly marks: readonly Placed[] } {
   const shown = showLine(line);
   const width = shown.columns[line.length] ?? 0;
   const columnOf = (unit: number): number => shown.columns[unit] ?? width + Math.max(0, unit - line.length);

@@ -44,8 +44,7 @@ export function indexLines(): Lines {
     return { line: low + 1, column: at - (lines[low] ?? 0) + 1 };
   };
   const offset = (source: Source, line: number): number => startsOf(source)[line - 1] ?? source.text.length;
-  const text = (source: Source, line: number): string =>
-    source.text.slice(offset(source, line), offset(source, line + 1)).replace(/\r?\n$/, "");
+  const text = (source: Source, line: number): string => source.text.slice(offset(source, line), offset(source, line + 1)).replace(/\r?\n$/, "");
   const range = ({ source, start, end }: Span): Range => {
     const atEnd = start >= source.text.length;
     const from = atEnd ? source.text.trimEnd().length : Math.max(0, start);

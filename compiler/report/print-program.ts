@@ -26,7 +26,9 @@ function printEntry(lines: string[], instance: Instance, entry: Entry, path: str
   switch (entry.kind) {
     case "op": {
       const inputs = entry.inputs.map((id) => `%${id}`).join(", ");
-      lines.push(`${indent}${entry.outputs.map((id) => `%${id}`).join(", ")} = ${entry.op}(${inputs}): ${entry.outputs.map((id) => shape(instance, id)).join(", ")}`);
+      lines.push(
+        `${indent}${entry.outputs.map((id) => `%${id}`).join(", ")} = ${entry.op}(${inputs}): ${entry.outputs.map((id) => shape(instance, id)).join(", ")}`,
+      );
       return;
     }
     case "parameter":

@@ -123,7 +123,9 @@ function visitEntries(totals: Totals, instance: Instance, path: string): void {
       else visit(totals, entry.instance, at);
     } else addEntry(totals, instance, entry, path, own);
     if (entry.kind === "join")
-      totals.layers.push(row(totals, join(path, entry.path), `join ${entry.merge}`, instance.types[entry.output], { parameters: 0, macs: 0, elements: 0 }));
+      totals.layers.push(
+        row(totals, join(path, entry.path), `join ${entry.merge}`, instance.types[entry.output], { parameters: 0, macs: 0, elements: 0 }),
+      );
   }
   totals.macs = add(totals.macs, own.macs);
   totals.bytes = add(totals.bytes, mul(4, own.elements));

@@ -198,10 +198,12 @@ function keptScope(loader: Loader, source: Source, span: Span): ModuleScope | un
 
 function importedBy(loader: Loader, scope: ModuleScope): ReadonlyMap<string, ModuleScope> {
   const paths = [...(scope.path === PRELUDE ? [] : [PRELUDE]), ...scope.module.imports.map((each) => resolvePath(scope.path, each.path))];
-  return new Map(paths.flatMap((path) => {
-    const file = loader.files.get(path);
-    return file === undefined ? [] : [[path, file] as const];
-  }));
+  return new Map(
+    paths.flatMap((path) => {
+      const file = loader.files.get(path);
+      return file === undefined ? [] : [[path, file] as const];
+    }),
+  );
 }
 
 /** Where a declaration's name is written. */

@@ -4,17 +4,7 @@
  */
 import type { Graph, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
-import {
-  apply,
-  constantLike,
-  map,
-  minus,
-  over,
-  sumOver,
-  times,
-  unreduce,
-  where,
-} from "../operators/gradient-arithmetic.ts";
+import { apply, constantLike, map, minus, over, sumOver, times, unreduce, where } from "../operators/gradient-arithmetic.ts";
 import type { Emitter } from "../operators/operator.ts";
 import { rewrite, type Rule, ruleFor } from "./rewrite.ts";
 

@@ -32,8 +32,7 @@ export const foldIntoConvolution: Rule = {
     const [image, weight] = source.convolution.inputs;
     if (image === undefined || weight === undefined || !context.isFixed(weight)) return undefined;
     const scaled = times(builder, weight, spread(builder, norm.scale, builder.typeOf(weight).shape, [0]));
-    const distance =
-      source.bias === undefined ? map(builder, "negate", norm.mean) : minus(builder, source.bias, norm.mean);
+    const distance = source.bias === undefined ? map(builder, "negate", norm.mean) : minus(builder, source.bias, norm.mean);
     const shift = plus(builder, norm.bias, times(builder, distance, norm.scale));
     const y = builder.emit("convolution", [image, scaled], source.convolution.attributes);
     return [plus(builder, y, perChannel(builder, shift, y))];
@@ -49,13 +48,7 @@ export const foldIntoAffine: Rule = {
     if (norm === undefined) return undefined;
     const { builder } = context;
     const shift = minus(builder, norm.bias, times(builder, norm.mean, norm.scale));
-    return [
-      plus(
-        builder,
-        times(builder, norm.x, perChannel(builder, norm.scale, norm.x)),
-        perChannel(builder, shift, norm.x),
-      ),
-    ];
+    return [plus(builder, times(builder, norm.x, perChannel(builder, norm.scale, norm.x)), perChannel(builder, shift, norm.x))];
   },
 };
 
@@ -70,8 +63,7 @@ export function foldBatchNorm(graph: Graph): Graph {
 function fixedNorm(context: RewriteContext, node: Parameters<Rule["apply"]>[1]): Norm | undefined {
   if (node.op !== "batch_norm") return undefined;
   const [x, weight, bias, mean, variance] = node.inputs;
-  if (x === undefined || weight === undefined || bias === undefined || mean === undefined || variance === undefined)
-    return undefined;
+  if (x === undefined || weight === undefined || bias === undefined || mean === undefined || variance === undefined) return undefined;
   const { builder } = context;
   if (![weight, bias, mean, variance].every(context.isFixed)) return undefined;
   const deviation = map(builder, "sqrt", plus(builder, variance, node.attributes.eps));

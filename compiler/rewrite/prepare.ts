@@ -15,15 +15,7 @@ export interface Prepared {
 }
 
 /** Operators that cost nothing where their result is read, and would only make the kept tensor larger. */
-const movesOnly: ReadonlySet<string> = new Set([
-  "broadcast",
-  "reshape",
-  "stop_gradient",
-  "constant",
-  "iota",
-  "parameter",
-  "state",
-]);
+const movesOnly: ReadonlySet<string> = new Set(["broadcast", "reshape", "stop_gradient", "constant", "iota", "parameter", "state"]);
 
 /** Moves work on weights and kept statistics into a program of its own. */
 export function splitPrepared(graph: Graph): Prepared {
@@ -93,9 +85,7 @@ function preparedState(builder: GraphBuilder, graph: Graph, value: Value, names:
   const type = types[value.output];
   const name = names.get(keyOf(value));
   invariant(type !== undefined && name !== undefined, "a prepared value has a type and a name");
-  return builder.withPath(path, () =>
-    builder.emit("state", [], { name, ...type, initializer: { kind: "constant", value: 0 } }),
-  );
+  return builder.withPath(path, () => builder.emit("state", [], { name, ...type, initializer: { kind: "constant", value: 0 } }));
 }
 
 /** Copies the chosen nodes whose inputs exist; `stand` gives a value's replacement first. Returns the renaming. */
@@ -112,7 +102,10 @@ function copyNodes(
     const inputs = node.inputs.map(renamed);
     // A node all of whose readers were cut away may have lost its inputs; nothing reads it.
     if (inputs.some((input) => input === undefined)) continue;
-    const values = builder.copy(node, inputs.filter((input) => input !== undefined));
+    const values = builder.copy(
+      node,
+      inputs.filter((input) => input !== undefined),
+    );
     for (const [output, value] of values.entries()) copies.set(keyOf({ node: node.id, output }), value);
   }
   return (value) => {

@@ -30,11 +30,7 @@ export interface Rule {
 }
 
 /** A rule for one operator; what it makes is offered to all rules in turn, so it must come nearer to an end. */
-export function ruleFor<K extends OpName>(
-  name: string,
-  op: K,
-  apply: (context: RewriteContext, node: NodeFor<K>) => Value | undefined,
-): Rule {
+export function ruleFor<K extends OpName>(name: string, op: K, apply: (context: RewriteContext, node: NodeFor<K>) => Value | undefined): Rule {
   return {
     name,
     op,

@@ -29,9 +29,7 @@ export const simplifyRules: readonly Rule[] = [
     if (inner === undefined) return undefined;
     const { start, step, size } = node.attributes;
     return context.builder.emit("slice", inner.inputs, {
-      start: start.map((first, axis) =>
-        add(inner.attributes.start[axis] ?? 0, mul(first, inner.attributes.step[axis] ?? 1)),
-      ),
+      start: start.map((first, axis) => add(inner.attributes.start[axis] ?? 0, mul(first, inner.attributes.step[axis] ?? 1))),
       step: step.map((stride, axis) => mul(stride, inner.attributes.step[axis] ?? 1)),
       size,
     });
@@ -41,9 +39,7 @@ export const simplifyRules: readonly Rule[] = [
     if (inner === undefined || inner.attributes.op !== node.attributes.op) return undefined;
     const { op } = node.attributes;
     if (op === "negate" || op === "not") return inner.inputs[0];
-    return op === "relu" || op === "abs" || op === "floor" || op === "ceil" || op === "round"
-      ? node.inputs[0]
-      : undefined;
+    return op === "relu" || op === "abs" || op === "floor" || op === "ceil" || op === "round" ? node.inputs[0] : undefined;
   }),
   ruleFor("add or subtract of a negation", "binary", (context, node) => {
     const [left, right] = node.inputs;
@@ -58,8 +54,7 @@ export const simplifyRules: readonly Rule[] = [
     const [condition, then, otherwise] = node.inputs;
     const negated = context.producer(condition, "unary");
     const [inner] = negated?.inputs ?? [];
-    if (negated?.attributes.op !== "not" || inner === undefined || then === undefined || otherwise === undefined)
-      return undefined;
+    if (negated?.attributes.op !== "not" || inner === undefined || then === undefined || otherwise === undefined) return undefined;
     return context.builder.emit("select", [inner, otherwise, then], {});
   }),
   ruleFor("negation of a constant factor", "unary", (context, node) => {

@@ -203,10 +203,7 @@ function mergeRuns(runs: readonly Run[]): Run[] {
   for (const run of runs) {
     const last = merged.at(-1);
     const follows =
-      last !== undefined &&
-      typeof last.a === "number" &&
-      last.a + last.length * 4 === run.a &&
-      last.panel + last.length * 32 === run.panel;
+      last !== undefined && typeof last.a === "number" && last.a + last.length * 4 === run.a && last.panel + last.length * 32 === run.panel;
     if (follows) merged[merged.length - 1] = { ...last, length: last.length + run.length };
     else merged.push(run);
   }

@@ -6,7 +6,7 @@
 import { invariant } from "../ir/invariant.ts";
 import type { Size } from "../ir/kernel.ts";
 import type { ContractionKernel } from "./as-reduction.ts";
-import { bandOf, geometryOf, lineSpan, phaseRuns, sourceStrides, type Band, type Dimension, type Geometry } from "./bands.ts";
+import { bandOf, geometryOf, lineSpan, sourceStrides, type Band, type Dimension, type Geometry } from "./bands.ts";
 import { copyLines, openLineCopier, type Copier } from "./copy.ts";
 import type { Local } from "./encode.ts";
 import { emitChannels } from "./epilogue.ts";
@@ -14,9 +14,10 @@ import { addressLocal, ARGUMENTS, BEGIN, countLocal, END, isZero, pushProduct, S
 import type { Level } from "./level.ts";
 import { bindAxes, innerLevel, outerLevel, settle } from "./nest.ts";
 import { PANEL } from "./pack.ts";
+import { appendTables, RECORD_HEAD } from "./phase-tables.ts";
 import { indexAxes, openScope, siteStride, type Scope, type Site } from "./scope.ts";
 import { multiply, scale } from "./sizes.ts";
-import { RUN_WORDS, TILE_BYTES, tileFunction } from "./tile.ts";
+import { TILE_BYTES, tileFunction } from "./tile.ts";
 
 /** A pixel's table entry holds the address of A, the pointers of these sites, and the indices of these axes. */
 interface Pixels {
@@ -63,8 +64,6 @@ interface Work {
 }
 
 const COUNTS_OFFSET = TILE_BYTES;
-/** Words of a phase record before the count and phase of each dimension: start and end of its runs, in bytes. */
-const RECORD_HEAD = 2;
 
 /** Emits the kernel into the frame and returns its units: lines of all images and groups. */
 export function emitConvolution(frame: Frame, kernel: ContractionKernel): Size {
@@ -82,7 +81,12 @@ export function emitConvolution(frame: Frame, kernel: ContractionKernel): Size {
   const level = outerLevel(scope);
   const tableSlot = frame.arguments.push({ kind: "count", value: 0 }) - 1;
   const records = frame.code.local("i32");
-  frame.prologue.get(ARGUMENTS).get(ARGUMENTS).memory("i32.load", 4 * tableSlot).op("i32.add").set(records);
+  frame.prologue
+    .get(ARGUMENTS)
+    .get(ARGUMENTS)
+    .memory("i32.load", 4 * tableSlot)
+    .op("i32.add")
+    .set(records);
   const fixed = fixedLocals(frame, kernel, geometry, band, scope, records);
   const local = () => frame.code.local("i32");
   const cursor: Cursor = { unit: local(), group: local(), image: local(), line: local() };
@@ -105,14 +109,7 @@ function pixelsOf(scope: Scope, geometry: Geometry): Pixels {
   return { axes, sites, indices, bytes: 4 * (1 + sites.length + indices.length) };
 }
 
-function fixedLocals(
-  frame: Frame,
-  kernel: ContractionKernel,
-  geometry: Geometry,
-  band: Band,
-  scope: Scope,
-  records: Local,
-): Fixed {
+function fixedLocals(frame: Frame, kernel: ContractionKernel, geometry: Geometry, band: Band, scope: Scope, records: Local): Fixed {
   const { contraction, operands } = kernel;
   const source = operands[geometry.role.operand];
   const packed = operands[contraction.kernel.operand];
@@ -140,31 +137,6 @@ function fixedLocals(
     imageStride: bytes(geometry.images === undefined ? 0 : geometry.role.batch),
     groupStride: bytes(geometry.groups === 1 ? 0 : geometry.role.group),
   };
-}
-
-/** Appends phase records and run tables to the arguments; the slot gets their place. */
-function appendTables(frame: Frame, geometry: Geometry, slot: number): void {
-  const combinations = phaseRuns(geometry);
-  frame.arguments[slot] = { kind: "count", value: 4 * frame.arguments.length };
-  const push = (value: Size) => frame.arguments.push({ kind: "count", value });
-  const recordWords = RECORD_HEAD + 2 * geometry.dimensions.length;
-  let runsAt = combinations.length * recordWords;
-  for (const { phases, runs } of combinations) {
-    push(4 * runsAt);
-    runsAt += runs.length * RUN_WORDS;
-    push(4 * runsAt);
-    for (const { count, phase } of phases) {
-      push(count);
-      push(phase);
-    }
-  }
-  for (const { runs } of combinations) {
-    for (const run of runs) {
-      push(run.a);
-      push(run.panel);
-      push(run.length);
-    }
-  }
 }
 
 /** `while (unit < end) { fill a band; work through it }` */
@@ -223,7 +195,11 @@ function forPhases(work: Work, body: (phase: PhaseLocals) => void): void {
   code.get(SCRATCH).get(fixed.tables).op("i32.add").set(table);
   code.loop((repeat) => {
     body({ record, counts, table });
-    code.get(record).i32(4 * (RECORD_HEAD + 2 * geometry.dimensions.length)).op("i32.add").set(record);
+    code
+      .get(record)
+      .i32(4 * (RECORD_HEAD + 2 * geometry.dimensions.length))
+      .op("i32.add")
+      .set(record);
     code.get(table).get(fixed.tableBytes).op("i32.add").set(table);
     code.get(counts).i32(4).op("i32.add").tee(counts).get(end).op("i32.lt_u").branchIf(repeat);
   });
@@ -263,16 +239,23 @@ function fillBand(work: Work, level: Level): void {
       } else {
         code.get(fixed.source).get(cursor.image).get(fixed.imageStride).op("i32.mul").op("i32.add");
         code.get(cursor.group).get(fixed.groupStride).op("i32.mul").op("i32.add");
-        code.get(cursor.line).get(fixed.strides[0] ?? 0).op("i32.mul").op("i32.add").set(base);
+        code
+          .get(cursor.line)
+          .get(fixed.strides[0] ?? 0)
+          .op("i32.mul")
+          .op("i32.add")
+          .set(base);
       }
       forPhases(work, (phase) => listPixels(work, level, phase, base, count));
       code.get(taken).get(count).op("i32.add").set(taken);
       code.get(cursor.unit).get(count).op("i32.add").set(cursor.unit);
       code.get(cursor.line).get(count).op("i32.add").set(cursor.line);
       code.get(cursor.line);
-      pushTerm(work, fixed.lines).op("i32.ge_s").if(() => {
-        code.i32(0).set(cursor.line).get(cursor.image).i32(1).op("i32.add").set(cursor.image);
-      });
+      pushTerm(work, fixed.lines)
+        .op("i32.ge_s")
+        .if(() => {
+          code.i32(0).set(cursor.line).get(cursor.image).i32(1).op("i32.add").set(cursor.image);
+        });
       // A group's last image ends the band: the next group has panels of its own.
       code.get(cursor.image);
       pushTerm(work, fixed.images).op("i32.ge_s").branchIf(full);
@@ -316,14 +299,7 @@ interface Listing {
   readonly indices: ReadonlyMap<number, Local>;
 }
 
-function listDimension(
-  work: Work,
-  listing: Listing,
-  position: number,
-  source: Local,
-  pointers: ReadonlyMap<string, Local>,
-  count: Local,
-): void {
+function listDimension(work: Work, listing: Listing, position: number, source: Local, pointers: ReadonlyMap<string, Local>, count: Local): void {
   const { frame, geometry, scope, pixels, cursor, fixed } = work;
   const { code } = frame;
   const dimension = geometry.dimensions[position];
@@ -342,14 +318,20 @@ function listDimension(
   } else {
     code.i32(0).set(q);
   }
-  pushProduct(code, q, step).get(listing.phase.record).memory("i32.load", word + 4).op("i32.add").set(index);
+  pushProduct(code, q, step)
+    .get(listing.phase.record)
+    .memory("i32.load", word + 4)
+    .op("i32.add")
+    .set(index);
   code.get(source).set(here);
   const moving = pixels.sites.filter((site) => !isZero(siteStride(scope, site, dimension.targetAxis)));
   const inner = new Map(pointers);
   for (const site of moving) {
     const pointer = local();
     code.get(pointers.get(site.key) ?? 0);
-    pushProduct(code, index, siteStride(scope, site, dimension.targetAxis)).op("i32.add").set(pointer);
+    pushProduct(code, index, siteStride(scope, site, dimension.targetAxis))
+      .op("i32.add")
+      .set(pointer);
     inner.set(site.key, pointer);
   }
   const advances = moving.map((site) => ({ site, by: stepStride(work, siteStride(scope, site, dimension.targetAxis), dimension) }));
@@ -358,7 +340,11 @@ function listDimension(
     code.loop((repeat) => {
       const indices = new Map([...listing.indices, [dimension.targetAxis, index] as const]);
       listDimension(work, { ...listing, indices }, position + 1, here, inner, count);
-      code.get(here).get(fixed.strides[position] ?? 0).op("i32.add").set(here);
+      code
+        .get(here)
+        .get(fixed.strides[position] ?? 0)
+        .op("i32.add")
+        .set(here);
       for (const { site, by } of advances) {
         const pointer = inner.get(site.key) ?? 0;
         pushTerm(work, by).get(pointer).op("i32.add").set(pointer);
@@ -384,9 +370,17 @@ function writeEntry(work: Work, listing: Listing, source: Local, pointers: Reado
   const { frame, pixels } = work;
   const { code } = frame;
   code.get(listing.entry).get(source).memory("i32.store");
-  pixels.sites.forEach((site, index) => code.get(listing.entry).get(pointers.get(site.key) ?? 0).memory("i32.store", 4 * (1 + index)));
+  pixels.sites.forEach((site, index) =>
+    code
+      .get(listing.entry)
+      .get(pointers.get(site.key) ?? 0)
+      .memory("i32.store", 4 * (1 + index)),
+  );
   pixels.indices.forEach((axis, index) => {
-    code.get(listing.entry).get(listing.indices.get(axis) ?? 0).memory("i32.store", 4 * (1 + pixels.sites.length + index));
+    code
+      .get(listing.entry)
+      .get(listing.indices.get(axis) ?? 0)
+      .memory("i32.store", 4 * (1 + pixels.sites.length + index));
   });
   code.get(listing.entry).i32(pixels.bytes).op("i32.add").set(listing.entry);
 }
@@ -406,7 +400,13 @@ function emitPhase(work: Work, level: Level, phase: PhaseLocals): void {
     code.get(phase.table).op("i32.eq").branchIf(empty);
     // The last tile repeats the last pixel's source; nothing is stored for the repetitions.
     for (let extra = 0; extra < 3; extra++) {
-      code.get(tableEnd).get(tableEnd).i32(pixels.bytes).op("i32.sub").memory("i32.load").memory("i32.store", extra * pixels.bytes);
+      code
+        .get(tableEnd)
+        .get(tableEnd)
+        .i32(pixels.bytes)
+        .op("i32.sub")
+        .memory("i32.load")
+        .memory("i32.store", extra * pixels.bytes);
     }
     code.get(fixed.records).get(phase.record).memory("i32.load").op("i32.add").set(runs);
     code.get(fixed.records).get(phase.record).memory("i32.load", 4).op("i32.add").set(runsEnd);
@@ -440,12 +440,21 @@ function emitTiles(work: Work, level: Level, at: PanelLocals): void {
   code.loop((repeat) => {
     for (let row = 0; row < 4; row++) code.get(entry).memory("i32.load", row * pixels.bytes);
     code.get(at.panel).get(at.runs).get(at.runsEnd).get(SCRATCH).op("call", tileFunction(frame.module));
-    code.get(entry).tee(pixel).i32(4 * pixels.bytes).op("i32.add").tee(entry);
+    code
+      .get(entry)
+      .tee(pixel)
+      .i32(4 * pixels.bytes)
+      .op("i32.add")
+      .tee(entry);
     code.get(at.tableEnd).get(entry).get(at.tableEnd).op("i32.lt_u").op("select").set(last);
     code.get(SCRATCH).set(sums);
     code.loop((nextPixel) => {
       emitPixel(work, level, at, pixel, sums);
-      code.get(sums).i32(4 * PANEL).op("i32.add").set(sums);
+      code
+        .get(sums)
+        .i32(4 * PANEL)
+        .op("i32.add")
+        .set(sums);
       code.get(pixel).i32(pixels.bytes).op("i32.add").tee(pixel).get(last).op("i32.lt_u").branchIf(nextPixel);
     });
     code.get(entry).get(at.tableEnd).op("i32.lt_u").branchIf(repeat);
@@ -457,7 +466,10 @@ function emitPixel(work: Work, level: Level, at: PanelLocals, pixel: Local, sums
   const { code } = frame;
   const load = (word: number): Local => {
     const local = code.local("i32");
-    code.get(pixel).memory("i32.load", 4 * word).set(local);
+    code
+      .get(pixel)
+      .memory("i32.load", 4 * word)
+      .set(local);
     return local;
   };
   const indices = new Map(level.indices);

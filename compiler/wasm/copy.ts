@@ -155,18 +155,40 @@ function copySpan(copier: Copier, level: Level, lines: Lines, lineBytes: Local, 
     code.tee(bound).get(value).get(bound).get(value).op("i32.lt_s").op("select").set(value);
   };
   code.get(lines.first).tee(from).get(lines.count).op("i32.add").tee(end).set(to);
-  clamp(from, () => code.i32(0), () => code.get(end));
-  clamp(to, () => code.get(from), () => code.get(source));
-  clamp(to, () => code.get(from), () => code.get(end));
+  clamp(
+    from,
+    () => code.i32(0),
+    () => code.get(end),
+  );
+  clamp(
+    to,
+    () => code.get(from),
+    () => code.get(source),
+  );
+  clamp(
+    to,
+    () => code.get(from),
+    () => code.get(end),
+  );
   const bytes = (a: Local, b: Local) => code.get(a).get(b).op("i32.sub").get(lineBytes).op("i32.mul");
   code.get(lines.destination).i32(0);
   bytes(from, lines.first).op("memory.fill");
   bytes(from, lines.first).get(lines.destination).op("i32.add").set(pointer);
   // Without lines to copy the source's address may lie outside of the memory, which traps.
-  code.get(to).get(from).op("i32.gt_s").if(() => {
-    code.get(pointer).get(level.pointers.get(site.key) ?? 0).get(from).get(lineBytes).op("i32.mul").op("i32.add");
-    bytes(to, from).op("memory.copy");
-  });
+  code
+    .get(to)
+    .get(from)
+    .op("i32.gt_s")
+    .if(() => {
+      code
+        .get(pointer)
+        .get(level.pointers.get(site.key) ?? 0)
+        .get(from)
+        .get(lineBytes)
+        .op("i32.mul")
+        .op("i32.add");
+      bytes(to, from).op("memory.copy");
+    });
   code.get(pointer);
   bytes(to, from).op("i32.add").i32(0);
   bytes(end, to).op("memory.fill");
@@ -197,7 +219,12 @@ function copyInner(copier: Copier, geometry: Geometry, level: Level, position: n
   const source = countLocal(frame, dimension.source);
   const shift = countLocal(frame, dimension.minShift);
   code.get(target).set(here);
-  code.get(shift).tee(index).get(countLocal(frame, paddedExtent(dimension))).op("i32.add").set(end);
+  code
+    .get(shift)
+    .tee(index)
+    .get(countLocal(frame, paddedExtent(dimension)))
+    .op("i32.add")
+    .set(end);
   code.loop((repeat) => {
     code.get(index).get(source).op("i32.lt_u");
     code.if(
@@ -226,7 +253,11 @@ function copyRow(copier: Copier, geometry: Geometry, level: Level, dimension: Di
   fill(0, left);
   fill(left + count, extent - left - count);
   const pointer = code.local("i32");
-  code.get(target).get(countLocal(frame, (left - start) * deep * 4)).op("i32.add").set(pointer);
+  code
+    .get(target)
+    .get(countLocal(frame, (left - start) * deep * 4))
+    .op("i32.add")
+    .set(pointer);
   const inner = writingTo(copier, level, pointer);
   const bounds = (unit: number) => ({
     from: { local: countLocal(frame, start * unit) },

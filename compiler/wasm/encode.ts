@@ -202,12 +202,7 @@ export class ModuleBuilder {
   #extraNames = 0;
 
   /** The function of that name, built at its first use. */
-  shared(
-    name: string,
-    parameters: readonly ValueType[],
-    results: readonly ValueType[],
-    build: (code: Code, module: ModuleBuilder) => void,
-  ): number {
+  shared(name: string, parameters: readonly ValueType[], results: readonly ValueType[], build: (code: Code, module: ModuleBuilder) => void): number {
     const known = this.#shared.get(name);
     if (known !== undefined) return known;
     const code = new Code(new Locals(parameters));

@@ -51,7 +51,10 @@ function store(scope: Scope, level: Level, sums: Local): void {
   const { width, unroll } = level.lanes;
   const loaded = Array.from({ length: unroll }, (_, vector) => {
     const local = code.local("v128");
-    code.get(sums).memory(width === 4 ? "v128.load" : "v128.load32_splat", 16 * vector).set(local);
+    code
+      .get(sums)
+      .memory(width === 4 ? "v128.load" : "v128.load32_splat", 16 * vector)
+      .set(local);
     return local;
   });
   evaluateStores(scope, innerLevel(level, { axes: ACCUMULATED, accumulators: [loaded] }));

@@ -163,7 +163,9 @@ function plainLoad(scope: Scope, level: Level, site: Site, vector: number): void
   }
   const address = code.local("i32");
   const result = code.local("v128");
-  push(code.get(pointer), scaled(scope.frame, stride, 4 * vector)).op("i32.add").tee(address);
+  push(code.get(pointer), scaled(scope.frame, stride, 4 * vector))
+    .op("i32.add")
+    .tee(address);
   code.memory("v128.load32_splat").set(result);
   for (let lane = 1; lane < 4; lane++) {
     code.get(address).get(stride.local).op("i32.add").tee(address);
@@ -196,7 +198,9 @@ function forLanes(scope: Scope, level: Level, site: Site, vector: number, body: 
       code.get(vectorLocal).op("i32x4.extract_lane", lane).set(index);
       if (applyBound(scope, site, each, index)) code.op("i32.and");
       code.get(address);
-      pushProduct(code, index, explicitStride(scope, site, each)).op("i32.add").set(address);
+      pushProduct(code, index, explicitStride(scope, site, each))
+        .op("i32.add")
+        .set(address);
     }
     code.if(() => body(lane, address));
   }
@@ -227,7 +231,12 @@ export function storeValue(scope: Scope, level: Level, store: Store, vector: num
 
 /** Adds what lies at `address` to every lane; only the lane stored afterwards matters. */
 function accumulateAt(code: Code, type: ScalarType, value: number, address: number): void {
-  code.get(address).memory("v128.load32_splat").get(value).op(type === "f32" ? "f32x4.add" : "i32x4.add").set(value);
+  code
+    .get(address)
+    .memory("v128.load32_splat")
+    .get(value)
+    .op(type === "f32" ? "f32x4.add" : "i32x4.add")
+    .set(value);
 }
 
 function plainStore(scope: Scope, level: Level, store: Store, site: Site, value: number, vector: number): void {
@@ -242,7 +251,11 @@ function plainStore(scope: Scope, level: Level, store: Store, site: Site, value:
   if ("constant" in stride && stride.constant === 4) {
     code.get(pointer);
     if (store.accumulate) {
-      code.get(pointer).memory("v128.load", 16 * vector).get(value).op(site.type === "f32" ? "f32x4.add" : "i32x4.add");
+      code
+        .get(pointer)
+        .memory("v128.load", 16 * vector)
+        .get(value)
+        .op(site.type === "f32" ? "f32x4.add" : "i32x4.add");
     } else {
       code.get(value);
     }
@@ -251,7 +264,9 @@ function plainStore(scope: Scope, level: Level, store: Store, site: Site, value:
   }
   invariant(store.accumulate !== true, "an accumulating store is vectorised only where it is contiguous");
   const address = code.local("i32");
-  push(code.get(pointer), scaled(scope.frame, stride, 4 * vector)).op("i32.add").set(address);
+  push(code.get(pointer), scaled(scope.frame, stride, 4 * vector))
+    .op("i32.add")
+    .set(address);
   for (let lane = 0; lane < 4; lane++) {
     code.get(address).get(value).memory("v128.store32_lane", 0, lane);
     if (lane < 3) push(code.get(address), stride).op("i32.add").set(address);
@@ -306,7 +321,10 @@ function simpleUnary(code: Code, op: "negate" | "abs" | "sign" | "square" | "rel
       code.op(integer ? "i32x4.abs" : "f32x4.abs");
       return;
     case "square":
-      code.tee(value).get(value).op(integer ? "i32x4.mul" : "f32x4.mul");
+      code
+        .tee(value)
+        .get(value)
+        .op(integer ? "i32x4.mul" : "f32x4.mul");
       return;
     case "relu":
       // pmax keeps a NaN of its first operand, as x < 0 is false for it.

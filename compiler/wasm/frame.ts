@@ -35,7 +35,10 @@ export function newFrame(module: ModuleBuilder, kernel: Kernel): Frame {
 function loadSlot(frame: Frame, argument: KernelArgument): Local {
   const slot = frame.arguments.push(argument) - 1;
   const local = frame.code.local("i32");
-  frame.prologue.get(ARGUMENTS).memory("i32.load", 4 * slot).set(local);
+  frame.prologue
+    .get(ARGUMENTS)
+    .memory("i32.load", 4 * slot)
+    .set(local);
   return local;
 }
 

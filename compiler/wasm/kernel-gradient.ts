@@ -152,7 +152,12 @@ export function emitKernelGradient(frame: Frame, kernel: ContractionKernel): Siz
     block: code.local("i32"),
     count: code.local("i32"),
   };
-  frame.prologue.get(ARGUMENTS).get(ARGUMENTS).memory("i32.load", 4 * tableSlot).op("i32.add").set(work.table);
+  frame.prologue
+    .get(ARGUMENTS)
+    .get(ARGUMENTS)
+    .memory("i32.load", 4 * tableSlot)
+    .op("i32.add")
+    .set(work.table);
   const level = outerLevel(scope);
   settle(scope, level, undefined, true);
   emitPanelGroups(work, scope, level);
@@ -241,8 +246,19 @@ function takeInputs(work: Work, band: BandLocals): Local {
   const sourceStep = countLocal(frame, line.sourceStep);
   if (inputs === undefined) {
     code.get(source).get(band.image).get(countLocal(frame, layout.imageBytes)).op("i32.mul").op("i32.add");
-    code.get(group).get(countLocal(frame, geometry.groups === 1 ? 0 : scale(geometry.role.group, 4))).op("i32.mul").op("i32.add");
-    code.get(band.line).get(sourceStep).op("i32.mul").get(countLocal(frame, scale(line.stride, 4))).op("i32.mul").op("i32.add").set(base);
+    code
+      .get(group)
+      .get(countLocal(frame, geometry.groups === 1 ? 0 : scale(geometry.role.group, 4)))
+      .op("i32.mul")
+      .op("i32.add");
+    code
+      .get(band.line)
+      .get(sourceStep)
+      .op("i32.mul")
+      .get(countLocal(frame, scale(line.stride, 4)))
+      .op("i32.mul")
+      .op("i32.add")
+      .set(base);
     return base;
   }
   const local = () => code.local("i32");
@@ -250,7 +266,15 @@ function takeInputs(work: Work, band: BandLocals): Local {
   const lineBytes = countLocal(frame, layout.lineBytes);
   code.get(SCRATCH).tee(base).set(destination);
   code.get(band.line).get(sourceStep).op("i32.mul").get(countLocal(frame, line.minShift)).op("i32.add").set(first);
-  code.get(band.lines).i32(1).op("i32.sub").get(sourceStep).op("i32.mul").get(countLocal(frame, lineSpan(line))).op("i32.add").set(count);
+  code
+    .get(band.lines)
+    .i32(1)
+    .op("i32.sub")
+    .get(sourceStep)
+    .op("i32.mul")
+    .get(countLocal(frame, lineSpan(line)))
+    .op("i32.add")
+    .set(count);
   code.get(band.image).tee(image).get(band.images).op("i32.add").set(end);
   code.loop((repeat) => {
     copyLines(inputs, geometry, { image, group, first, count, destination }, lineBytes);
@@ -289,7 +313,11 @@ function takeOutputs(work: Work, band: BandLocals): void {
       } else {
         copyChannels(outputs, there, { local: channel }, { local: last });
       }
-      code.get(target).i32(4 * PANEL).op("i32.add").set(target);
+      code
+        .get(target)
+        .i32(4 * PANEL)
+        .op("i32.add")
+        .set(target);
     };
     forImages(work, level, band, (inner) => forOutputs(work, inner, band, 0, pixel));
     code.get(panel).get(panelBytes).op("i32.add").set(panel);
@@ -350,7 +378,11 @@ function emitTiles(work: Work, band: BandLocals, base: Local, sums: Local): void
   const runsEnd = local();
   code.get(rows.step).get(columns.count).get(columns.step).op("i32.mul").op("i32.sub").set(rowSkip);
   code.get(planes.step).get(rows.count).get(rows.step).op("i32.mul").op("i32.sub").set(planeSkip);
-  code.get(table).get(countLocal(frame, layout.runs.length * 4)).op("i32.add").set(runsEnd);
+  code
+    .get(table)
+    .get(countLocal(frame, layout.runs.length * 4))
+    .op("i32.add")
+    .set(runsEnd);
   code.get(SCRATCH).get(countLocal(frame, layout.panelsOffset)).op("i32.add").tee(panel);
   code.get(count).get(panelBytes).op("i32.mul").op("i32.add").set(panelEnd);
   code.get(sums).set(target);
@@ -361,7 +393,11 @@ function emitTiles(work: Work, band: BandLocals, base: Local, sums: Local): void
       code.loop((nextTile) => {
         code.get(a).get(panel).get(target).get(columns.step).get(columns.count).get(rowSkip).get(rows.count).get(planeSkip).get(planes.count);
         code.op("call", gradientTileFunction(frame.module));
-        code.get(target).i32(16 * PANEL).op("i32.add").set(target);
+        code
+          .get(target)
+          .i32(16 * PANEL)
+          .op("i32.add")
+          .set(target);
         code.get(a).i32(16).op("i32.add").tee(a).get(aEnd).op("i32.lt_u").branchIf(nextTile);
       });
       code.get(run).i32(4).op("i32.add").tee(run).get(runsEnd).op("i32.lt_u").branchIf(nextRun);

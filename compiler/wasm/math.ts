@@ -13,16 +13,14 @@ export const EXPM1 = [5.000000049e-1, 1.666666683e-1, 4.166634213e-2, 8.33327062
 /** (log((1+s)/(1-s)) - 2s) / s^3 in s^2, for (1+s)/(1-s) in [sqrt(1/2), sqrt(2)]. */
 export const LOG = [6.666666556e-1, 4.000035617e-1, 2.853588982e-1, 2.361052318e-1];
 /** (tanh(x) - x) / x^3 in x^2, for |x| <= 0.625. */
-export const TANH = [-3.333333091e-1, 1.333320977e-1, -5.394720459e-2, 2.170296869e-2, -8.182677450e-3, 2.147539907e-3];
+export const TANH = [-3.333333091e-1, 1.333320977e-1, -5.394720459e-2, 2.170296869e-2, -8.18267745e-3, 2.147539907e-3];
 /** erf(x)/x - 1 in x^2, for |x| <= 1. */
 export const ERF = [
-  1.283791671e-1, -3.761263848e-1, 1.128378275e-1, -2.686544583e-2, 5.221074891e-3, -8.484711638e-4, 1.127054585e-4,
-  -9.680140258e-6,
+  1.283791671e-1, -3.761263848e-1, 1.128378275e-1, -2.686544583e-2, 5.221074891e-3, -8.484711638e-4, 1.127054585e-4, -9.680140258e-6,
 ];
 /** log(erfc(x)) for x in [1, 4]. */
 export const LOG_ERFC = [
-  1.88036799e-4, -1.129578409, -6.332199213e-1, -1.084185487e-1, 2.520823961e-2, -4.204555848e-3, 4.413352221e-4,
-  -2.168675697e-5,
+  1.88036799e-4, -1.129578409, -6.332199213e-1, -1.084185487e-1, 2.520823961e-2, -4.204555848e-3, 4.413352221e-4, -2.168675697e-5,
 ];
 export const LN2_HIGH = 0.693359375;
 export const LN2_LOW = -2.12194440054690583e-4;
@@ -108,8 +106,19 @@ function buildLog(code: Code): void {
   const local = () => code.local("v128");
   const [x, tiny, exponent, f, s, z, half, result] = [local(), local(), local(), local(), local(), local(), local(), local()];
   // Denormals are scaled into the normal range.
-  code.get(0).splatF32(2 ** -126).op("f32x4.lt").set(tiny);
-  code.get(0).splatF32(2 ** 23).op("f32x4.mul").get(0).get(tiny).op("v128.bitselect").set(x);
+  code
+    .get(0)
+    .splatF32(2 ** -126)
+    .op("f32x4.lt")
+    .set(tiny);
+  code
+    .get(0)
+    .splatF32(2 ** 23)
+    .op("f32x4.mul")
+    .get(0)
+    .get(tiny)
+    .op("v128.bitselect")
+    .set(x);
   code.get(x).splatI32(0x3f3504f3).op("i32x4.sub").i32(23).op("i32x4.shr_s").set(exponent);
   code.get(x).get(exponent).i32(23).op("i32x4.shl").op("i32x4.sub").splatF32(1).op("f32x4.sub").set(f);
   code.get(exponent).splatI32(23).get(tiny).op("v128.and").op("i32x4.sub").op("f32x4.convert_i32x4_s").set(exponent);
@@ -214,6 +223,11 @@ export function randomFunction(module: ModuleBuilder): number {
     code.get(1).splatI32(0x9e3779b9).op("i32x4.add").op("call", mix).get(0).op("v128.xor").op("call", mix).set(key);
     code.get(2).get(key).op("i32x4.add").op("call", mix);
     code.get(key).splatI32(0x27d4eb2f).op("i32x4.mul").op("i32x4.add").op("call", mix);
-    code.i32(8).op("i32x4.shr_u").op("f32x4.convert_i32x4_s").splatF32(2 ** -24).op("f32x4.mul");
+    code
+      .i32(8)
+      .op("i32x4.shr_u")
+      .op("f32x4.convert_i32x4_s")
+      .splatF32(2 ** -24)
+      .op("f32x4.mul");
   });
 }

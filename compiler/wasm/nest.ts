@@ -129,7 +129,9 @@ function advance(scope: Scope, running: Running, step: number): void {
   for (const [key, pointer] of running.pointers) {
     const site = scope.sites.get(key);
     if (site === undefined) continue;
-    push(code.get(pointer), scaled(scope.frame, siteStride(scope, site, running.axis), step)).op("i32.add").set(pointer);
+    push(code.get(pointer), scaled(scope.frame, siteStride(scope, site, running.axis), step))
+      .op("i32.add")
+      .set(pointer);
   }
   code.get(running.index).i32(step).op("i32.add").set(running.index);
 }

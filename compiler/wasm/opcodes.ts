@@ -5,8 +5,20 @@
 
 /** What follows an opcode. `memory`: alignment and offset; `memoryLane`: those and a lane. */
 export type Immediate =
-  | "none" | "block" | "label" | "index" | "memory" | "memoryLane" | "lane" | "i32" | "f32" | "f64" | "v128" | "shuffle"
-  | "zero" | "zeroZero";
+  | "none"
+  | "block"
+  | "label"
+  | "index"
+  | "memory"
+  | "memoryLane"
+  | "lane"
+  | "i32"
+  | "f32"
+  | "f64"
+  | "v128"
+  | "shuffle"
+  | "zero"
+  | "zeroZero";
 
 interface Instruction {
   readonly opcode: readonly number[];

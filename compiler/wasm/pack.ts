@@ -101,7 +101,13 @@ function packPanels(kernel: ContractionKernel): Packing {
   ];
   const lane = axes.length - 1;
   const reversed = tapsReversed(contraction);
-  const channel: Affine = { constant: 0, terms: [{ axis: 1, coefficient: PANEL }, { axis: lane, coefficient: 1 }] };
+  const channel: Affine = {
+    constant: 0,
+    terms: [
+      { axis: 1, coefficient: PANEL },
+      { axis: lane, coefficient: 1 },
+    ],
+  };
   const from: Coordinate[] = [
     { index: plain(0) },
     ...window.map((axis, i): Coordinate => {

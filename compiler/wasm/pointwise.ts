@@ -28,7 +28,14 @@ export function emitPointwise(frame: Frame, kernel: Extract<Kernel, { form: "poi
     extents: kernel.axes.map((axis) => axis.extent),
     accumulatorTypes: [],
   });
-  const axes = mergeAxes(scope, storeOrder(scope, kernel.axes.map((_, axis) => axis)), () => true);
+  const axes = mergeAxes(
+    scope,
+    storeOrder(
+      scope,
+      kernel.axes.map((_, axis) => axis),
+    ),
+    () => true,
+  );
   const vector = vectorAxis(scope, axes);
   const outer = axes.filter((axis) => axis !== vector);
   return loopUnits(scope, outer, vector, (level) => evaluateStores(scope, level));
@@ -103,7 +110,11 @@ export function loopUnits(
   };
   if (only) {
     if (vector === undefined) {
-      frame.code.get(BEGIN).get(END).op("i32.lt_s").if(() => body(level));
+      frame.code
+        .get(BEGIN)
+        .get(END)
+        .op("i32.lt_s")
+        .if(() => body(level));
       return 1;
     }
     lanes(level, UNIT_RANGE);
@@ -150,7 +161,11 @@ export function emitSequential(frame: Frame, kernel: Extract<Kernel, { form: "se
     extents: kernel.axes.map((axis) => axis.extent),
     accumulatorTypes: [],
   });
-  const axes = mergeAxes(scope, kernel.axes.map((_, axis) => axis), () => true);
+  const axes = mergeAxes(
+    scope,
+    kernel.axes.map((_, axis) => axis),
+    () => true,
+  );
   const vector = axes.findLast((axis) => isLaneSafe(scope, axis));
   const outer = axes.filter((axis) => axis !== vector);
   const extents = new Map(axes.map((axis) => [axis, sizeTerm(frame, scope.extents[axis] ?? 1)]));

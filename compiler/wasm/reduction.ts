@@ -44,7 +44,10 @@ export function emitReduction(frame: Frame, kernel: Reduction): Size {
   const scope = openReduction(frame, kernel);
   const hasPosition = kernel.accumulators.some((each) => each.position);
   const rank = kernel.axes.length;
-  const parallelOrder = storeOrder(scope, kernel.axes.map((_, axis) => axis));
+  const parallelOrder = storeOrder(
+    scope,
+    kernel.axes.map((_, axis) => axis),
+  );
   const reducedOrder = kernel.reduced.map((_, axis) => rank + axis);
   const parallel = mergeAxes(scope, parallelOrder, () => true);
   const reduced = mergeAxes(scope, hasPosition ? reducedOrder : loadOrder(scope, reducedOrder), () => true);
@@ -254,12 +257,18 @@ function chunked(
     push(code.get(from), range.to).op("i32.ge_s").branchIf(exit);
     code.loop((repeat) => {
       code.get(from).i32(size).op("i32.add").set(to);
-      push(code.get(to), range.to).op("i32.gt_s").if(() => push(code, range.to).set(to));
+      push(code.get(to), range.to)
+        .op("i32.gt_s")
+        .if(() => push(code, range.to).set(to));
       const partial = reset(plan, unroll);
       body({ local: from }, { local: to }, partial);
       plan.accumulators.forEach((each, index) => {
         running.values[index]?.forEach((local, vector) => {
-          code.get(local).get(partial.values[index]?.[vector] ?? 0).op(COMBINE[each.combine][plan.types[index] ?? "f32"]).set(local);
+          code
+            .get(local)
+            .get(partial.values[index]?.[vector] ?? 0)
+            .op(COMBINE[each.combine][plan.types[index] ?? "f32"])
+            .set(local);
         });
       });
       push(code.get(to).tee(from), range.to).op("i32.lt_s").branchIf(repeat);
@@ -318,7 +327,9 @@ function comparePosition(
   for (const axis of plan.reduced) {
     const index = level.indices.get(axis);
     if (index === undefined) continue;
-    push(push(code, index), plan.positionSteps.get(axis) ?? { constant: 0 }).op("i32.mul").op("i32.add");
+    push(push(code, index), plan.positionSteps.get(axis) ?? { constant: 0 })
+      .op("i32.mul")
+      .op("i32.add");
   }
   code.op("i32x4.splat").get(at.target).get(better).op("v128.bitselect").set(at.target);
 }

@@ -21,15 +21,30 @@ function factorial(n: number): number {
 /** Sine of x + quarter * pi/2. Taylor series on |r| <= pi/4: below 1e-11. */
 function buildSine(code: Code, quarter: number): void {
   const [n, r, z, q] = [code.local("f64"), code.local("f64"), code.local("f64"), code.local("i32")];
-  code.get(0).op("f64.promote_f32").f64(2 / Math.PI).op("f64.mul").op("f64.nearest").tee(n);
+  code
+    .get(0)
+    .op("f64.promote_f32")
+    .f64(2 / Math.PI)
+    .op("f64.mul")
+    .op("f64.nearest")
+    .tee(n);
   code.op("i32.trunc_sat_f64_s").i32(quarter).op("i32.add").set(q);
   code.get(0).op("f64.promote_f32").get(n).f64(HALF_PI_HIGH).op("f64.mul").op("f64.sub");
   code.get(n).f64(HALF_PI_LOW).op("f64.mul").op("f64.sub").tee(r).get(r).op("f64.mul").set(z);
   code.get(q).i32(1).op("i32.and");
   code.if(
-    () => horner(code, z, [0, 2, 4, 6, 8, 10, 12].map((k) => (k % 4 === 0 ? 1 : -1) / factorial(k))),
+    () =>
+      horner(
+        code,
+        z,
+        [0, 2, 4, 6, 8, 10, 12].map((k) => (k % 4 === 0 ? 1 : -1) / factorial(k)),
+      ),
     () => {
-      horner(code, z, [1, 3, 5, 7, 9, 11].map((k) => (k % 4 === 1 ? 1 : -1) / factorial(k)));
+      horner(
+        code,
+        z,
+        [1, 3, 5, 7, 9, 11].map((k) => (k % 4 === 1 ? 1 : -1) / factorial(k)),
+      );
       code.get(r).op("f64.mul");
     },
     "f64",
@@ -60,7 +75,12 @@ function pushLog2(code: Code, magnitude: Local): void {
   code.i32(0).set(exponent);
   code.get(bits).i32(0x00800000).op("i32.lt_s");
   code.if(() => {
-    code.get(magnitude).f32(2 ** 24).op("f32.mul").op("i32.reinterpret_f32").set(bits);
+    code
+      .get(magnitude)
+      .f32(2 ** 24)
+      .op("f32.mul")
+      .op("i32.reinterpret_f32")
+      .set(bits);
     code.i32(-24).set(exponent);
   });
   const shift = code.local("i32");
@@ -68,7 +88,11 @@ function pushLog2(code: Code, magnitude: Local): void {
   code.get(bits).get(shift).i32(23).op("i32.shl").op("i32.sub").op("f32.reinterpret_i32").op("f64.promote_f32").set(f);
   code.get(f).f64(1).op("f64.sub").get(f).f64(1).op("f64.add").op("f64.div").tee(s).get(s).op("f64.mul").set(z);
   code.get(s);
-  horner(code, z, [1, 3, 5, 7, 9, 11, 13].map((k) => (2 * Math.LOG2E) / k));
+  horner(
+    code,
+    z,
+    [1, 3, 5, 7, 9, 11, 13].map((k) => (2 * Math.LOG2E) / k),
+  );
   code.op("f64.mul").get(exponent).op("f64.convert_i32_s").op("f64.add");
 }
 
@@ -83,19 +107,40 @@ export function power(module: ModuleBuilder): number {
     const [a, t, n, r] = [code.local("f32"), code.local("f64"), code.local("f64"), code.local("f64")];
     const [whole, half] = [code.local("i32"), code.local("i32")];
     const y = code.local("f64");
-    code.get(1).f32(0).op("f32.eq").get(0).f32(1).op("f32.eq").op("i32.or").if(() => code.f32(1).op("return"));
+    code
+      .get(1)
+      .f32(0)
+      .op("f32.eq")
+      .get(0)
+      .f32(1)
+      .op("f32.eq")
+      .op("i32.or")
+      .if(() => code.f32(1).op("return"));
     code.get(1).op("f64.promote_f32").set(y);
     code.get(0).op("f32.abs").set(a);
     code.get(a).f32(0).op("f32.eq");
     code.if(
       () => code.f64(-Infinity),
-      () => code.get(a).f32(Infinity).op("f32.lt").if(() => pushLog2(code, a), () => code.get(a).op("f64.promote_f32"), "f64"),
+      () =>
+        code
+          .get(a)
+          .f32(Infinity)
+          .op("f32.lt")
+          .if(
+            () => pushLog2(code, a),
+            () => code.get(a).op("f64.promote_f32"),
+            "f64",
+          ),
       "f64",
     );
     code.get(y).op("f64.mul").f64(200).op("f64.min").f64(-200).op("f64.max").tee(t).op("f64.nearest").set(n);
     code.get(t).get(n).op("f64.sub").f64(Math.LN2).op("f64.mul").set(r);
     code.get(n).op("i32.trunc_sat_f64_s").tee(whole).i32(1).op("i32.shr_s").set(half);
-    horner(code, r, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((k) => 1 / factorial(k)));
+    horner(
+      code,
+      r,
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map((k) => 1 / factorial(k)),
+    );
     code.op("f32.demote_f64").get(half);
     powerOfTwo(code);
     code.op("f32.mul").get(whole).get(half).op("i32.sub");

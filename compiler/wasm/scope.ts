@@ -180,9 +180,7 @@ export function axesOf(scope: Scope, expression: Expression): AxisSet {
   return axes;
 }
 
-const MASK_OPS: ReadonlySet<string> = new Set([
-  "not", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "and", "or",
-]);
+const MASK_OPS: ReadonlySet<string> = new Set(["not", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "and", "or"]);
 const SAME_TYPE_OPS: ReadonlySet<string> = new Set(["negate", "abs", "sign", "square", "relu"]);
 
 function numeric(type: LaneType): ScalarType {

@@ -49,47 +49,77 @@ function step(code: Code, pointer: Local, bytes: number): void {
  * a_i[run.a + 4 k] * panel[run.b + 32 k ..][0..8].
  */
 export function tileFunction(module: ModuleBuilder): number {
-  return module.shared("tile_4x8", Array.from({ length: 8 }, () => "i32" as const), [], (code) => {
-    const [panel, runs, runsEnd, tile] = [4, 5, 6, 7];
-    const sums = zeros(code);
-    const rows = Array.from({ length: ROWS }, () => code.local("i32"));
-    const [offset, b, bEnd, chunkEnd, pending] = [code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32")];
-    for (let index = 0; index < 2 * ROWS; index++) code.get(tile).splatF32(0).memory("v128.store", 16 * index);
-    code.block((exit) => {
-      code.get(runs).get(runsEnd).op("i32.ge_u").branchIf(exit);
-      code.loop((nextRun) => {
-        code.get(runs).memory("i32.load").set(offset);
-        rows.forEach((row, index) => code.get(index).get(offset).op("i32.add").set(row));
-        code.get(panel).get(runs).memory("i32.load", 4).op("i32.add").tee(b);
-        code.get(runs).memory("i32.load", 8).i32(5).op("i32.shl").op("i32.add").set(bEnd);
-        code.loop((nextChunk) => {
-          code.get(b).i32(32 * CHUNK).op("i32.add").set(chunkEnd);
-          code.get(bEnd).get(chunkEnd).get(bEnd).get(chunkEnd).op("i32.lt_u").op("select").set(chunkEnd);
-          code.get(pending).get(chunkEnd).get(b).op("i32.sub").op("i32.add").set(pending);
-          code.loop((repeat) => {
-            multiplyAdd(code, sums, b, (index) => code.get(rows[index] ?? 0).memory("v128.load32_splat"));
-            for (const row of rows) step(code, row, 4);
-            code.get(b).i32(32).op("i32.add").tee(b).get(chunkEnd).op("i32.lt_u").branchIf(repeat);
+  return module.shared(
+    "tile_4x8",
+    Array.from({ length: 8 }, () => "i32" as const),
+    [],
+    (code) => {
+      const [panel, runs, runsEnd, tile] = [4, 5, 6, 7];
+      const sums = zeros(code);
+      const rows = Array.from({ length: ROWS }, () => code.local("i32"));
+      const [offset, b, bEnd, chunkEnd, pending] = [code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32")];
+      for (let index = 0; index < 2 * ROWS; index++)
+        code
+          .get(tile)
+          .splatF32(0)
+          .memory("v128.store", 16 * index);
+      code.block((exit) => {
+        code.get(runs).get(runsEnd).op("i32.ge_u").branchIf(exit);
+        code.loop((nextRun) => {
+          code.get(runs).memory("i32.load").set(offset);
+          rows.forEach((row, index) => code.get(index).get(offset).op("i32.add").set(row));
+          code.get(panel).get(runs).memory("i32.load", 4).op("i32.add").tee(b);
+          code.get(runs).memory("i32.load", 8).i32(5).op("i32.shl").op("i32.add").set(bEnd);
+          code.loop((nextChunk) => {
+            code
+              .get(b)
+              .i32(32 * CHUNK)
+              .op("i32.add")
+              .set(chunkEnd);
+            code.get(bEnd).get(chunkEnd).get(bEnd).get(chunkEnd).op("i32.lt_u").op("select").set(chunkEnd);
+            code.get(pending).get(chunkEnd).get(b).op("i32.sub").op("i32.add").set(pending);
+            code.loop((repeat) => {
+              multiplyAdd(code, sums, b, (index) => code.get(rows[index] ?? 0).memory("v128.load32_splat"));
+              for (const row of rows) step(code, row, 4);
+              code.get(b).i32(32).op("i32.add").tee(b).get(chunkEnd).op("i32.lt_u").branchIf(repeat);
+            });
+            code.block((enough) => {
+              code
+                .get(pending)
+                .i32(32 * FLUSHED)
+                .op("i32.lt_u")
+                .branchIf(enough);
+              flush(code, sums, tile);
+              for (const sum of sums) code.splatF32(0).set(sum);
+              code.i32(0).set(pending);
+            });
+            code.get(b).get(bEnd).op("i32.lt_u").branchIf(nextChunk);
           });
-          code.block((enough) => {
-            code.get(pending).i32(32 * FLUSHED).op("i32.lt_u").branchIf(enough);
-            flush(code, sums, tile);
-            for (const sum of sums) code.splatF32(0).set(sum);
-            code.i32(0).set(pending);
-          });
-          code.get(b).get(bEnd).op("i32.lt_u").branchIf(nextChunk);
+          code
+            .get(runs)
+            .i32(4 * RUN_WORDS)
+            .op("i32.add")
+            .tee(runs)
+            .get(runsEnd)
+            .op("i32.lt_u")
+            .branchIf(nextRun);
         });
-        code.get(runs).i32(4 * RUN_WORDS).op("i32.add").tee(runs).get(runsEnd).op("i32.lt_u").branchIf(nextRun);
       });
-    });
-    flush(code, sums, tile);
-  });
+      flush(code, sums, tile);
+    },
+  );
 }
 
 /** Adds the sums to the totals in memory: two levels keep the rounding of long sums near that of short ones. */
 function flush(code: Code, sums: readonly Local[], tile: Local): void {
   sums.forEach((sum, index) => {
-    code.get(tile).get(tile).memory("v128.load", 16 * index).get(sum).op("f32x4.add").memory("v128.store", 16 * index);
+    code
+      .get(tile)
+      .get(tile)
+      .memory("v128.load", 16 * index)
+      .get(sum)
+      .op("f32x4.add")
+      .memory("v128.store", 16 * index);
   });
 }
 
@@ -98,26 +128,31 @@ function flush(code: Code, sums: readonly Local[], tile: Local): void {
  * a[pixel][i] * panel[pixel][0..8]; the panel is contiguous, A moves by aStep, and by the skips after a row or a plane.
  */
 export function gradientTileFunction(module: ModuleBuilder): number {
-  return module.shared("gradient_tile_4x8", Array.from({ length: 9 }, () => "i32" as const), [], (code) => {
-    const [a, panel, target, aStep, columns, rowSkip, rows, planeSkip, planes] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-    const sums = zeros(code);
-    const [end, row, length] = [code.local("i32"), code.local("i32"), code.local("i32")];
-    code.get(columns).i32(5).op("i32.shl").set(length);
-    code.loop((nextPlane) => {
-      code.get(rows).set(row);
-      code.loop((nextRow) => {
-        code.get(panel).get(length).op("i32.add").set(end);
-        code.loop((repeat) => {
-          multiplyAdd(code, sums, panel, (index) => code.get(a).memory("v128.load32_splat", 4 * index));
-          code.get(a).get(aStep).op("i32.add").set(a);
-          code.get(panel).i32(32).op("i32.add").tee(panel).get(end).op("i32.lt_u").branchIf(repeat);
+  return module.shared(
+    "gradient_tile_4x8",
+    Array.from({ length: 9 }, () => "i32" as const),
+    [],
+    (code) => {
+      const [a, panel, target, aStep, columns, rowSkip, rows, planeSkip, planes] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+      const sums = zeros(code);
+      const [end, row, length] = [code.local("i32"), code.local("i32"), code.local("i32")];
+      code.get(columns).i32(5).op("i32.shl").set(length);
+      code.loop((nextPlane) => {
+        code.get(rows).set(row);
+        code.loop((nextRow) => {
+          code.get(panel).get(length).op("i32.add").set(end);
+          code.loop((repeat) => {
+            multiplyAdd(code, sums, panel, (index) => code.get(a).memory("v128.load32_splat", 4 * index));
+            code.get(a).get(aStep).op("i32.add").set(a);
+            code.get(panel).i32(32).op("i32.add").tee(panel).get(end).op("i32.lt_u").branchIf(repeat);
+          });
+          code.get(a).get(rowSkip).op("i32.add").set(a);
+          code.get(row).i32(1).op("i32.sub").tee(row).branchIf(nextRow);
         });
-        code.get(a).get(rowSkip).op("i32.add").set(a);
-        code.get(row).i32(1).op("i32.sub").tee(row).branchIf(nextRow);
+        code.get(a).get(planeSkip).op("i32.add").set(a);
+        code.get(planes).i32(1).op("i32.sub").tee(planes).branchIf(nextPlane);
       });
-      code.get(a).get(planeSkip).op("i32.add").set(a);
-      code.get(planes).i32(1).op("i32.sub").tee(planes).branchIf(nextPlane);
-    });
-    flush(code, sums, target);
-  });
+      flush(code, sums, target);
+    },
+  );
 }

@@ -94,9 +94,7 @@ function writeFactor(
   const axes: readonly Axis[] = line === "row" ? shape.rows : [{ name: "column", extent: shape.columns }];
   const edge = productText(axes.map((axis) => axis.extent));
   shader.block(`fn ${name}(${line}: i32, depth: i32, groups: i32) -> f32`, () => {
-    shader.line(
-      `if (${line} >= ${edge} || depth >= ${productText(shape.depth.map((axis) => axis.extent))}) { return 0f; }`,
-    );
+    shader.line(`if (${line} >= ${edge} || depth >= ${productText(shape.depth.map((axis) => axis.extent))}) { return 0f; }`);
     const along = line === "row" ? splitIndex(shader, line, axes, 0) : [line];
     const deep = splitIndex(shader, "depth", shape.depth, 10);
     shader.line(`return ${value(shader, shape, along, deep)};`);
@@ -116,20 +114,9 @@ function leftFactor(shader: Shader, { contraction }: Shape, row: readonly string
   return roleElement(shader, contraction.input, contraction.inputPrologue, [batch, "groups", ...at, channel]);
 }
 
-function rightFactor(
-  shader: Shader,
-  { contraction }: Shape,
-  [column = "0"]: readonly string[],
-  depth: readonly string[],
-): string {
+function rightFactor(shader: Shader, { contraction }: Shape, [column = "0"]: readonly string[], depth: readonly string[]): string {
   const { kernel, window, result, output } = contraction;
-  if (result === "kernel")
-    return roleElement(shader, output, contraction.outputPrologue, [
-      depth[0] ?? "0",
-      "groups",
-      ...depth.slice(1),
-      column,
-    ]);
+  if (result === "kernel") return roleElement(shader, output, contraction.outputPrologue, [depth[0] ?? "0", "groups", ...depth.slice(1), column]);
   const channel = depth.at(-1) ?? "0";
   const [input, wide] = result === "output" ? [channel, column] : [column, channel];
   const taps = window.map((_, k) => timesText(depth[k] ?? "0", kernel.taps[k] ?? 0));
@@ -153,10 +140,7 @@ function inputPosition(shader: Shader, axis: WindowAxis, output: string, tap: st
 
 /** (input + padding - tap * dilation) / stride. */
 function outputPosition(shader: Shader, axis: WindowAxis, input: string, tap: string): string {
-  const scaled = shader.named(
-    { text: sumText([input, `${axis.padding}`, timesText(tap, -axis.dilation)]), type: "i32" },
-    "at",
-  ).text;
+  const scaled = shader.named({ text: sumText([input, `${axis.padding}`, timesText(tap, -axis.dilation)]), type: "i32" }, "at").text;
   if (axis.stride === 1) {
     shader.line(`if (${scaled} < 0 || ${scaled} >= ${axis.output}) { return 0f; }`);
     return scaled;
@@ -167,12 +151,7 @@ function outputPosition(shader: Shader, axis: WindowAxis, input: string, tap: st
 }
 
 /** The value at [batch, group, spatial.., channel], through the prologue. */
-function roleElement(
-  shader: Shader,
-  role: RoleStrides,
-  prologue: Expression | undefined,
-  at: readonly string[],
-): string {
+function roleElement(shader: Shader, role: RoleStrides, prologue: Expression | undefined, at: readonly string[]): string {
   const steps: readonly Size[] = [role.batch, role.group, ...role.spatial, role.channel];
   const address = sumText([`call.base${role.operand}`, ...at.map((index, k) => timesText(index, steps[k] ?? 0))]);
   const value: Value = shader.named(shader.element(role.operand, address), "x");
@@ -182,13 +161,10 @@ function roleElement(
 /** Lets and stores of one result. */
 function writeFinish(shader: Shader, kernel: ContractionKernel, shape: Shape): void {
   shader.block("fn finish(row: i32, column: i32, groups: i32, sum: f32)", () => {
-    shader.line(
-      `if (row >= ${productText(shape.rows.map((axis) => axis.extent))} || column >= ${shape.columns}) { return; }`,
-    );
+    shader.line(`if (row >= ${productText(shape.rows.map((axis) => axis.extent))} || column >= ${shape.columns}) { return; }`);
     const rows = splitIndex(shader, "row", shape.rows, 0);
     const [first = "0", ...others] = rows;
-    const axes =
-      shape.contraction.result === "kernel" ? ["groups", ...rows, "column"] : [first, "groups", ...others, "column"];
+    const axes = shape.contraction.result === "kernel" ? ["groups", ...rows, "column"] : [first, "groups", ...others, "column"];
     invariant(axes.length === kernel.axes.length, "a contraction's axes are those of its result");
     writeStores(pointAt(shader, axes, [{ text: "sum", type: "f32" }]));
   });
@@ -198,10 +174,7 @@ function writeProduct(shader: Shader, shape: Shape, { side, lanes }: Tiling): vo
   const size = lanes * lanes;
   // One more than a power of two, so that a column of the tile lies in different banks.
   const pitch = side + 1;
-  shader.declarations.push(
-    `var<workgroup> left_tile: array<f32, ${DEEP * pitch}>;`,
-    `var<workgroup> right_tile: array<f32, ${DEEP * pitch}>;`,
-  );
+  shader.declarations.push(`var<workgroup> left_tile: array<f32, ${DEEP * pitch}>;`, `var<workgroup> right_tile: array<f32, ${DEEP * pitch}>;`);
   const across = Math.ceil(shape.columns / side);
   const rows = shape.rows.map((axis) => axis.extent);
   const rowsFirst = shape.contraction.result === "kernel";
@@ -214,29 +187,24 @@ function writeProduct(shader: Shader, shape: Shape, { side, lanes }: Tiling): vo
     shader.line(`let my_row = lane / ${lanes};`);
     shader.line(`let my_column = lane % ${lanes};`);
     shader.line(`var sums: array<vec4<f32>, ${BLOCK}>;`);
-    shader.block(
-      `for (var start = 0; start < ${productText(shape.depth.map((axis) => axis.extent))}; start += ${DEEP})`,
-      () => {
-        shader.block(`for (var i = lane; i < ${DEEP * side}; i += ${size})`, () => {
-          shader.line(`let near = i % ${side};`);
-          shader.line(`let far = i / ${side};`);
-          shader.line(rowsFirst ? "let row = near;" : `let row = i / ${DEEP};`);
-          shader.line(rowsFirst ? "let depth = far;" : `let depth = i % ${DEEP};`);
-          shader.line(`left_tile[depth * ${pitch} + row] = left_factor(first_row + row, start + depth, groups);`);
-          shader.line(`right_tile[far * ${pitch} + near] = right_factor(first_column + near, start + far, groups);`);
-        });
-        shader.line("workgroupBarrier();");
-        shader.block(`for (var k = 0; k < ${DEEP}; k++)`, () => {
-          const parts = Array.from({ length: BLOCK }, (_, j) => `right_tile[k * ${pitch} + my_column + ${j * lanes}]`);
-          shader.line(`let right = vec4<f32>(${parts.join(", ")});`);
-          for (let i = 0; i < BLOCK; i++)
-            shader.line(
-              `sums[${i}] = fma(vec4<f32>(left_tile[k * ${pitch} + my_row + ${i * lanes}]), right, sums[${i}]);`,
-            );
-        });
-        shader.line("workgroupBarrier();");
-      },
-    );
+    shader.block(`for (var start = 0; start < ${productText(shape.depth.map((axis) => axis.extent))}; start += ${DEEP})`, () => {
+      shader.block(`for (var i = lane; i < ${DEEP * side}; i += ${size})`, () => {
+        shader.line(`let near = i % ${side};`);
+        shader.line(`let far = i / ${side};`);
+        shader.line(rowsFirst ? "let row = near;" : `let row = i / ${DEEP};`);
+        shader.line(rowsFirst ? "let depth = far;" : `let depth = i % ${DEEP};`);
+        shader.line(`left_tile[depth * ${pitch} + row] = left_factor(first_row + row, start + depth, groups);`);
+        shader.line(`right_tile[far * ${pitch} + near] = right_factor(first_column + near, start + far, groups);`);
+      });
+      shader.line("workgroupBarrier();");
+      shader.block(`for (var k = 0; k < ${DEEP}; k++)`, () => {
+        const parts = Array.from({ length: BLOCK }, (_, j) => `right_tile[k * ${pitch} + my_column + ${j * lanes}]`);
+        shader.line(`let right = vec4<f32>(${parts.join(", ")});`);
+        for (let i = 0; i < BLOCK; i++)
+          shader.line(`sums[${i}] = fma(vec4<f32>(left_tile[k * ${pitch} + my_row + ${i * lanes}]), right, sums[${i}]);`);
+      });
+      shader.line("workgroupBarrier();");
+    });
     // A loop: written out sixteen times, the epilogue took software adapters four times as long to compile.
     shader.block(`for (var i = 0; i < ${BLOCK * BLOCK}; i++)`, () => {
       shader.line(

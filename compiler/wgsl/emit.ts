@@ -47,14 +47,8 @@ interface Emitted {
 }
 
 /** Emits every distinct kernel once. `arenaOf` says where a buffer lies; buffers are named by the ids of the plan. */
-export function emitWgsl(
-  kernels: readonly Kernel[],
-  arenaOf: (kernel: number, buffer: number) => Place["arena"],
-): WgslProgram {
-  const served = new Map<
-    string,
-    { readonly kernel: Kernel; readonly arenas: readonly Place["arena"][]; readonly paths: Set<string> }
-  >();
+export function emitWgsl(kernels: readonly Kernel[], arenaOf: (kernel: number, buffer: number) => Place["arena"]): WgslProgram {
+  const served = new Map<string, { readonly kernel: Kernel; readonly arenas: readonly Place["arena"][]; readonly paths: Set<string> }>();
   const prepared = kernels.map((given, index) => {
     const kernel = given.form === "contraction" && !isTiled(given) ? asReduction(given) : given;
     const arenas = kernel.operands.map((operand) => arenaOf(index, operand.buffer));
@@ -93,9 +87,7 @@ function withoutPlaces(kernel: Kernel): Kernel {
 
 /** JSON has no infinities, NaN or -0, which fills and constants may be. */
 function exactNumber(_key: string, value: unknown): unknown {
-  return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
-    ? `${Object.is(value, -0) ? "-" : ""}${value}`
-    : value;
+  return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${Object.is(value, -0) ? "-" : ""}${value}` : value;
 }
 
 function uniqueName(name: string, used: Map<string, number>): string {
@@ -118,17 +110,8 @@ function emitShader(
   const workgroups = emitForm(shader, numbered);
   const shown = paths.slice(0, SHOWN_PATHS).join(", ");
   const more = paths.length > SHOWN_PATHS ? ` and ${paths.length - SHOWN_PATHS} more` : "";
-  const comment = [`// ${kernel.name}`, ...(paths.length === 0 ? [] : [`// serves ${shown}${more}`])].map((line) =>
-    line.replaceAll(/[\r\n]+/g, " "),
-  );
-  const parts = [
-    ...comment,
-    ...shader.bindings(),
-    ...shader.declarations,
-    ...mathFunctions(shader.functions),
-    shader.text(),
-    "",
-  ];
+  const comment = [`// ${kernel.name}`, ...(paths.length === 0 ? [] : [`// serves ${shown}${more}`])].map((line) => line.replaceAll(/[\r\n]+/g, " "));
+  const parts = [...comment, ...shader.bindings(), ...shader.declarations, ...mathFunctions(shader.functions), shader.text(), ""];
   return { code: parts.join("\n"), workgroups };
 }
 

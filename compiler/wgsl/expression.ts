@@ -115,8 +115,7 @@ export function locate(
     const stride = strides[position] ?? 0;
     if (stride === 0 && bound === undefined) return "0";
     const plain = dynamic === undefined ? affineText(point, index) : evaluateAs(point, dynamic, "i32");
-    if (bound === undefined)
-      return timesText(/^\w+$/.test(plain) ? plain : stride === 1 ? plain : `(${plain})`, stride);
+    if (bound === undefined) return timesText(/^\w+$/.test(plain) ? plain : stride === 1 ? plain : `(${plain})`, stride);
     const whole = shader.named({ text: plain, type: "i32" }, "i").text;
     conditions.push(`${whole} >= 0`);
     if (bound.divisor === 1) {
@@ -245,9 +244,7 @@ function power(point: Point, base: Expression, exponent: Expression): Value {
   const known = exponent.kind === "constant" ? simple[String(exponent.value)] : undefined;
   if (known === undefined) shader.functions.add("math_power");
   const found: Value = { text: known ?? `math_power(${x}, ${evaluateAs(point, exponent, "f32")})`, type: "f32" };
-  return evaluatedType(point, base) === "i32" && evaluatedType(point, exponent) === "i32"
-    ? { text: `i32(${found.text})`, type: "i32" }
-    : found;
+  return evaluatedType(point, base) === "i32" && evaluatedType(point, exponent) === "i32" ? { text: `i32(${found.text})`, type: "i32" } : found;
 }
 
 function evaluatedType(point: Point, expression: Expression): ValueType {

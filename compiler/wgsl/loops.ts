@@ -17,8 +17,7 @@ const SIDE_BY_SIDE = 8;
 
 /** The head of an entry point; binds `group` (the number of the workgroup) and `lane`. */
 export function entryPoint(shader: Shader, size: number, body: () => void): void {
-  const head =
-    "@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) local: u32";
+  const head = "@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) local: u32";
   shader.line(`@compute @workgroup_size(${size})`);
   shader.block(`fn main(${head})`, () => {
     // Grids of more workgroups than one dimension takes are folded into two.
@@ -73,19 +72,11 @@ export function emitSequential(shader: Shader, kernel: Kernel): readonly Extent[
 }
 
 /** Loops over axes, outermost first; `body` gets the names of all. */
-function nest(
-  shader: Shader,
-  axes: readonly Axis[],
-  first: number,
-  outer: readonly string[],
-  body: (axes: readonly string[]) => void,
-): void {
+function nest(shader: Shader, axes: readonly Axis[], first: number, outer: readonly string[], body: (axes: readonly string[]) => void): void {
   const [axis, ...inner] = axes;
   if (axis === undefined) return body(outer);
   const name = axisName(axis, first);
-  shader.block(`for (var ${name} = 0; ${name} < ${sizeText(axis.extent)}; ${name}++)`, () =>
-    nest(shader, inner, first + 1, [...outer, name], body),
-  );
+  shader.block(`for (var ${name} = 0; ${name} < ${sizeText(axis.extent)}; ${name}++)`, () => nest(shader, inner, first + 1, [...outer, name], body));
 }
 
 /** An accumulator as WGSL variables: what is compared, and where it was found. */
@@ -141,12 +132,7 @@ function combined({ combine }: Accumulator, left: string, right: string): string
   return combine === "prod" ? `${left} * ${right}` : `${combine}(${left}, ${right})`;
 }
 
-function accumulate(
-  shader: Shader,
-  running: readonly Running[],
-  axes: readonly string[],
-  position: () => string,
-): void {
+function accumulate(shader: Shader, running: readonly Running[], axes: readonly string[], position: () => string): void {
   const point = pointAt(shader, axes, []);
   for (const { accumulator, type, best, at } of running) {
     const value = shader.named({ text: evaluateAs(point, accumulator.value, type), type }).text;
@@ -175,10 +161,7 @@ function emitShort(shader: Shader, kernel: Reduction, running: readonly Running[
 }
 
 function positionText(axes: readonly Axis[], names: readonly string[]): string {
-  return names.reduce(
-    (text, name, k) => (k === 0 ? name : `(${text}) * ${sizeText(axes[k]?.extent ?? 1)} + ${name}`),
-    "0",
-  );
+  return names.reduce((text, name, k) => (k === 0 ? name : `(${text}) * ${sizeText(axes[k]?.extent ?? 1)} + ${name}`), "0");
 }
 
 function emitTree(shader: Shader, kernel: Reduction, running: readonly Running[]): readonly Extent[] {
@@ -231,9 +214,7 @@ function combineShares(shader: Shader, { accumulator, best, at }: Running): void
   }
   const [myPlace, otherPlace] = [`shared_${at}[lane]`, `shared_${at}[other]`];
   // The first maximum wins, as in one pass.
-  shader.line(
-    `if (${other} > ${mine} || (${other} == ${mine} && ${otherPlace} < ${myPlace})) { ${mine} = ${other}; ${myPlace} = ${otherPlace}; }`,
-  );
+  shader.line(`if (${other} > ${mine} || (${other} == ${mine} && ${otherPlace} < ${myPlace})) { ${mine} = ${other}; ${myPlace} = ${otherPlace}; }`);
 }
 
 /** Whether neighbours along the last parallel axis lie next to one another in most operands, and reduced steps do not. */

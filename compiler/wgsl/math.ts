@@ -43,10 +43,7 @@ const one = (name: string, needs: readonly string[], body: string): readonly [st
 
 const FUNCTIONS: ReadonlyMap<string, MathFunction> = new Map<string, MathFunction>([
   ["from_bits", { needs: [], text: "fn from_bits(bits: u32) -> f32 {\n  return bitcast<f32>(bits);\n}" }],
-  [
-    "is_nan",
-    { needs: [], text: "fn is_nan(x: f32) -> bool {\n  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;\n}" },
-  ],
+  ["is_nan", { needs: [], text: "fn is_nan(x: f32) -> bool {\n  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;\n}" }],
   one(
     "math_exp",
     ["is_nan"],
@@ -97,11 +94,7 @@ const FUNCTIONS: ReadonlyMap<string, MathFunction> = new Map<string, MathFunctio
   let half = 0.5f * f * f;
   return fma(e, ${floatLiteral(LN2_HIGH)}, f - (half - fma(e, ${floatLiteral(LN2_LOW)}, s * fma(z, ${horner("z", LOG)}, half))));`,
   ),
-  one(
-    "math_log1p",
-    ["math_log", "log_near_one"],
-    "  if (abs(x) < 0.25f) {\n    return log_near_one(x);\n  }\n  return math_log(1f + x);",
-  ),
+  one("math_log1p", ["math_log", "log_near_one"], "  if (abs(x) < 0.25f) {\n    return log_near_one(x);\n  }\n  return math_log(1f + x);"),
   one(
     "math_tanh",
     ["math_exp", "is_nan"],

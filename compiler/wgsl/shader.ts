@@ -123,18 +123,10 @@ export class Shader {
     const used = new Set(this.kernel.operands.map(this.arenaOf));
     const arenas: readonly Place["arena"][] = ["persistent", "fixed", "batch"];
     const storage = arenas.flatMap((arena, binding) =>
-      used.has(arena)
-        ? [
-            `@group(0) @binding(${binding}) var<storage, read_write> ${ARENA_NAMES[arena]}: array<${this.elementType(arena)}>;`,
-          ]
-        : [],
+      used.has(arena) ? [`@group(0) @binding(${binding}) var<storage, read_write> ${ARENA_NAMES[arena]}: array<${this.elementType(arena)}>;`] : [],
     );
     const bases = this.kernel.operands.map((_, index) => `base${index}: i32`);
-    return [
-      `struct Call { ${["batch: i32", ...bases].join(", ")} }`,
-      "@group(0) @binding(3) var<uniform> call: Call;",
-      ...storage,
-    ];
+    return [`struct Call { ${["batch: i32", ...bases].join(", ")} }`, "@group(0) @binding(3) var<uniform> call: Call;", ...storage];
   }
 
   text(): string {

@@ -22,10 +22,7 @@ export async function openDevice(given: GpuSource | undefined): Promise<OpenedDe
   }
   const adapter = await host.requestAdapter({ powerPreference: "high-performance" });
   if (adapter === null) {
-    throw webgpuUnavailable(
-      "no adapter was found",
-      'install or enable a Vulkan, Metal or Direct3D 12 driver, or use the device "wasm"',
-    );
+    throw webgpuUnavailable("no adapter was found", 'install or enable a Vulkan, Metal or Direct3D 12 driver, or use the device "wasm"');
   }
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
   try {

@@ -21,12 +21,7 @@ export interface WebgpuEngine {
   /** Takes the memory and compiles the shaders of a program. Throws RN602, RN603, RN607. */
   reserve(name: ProgramName, batch: number): Promise<void>;
   /** Writes, runs all steps, reads. Throws as `reserve`, and RN604. */
-  execute(
-    name: ProgramName,
-    batch: number,
-    writes: readonly Write[],
-    reads: readonly Transfer[],
-  ): Promise<readonly ArrayBuffer[]>;
+  execute(name: ProgramName, batch: number, writes: readonly Write[], reads: readonly Transfer[]): Promise<readonly ArrayBuffer[]>;
   /** Replaces or copies the persistent arena. */
   upload(bytes: ArrayBuffer): void;
   download(): Promise<ArrayBuffer>;
@@ -85,8 +80,7 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
         const buffers = memory.buffers();
         const offset = ([arena, bytes]: Transfer["place"]): number => bytes * (arena === 2 ? batch : 1);
         device.pushErrorScope("validation");
-        for (const { place, data } of writes)
-          device.queue.writeBuffer(bufferOf(buffers, place[0]), offset(place), data);
+        for (const { place, data } of writes) device.queue.writeBuffer(bufferOf(buffers, place[0]), offset(place), data);
         const encoder = device.createCommandEncoder({ label: name });
         const group = device.createBindGroup({
           layout: pipelines.layout,
@@ -97,16 +91,12 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
         const staging = total === 0 ? undefined : memory.staging(total);
         let at = 0;
         for (const { place, bytes } of reads) {
-          if (staging !== undefined)
-            encoder.copyBufferToBuffer(bufferOf(buffers, place[0]), offset(place), staging, at, bytes);
+          if (staging !== undefined) encoder.copyBufferToBuffer(bufferOf(buffers, place[0]), offset(place), staging, at, bytes);
           at += bytes;
         }
         device.queue.submit([encoder.finish()]);
         const failure = device.popErrorScope();
-        const [copied, error] = await Promise.all([
-          staging === undefined ? new ArrayBuffer(0) : readBack(staging, total),
-          failure,
-        ]);
+        const [copied, error] = await Promise.all([staging === undefined ? new ArrayBuffer(0) : readBack(staging, total), failure]);
         if (error !== null) throw kernelTrapped(name, undefined, error.message);
         let from = 0;
         return reads.map(({ bytes }) => copied.slice(from, (from += bytes)));
@@ -165,9 +155,7 @@ function watchLoss(device: GPUDevice): LossWatch {
 
 function createPipelines(spec: WebgpuSpec, device: GPUDevice): Pipelines {
   const visibility = 4; // GPUShaderStage.COMPUTE, a global that hosts without a window may lack
-  const storage = [0, 1, 2].map(
-    (binding): GPUBindGroupLayoutEntry => ({ binding, visibility, buffer: { type: "storage" } }),
-  );
+  const storage = [0, 1, 2].map((binding): GPUBindGroupLayoutEntry => ({ binding, visibility, buffer: { type: "storage" } }));
   const uniform: GPUBindGroupLayoutEntry = {
     binding: 3,
     visibility,
@@ -187,9 +175,7 @@ function createPipelines(spec: WebgpuSpec, device: GPUDevice): Pipelines {
         compute: { module, entryPoint: "main" },
       });
     } catch (error) {
-      throw moduleRejected(
-        `shader \`${shader.name}\`${serves === "" ? "" : ` (serving ${serves})`}: ${(error as Error).message}`,
-      );
+      throw moduleRejected(`shader \`${shader.name}\`${serves === "" ? "" : ` (serving ${serves})`}: ${(error as Error).message}`);
     }
   };
   return {
@@ -269,9 +255,7 @@ function bufferOf(buffers: readonly (GPUBuffer | undefined)[], arena: number): G
 }
 
 function bindings(buffers: readonly (GPUBuffer | undefined)[], uniform: GPUBuffer): GPUBindGroupEntry[] {
-  const storage = [0, 1, 2].map(
-    (binding): GPUBindGroupEntry => ({ binding, resource: { buffer: bufferOf(buffers, binding) } }),
-  );
+  const storage = [0, 1, 2].map((binding): GPUBindGroupEntry => ({ binding, resource: { buffer: bufferOf(buffers, binding) } }));
   return [...storage, { binding: 3, resource: { buffer: uniform, size: STEP_BYTES } }];
 }
 
@@ -314,8 +298,7 @@ const MOST_WORKGROUPS = 65535;
 
 /** Workgroups as a grid of two dimensions, nearly without surplus. */
 function grid({ workgroups }: WebgpuStepSpec, batch: number): readonly [number, number] {
-  const product = (sizes: readonly SizeSpec[]): number =>
-    sizes.reduce<number>((total, size) => total * resolveSize(size, batch), 1);
+  const product = (sizes: readonly SizeSpec[]): number => sizes.reduce<number>((total, size) => total * resolveSize(size, batch), 1);
   const count = workgroups.reduce((total, { sizes, per }) => total * Math.ceil(product(sizes) / per), 1);
   const rows = Math.ceil(count / MOST_WORKGROUPS);
   return rows === 0 ? [0, 0] : [Math.ceil(count / rows), rows];

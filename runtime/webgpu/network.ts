@@ -7,14 +7,7 @@ import { checkGuards } from "../guards.ts";
 import { type BoundInputs, bindInputs, type Inputs, portElements, resolveShape, writeInput } from "../inputs.ts";
 import type { Manifest, PortSpec, TensorSpec, WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
-import {
-  describeNetwork,
-  type GradientsResult,
-  type Hyperparameters,
-  type Network,
-  scalarValues,
-  sortOutputs,
-} from "../network.ts";
+import { describeNetwork, type GradientsResult, type Hyperparameters, type Network, scalarValues, sortOutputs } from "../network.ts";
 import { disposed, notCompiled, optimizerStateMismatch } from "../problems.ts";
 import { writeSafetensors } from "../safetensors.ts";
 import { type Tensor, tensorFromInternal } from "../tensor.ts";
@@ -82,11 +75,7 @@ export function createWebgpuNetwork(
   const refresh = async (): Promise<void> => {
     new Uint8Array(mirror.bytes).set(new Uint8Array(await engine.download()));
   };
-  const train = async (
-    name: "gradients" | "step",
-    inputs: Inputs,
-    hyper: Hyperparameters,
-  ): Promise<GradientsResult> => {
+  const train = async (name: "gradients" | "step", inputs: Inputs, hyper: Hyperparameters): Promise<GradientsResult> => {
     const found = await call(name, inputs, hyper);
     return sortOutputs(program(name), (port) => tensorOf(found, port));
   };
@@ -132,8 +121,7 @@ export function createWebgpuNetwork(
       });
     },
     async setOptimizerState(given) {
-      if (!Number.isSafeInteger(given?.step) || given.step < 0)
-        throw optimizerStateMismatch("`step` must be the number of steps done");
+      if (!Number.isSafeInteger(given?.step) || given.step < 0) throw optimizerStateMismatch("`step` must be the number of steps done");
       const matched = matchTensors(`the optimizer state does not fit \`${manifest.model}\``, slots, given.slots ?? {});
       await enqueue(async () => {
         await refresh();
@@ -150,12 +138,7 @@ export function createWebgpuNetwork(
   };
 }
 
-function createMirror(
-  manifest: Manifest,
-  spec: WebgpuSpec,
-  seed: number,
-  initial: ReadonlyMap<TensorSpec, Tensor>,
-): Mirror {
+function createMirror(manifest: Manifest, spec: WebgpuSpec, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Mirror {
   const bytes = new ArrayBuffer(Math.max(4, spec.persistentBytes));
   // The store finds tensors by their offsets in the manifest; here they lie elsewhere.
   const offsets = new Map(manifest.tensors.map((tensor, k) => [tensor.offset, spec.offsets[k] ?? 0]));

@@ -69,8 +69,7 @@ export function fakeNetwork(options: FakeOptions = {}): Network {
         loss -= Math.log(Math.exp(row[labels[sample] ?? 0] ?? 0) / sum) / count;
         row.forEach((value, c) => {
           const error = (Math.exp(value) / sum - (c === labels[sample] ? 1 : 0)) / count;
-          for (let f = 0; f < FEATURES; f++)
-            gradient[c * FEATURES + f]! += error * (images[sample * FEATURES + f] ?? 0);
+          for (let f = 0; f < FEATURES; f++) gradient[c * FEATURES + f]! += error * (images[sample * FEATURES + f] ?? 0);
         });
       }
       velocity = velocity.map((value, i) => MOMENTUM * value + (gradient[i] ?? 0));
@@ -147,9 +146,7 @@ export function fakeApi(options: FakeOptions & { readonly free?: boolean } = {})
   return {
     calls,
     check: async (paths) => ({ diagnostics: [], files: paths.length }),
-    listModels: async () => [
-      { name: "ResNet50", path: "std/models/resnet", reference: "resnet50", source: "He et al. 2015" },
-    ],
+    listModels: async () => [{ name: "ResNet50", path: "std/models/resnet", reference: "resnet50", source: "He et al. 2015" }],
     signatures: async () => [],
     starter: async () => ({ model: "Fake", text: "" }),
     compile: async (compileOptions) => {

@@ -130,7 +130,10 @@ suite("cli/check --fix", (test) => {
       diagnostic([edit(5, 6)], "maybe-incorrect"),
       diagnostic([edit(0, 1, "std/layers")]),
     ];
-    assert.equal(chooseFixes(all).map((each) => all.indexOf(each.diagnostic)), [0, 2]);
+    assert.equal(
+      chooseFixes(all).map((each) => all.indexOf(each.diagnostic)),
+      [0, 2],
+    );
     assert.is(chooseFixes([diagnostic([edit(2, 2)]), diagnostic([edit(2, 2)])]).length, 1);
   });
 });
@@ -169,7 +172,10 @@ block Twice(Block: block) {
       assert.equal(out.split("\n"), expected);
       const json = JSON.parse((await run("check", file, "--signatures", "--format", "json")).out);
       assert.equal(json.diagnostics, []);
-      assert.equal(json.signatures.map((each: { name: string }) => each.name), ["Halve", "Twice"]);
+      assert.equal(
+        json.signatures.map((each: { name: string }) => each.name),
+        ["Halve", "Twice"],
+      );
       assert.equal(json.signatures[0].inferred, ["H >= 2", "W >= 2"]);
       assert.equal(json.signatures[0].outputs, [{ name: "y", dtype: "f32", shape: "[N, width, floor(H/2), floor(W/2)]", inferred: true }]);
     }));

@@ -8,9 +8,7 @@ import { suite } from "../harness.ts";
 function requireWellFormed(xml: string): void {
   const open: string[] = [];
   let at = 0;
-  for (const match of xml.matchAll(
-    /<(\/?)([a-z][\w-]*)((?:\s+[\w:-]+="[^"<&]*(?:&(?:amp|lt|gt|quot);[^"<&]*)*")*)\s*(\/?)>/g,
-  )) {
+  for (const match of xml.matchAll(/<(\/?)([a-z][\w-]*)((?:\s+[\w:-]+="[^"<&]*(?:&(?:amp|lt|gt|quot);[^"<&]*)*")*)\s*(\/?)>/g)) {
     const between = xml.slice(at, match.index);
     assert.not.match(between, /[<>]/);
     assert.not.match(between, /&(?!(amp|lt|gt|quot);)/);

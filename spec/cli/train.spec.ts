@@ -19,9 +19,7 @@ function putData(folder: string): string {
   const part = (name: string, count: number, seed: number): void => {
     const draws = drawsOf(seed, STREAM.augmentation, 0, 0);
     const labels = Array.from({ length: count }, () => draws.below(3));
-    const pixels = labels.flatMap((label) =>
-      [0, 1, 2, 3].map((pixel) => (pixel === label ? 180 : 60) + draws.below(75)),
-    );
+    const pixels = labels.flatMap((label) => [0, 1, 2, 3].map((pixel) => (pixel === label ? 180 : 60) + draws.below(75)));
     put(folder, `${name}-images-idx3-ubyte`, idxFile(2051, [count, 2, 2], pixels));
     put(folder, `${name}-labels-idx1-ubyte`, idxFile(2049, [count], labels));
   };
@@ -42,11 +40,7 @@ suite("cli/train", (test) => {
   test("writes metrics, picture and checkpoints, and learns", () =>
     inFolder(async (folder) => {
       const out = join(folder, "run");
-      const {
-        exitCode,
-        out: text,
-        err,
-      } = await call(fakeApi(), "train", "a.resnet", "--data", putData(folder), "--out", out);
+      const { exitCode, out: text, err } = await call(fakeApi(), "train", "a.resnet", "--data", putData(folder), "--out", out);
       assert.is(exitCode, 0, err);
       const metrics = metricsOf(out);
       const names = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "images_per_second"];
@@ -63,10 +57,7 @@ suite("cli/train", (test) => {
       for (const name of ["last.safetensors", "best.safetensors"]) {
         assert.equal(readSafetensors(readFileSync(join(out, name))).tensors["weight"]?.shape, [3, 4]);
       }
-      assert.is(
-        readSafetensors(readFileSync(join(out, "last.safetensors"))).metadata["step"],
-        String(3 * Math.ceil(TRAIN / 8)),
-      );
+      assert.is(readSafetensors(readFileSync(join(out, "last.safetensors"))).metadata["step"], String(3 * Math.ceil(TRAIN / 8)));
       const again = join(folder, "again");
       await call(fakeApi(), "train", "a.resnet", "--data", folder, "--out", again);
       assert.equal(bytesOf(again, "last.safetensors"), bytesOf(out, "last.safetensors"));
@@ -88,16 +79,9 @@ suite("cli/train", (test) => {
         assert.is(readSafetensors(readFileSync(join(out, "last.safetensors"))).metadata["step"], String(at));
         const resumed = await call(fakeApi(), ...args, out, "--resume");
         assert.is(resumed.exitCode, 0, resumed.err);
-        for (const name of ["last.safetensors", "best.safetensors"])
-          assert.equal(bytesOf(out, name), bytesOf(whole, name), `${name}, cut at ${at}`);
+        for (const name of ["last.safetensors", "best.safetensors"]) assert.equal(bytesOf(out, name), bytesOf(whole, name), `${name}, cut at ${at}`);
         const bare = (metrics: EpochMetrics[]) =>
-          metrics.map(({ epoch, loss, accuracy, val_loss, val_accuracy }) => [
-            epoch,
-            loss,
-            accuracy,
-            val_loss,
-            val_accuracy,
-          ]);
+          metrics.map(({ epoch, loss, accuracy, val_loss, val_accuracy }) => [epoch, loss, accuracy, val_loss, val_accuracy]);
         assert.equal(bare(metricsOf(out)), bare(metricsOf(whole)));
       }
     }));
@@ -141,15 +125,7 @@ suite("cli/train", (test) => {
   test("a loss that is no number stops with the last good epoch kept", () =>
     inFolder(async (folder) => {
       const out = join(folder, "run");
-      const { exitCode, err } = await call(
-        fakeApi({ brokenStep: 12 }),
-        "train",
-        "a.resnet",
-        "--data",
-        putData(folder),
-        "--out",
-        out,
-      );
+      const { exitCode, err } = await call(fakeApi({ brokenStep: 12 }), "train", "a.resnet", "--data", putData(folder), "--out", out);
       assert.is(exitCode, 1);
       assert.match(err, /\[RN742\] the loss is NaN at step 12/);
       assert.match(err, "still holds the last good state");
@@ -161,30 +137,8 @@ suite("cli/train", (test) => {
       const out = join(folder, "run");
       const steps: number[] = [];
       const api = fakeApi({ onStep: (step) => void steps.push(step) });
-      const options = [
-        "--limit",
-        "20",
-        "--limit-test",
-        "5",
-        "--epochs",
-        "2",
-        "--batch",
-        "6",
-        "--schedule",
-        "constant",
-        "--lr",
-        "0.1",
-      ];
-      const { exitCode, err } = await call(
-        api,
-        "train",
-        "a.resnet",
-        "--data",
-        putData(folder),
-        "--out",
-        out,
-        ...options,
-      );
+      const options = ["--limit", "20", "--limit-test", "5", "--epochs", "2", "--batch", "6", "--schedule", "constant", "--lr", "0.1"];
+      const { exitCode, err } = await call(api, "train", "a.resnet", "--data", putData(folder), "--out", out, ...options);
       assert.is(exitCode, 0, err);
       assert.is(steps.length, 2 * 4);
       assert.match(err, "20 training and 5 held-out images of 1×2×2");
@@ -194,17 +148,7 @@ suite("cli/train", (test) => {
     inFolder(async (folder) => {
       const free = fakeApi({ free: true });
       const out = join(folder, "run");
-      const { exitCode, err } = await call(
-        free,
-        "train",
-        "a.resnet",
-        "--data",
-        putData(folder),
-        "--out",
-        out,
-        "--epochs",
-        "1",
-      );
+      const { exitCode, err } = await call(free, "train", "a.resnet", "--data", putData(folder), "--out", out, "--epochs", "1");
       assert.is(exitCode, 0, err);
       assert.equal(free.calls[1]?.dims, { H: 2, W: 2 });
       put(

@@ -23,8 +23,7 @@ const refuses = (body: () => unknown, ...parts: readonly string[]): void => {
     body();
   } catch (error) {
     assert.is(describeFailure(error, false).exitCode, 2);
-    for (const part of parts)
-      assert.ok((error as Error).message.includes(part), `${(error as Error).message} lacks ${part}`);
+    for (const part of parts) assert.ok((error as Error).message.includes(part), `${(error as Error).message} lacks ${part}`);
     return;
   }
   assert.unreachable("no error");
@@ -40,20 +39,17 @@ suite("cli/options", (test) => {
     refuses(() => parseDims(["H=1,H=2"]), "given before");
   });
   test("--set", () => {
-    assert.equal(
-      parseSet(["classes=10,rate=-0.5", "wide=true", "depths=[3, 4, 6]", "stages=[(64, 3), (128, 4)]", "block=Basic"]),
-      {
-        classes: 10,
-        rate: -0.5,
-        wide: true,
-        depths: [3, 4, 6],
-        stages: [
-          [64, 3],
-          [128, 4],
-        ],
-        block: "Basic",
-      },
-    );
+    assert.equal(parseSet(["classes=10,rate=-0.5", "wide=true", "depths=[3, 4, 6]", "stages=[(64, 3), (128, 4)]", "block=Basic"]), {
+      classes: 10,
+      rate: -0.5,
+      wide: true,
+      depths: [3, 4, 6],
+      stages: [
+        [64, 3],
+        [128, 4],
+      ],
+      block: "Basic",
+    });
     refuses(() => parseSet(["=1"]), "--set =1");
     refuses(() => parseSet(["a="]), "a value after");
     refuses(() => parseSet(["a=[1, x]"]), "a list like");
@@ -76,15 +72,7 @@ suite("cli/options", (test) => {
       epochs: 90,
       final: 0.01,
     });
-    for (const text of [
-      "",
-      "linear(3)",
-      "cosine",
-      "cosine(a)",
-      "constant } block A {",
-      "cosine([1, 2]",
-      "constant batch 5",
-    ])
+    for (const text of ["", "linear(3)", "cosine", "cosine(a)", "constant } block A {", "cosine([1, 2]", "constant batch 5"])
       refuses(() => parseSchedule(text), "--schedule");
   });
 });
@@ -179,8 +167,7 @@ suite("cli/commands", (test) => {
     const api = { ...fakeApi(), check: async () => ({ diagnostics: [diagnostic], files: 2 }) };
     const pretty = await call(api, "check", "a.resnet");
     assert.is(pretty.exitCode, 1);
-    for (const part of ["error[RN101]: no `x` here", "a.resnet:2:3", "unknown", "declare it"])
-      assert.ok(pretty.out.includes(part), pretty.out);
+    for (const part of ["error[RN101]: no `x` here", "a.resnet:2:3", "unknown", "declare it"]) assert.ok(pretty.out.includes(part), pretty.out);
     assert.match(pretty.err, "1 error in 2 files");
     const json = JSON.parse((await call(api, "check", "a.resnet", "--format", "json")).out);
     assert.equal([json.length, json[0].code, json[0].line, json[0].column], [1, "RN101", 2, 3]);
@@ -222,18 +209,7 @@ suite("cli/commands", (test) => {
   });
   test("summary and list: --json is the document alone", async () => {
     const api = fakeApi();
-    const summary = await call(
-      api,
-      "summary",
-      "a.resnet",
-      "--json",
-      "--model",
-      "M",
-      "--dim",
-      "H=3",
-      "--set",
-      "classes=5",
-    );
+    const summary = await call(api, "summary", "a.resnet", "--json", "--model", "M", "--dim", "H=3", "--set", "classes=5");
     assert.is(JSON.parse(summary.out).activation_bytes, 1234);
     assert.is(summary.err, "");
     assert.equal(api.calls, [{ file: "a.resnet", mode: "inference", usualSizes: true, model: "M", dims: { H: 3 }, set: { classes: 5 } }]);
@@ -252,11 +228,7 @@ suite("cli/commands", (test) => {
       await call(fakeApi(), "build", "a.resnet", "-o", out, "--weights", file, "--beside");
       assert.is(readFileSync(out, "utf8"), "// 0 ./net.safetensors\n");
       assert.equal(new Uint8Array(readFileSync(join(folder, "net.safetensors"))), new Uint8Array(weights));
-      const wrong = put(
-        folder,
-        "v.safetensors",
-        writeSafetensors({ weight: { dtype: "f32", shape: [2], data: new Float32Array(2) } }),
-      );
+      const wrong = put(folder, "v.safetensors", writeSafetensors({ weight: { dtype: "f32", shape: [2], data: new Float32Array(2) } }));
       const refused = await call(fakeApi(), "build", "a.resnet", "-o", join(folder, "no.js"), "--weights", wrong);
       assert.is(refused.exitCode, 1);
       assert.ok(refused.err.includes(wrong), refused.err);
@@ -284,31 +256,13 @@ suite("cli/commands", (test) => {
       assert.equal([...(readSafetensors(readFileSync(out)).tensors["logits"]?.data ?? [])], [1, 2, 4, 5, 6, 8]);
       const shown = await call(fakeApi(), "run", "a.resnet", "--input", `image=${io}#image`, "--weights", weights);
       assert.match(shown.out, /1: \[2\] 8\.00000 {3}\[1\] 6\.00000 {3}\[0\] 5\.00000/);
-      const gradients = await call(
-        free,
-        "gradients",
-        "a.resnet",
-        "--input",
-        `image=${io}#image`,
-        "--input",
-        `label=${io}#labels`,
-        "-o",
-        out,
-      );
+      const gradients = await call(free, "gradients", "a.resnet", "--input", `image=${io}#image`, "--input", `label=${io}#labels`, "-o", out);
       assert.is(gradients.exitCode, 0, gradients.err);
       assert.equal(Object.keys(readSafetensors(readFileSync(out)).tensors).sort(), ["loss", "output.logits", "weight"]);
       const missing = await call(fakeApi(), "gradients", "a.resnet", "--input", `image=${io}#image`, "-o", out);
       assert.is(missing.exitCode, 2);
       assert.match(missing.err, "--input label=FILE is missing");
-      const unknown = await call(
-        fakeApi(),
-        "run",
-        "a.resnet",
-        "--input",
-        `image=${io}#image`,
-        "--input",
-        `x=${io}#image`,
-      );
+      const unknown = await call(fakeApi(), "run", "a.resnet", "--input", `image=${io}#image`, "--input", `x=${io}#image`);
       assert.match(unknown.err, "--input x: Fake has no such input");
       assert.is((await call(fakeApi(), "run", "a.resnet", "--input", `image=${join(folder, "none.npy")}`)).exitCode, 2);
     }));

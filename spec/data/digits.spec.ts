@@ -53,25 +53,11 @@ suite("data/digits", (test) => {
 suite("data/text-picture", (test) => {
   const picture = (caption: string): Parameters<typeof drawPictures>[0][number] => ({
     // A 6×4 window of a 6-pixel picture: two columns of margin are cut at each side.
-    pixels: Uint8Array.from([
-      0, 0, 255, 0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-      0,
-    ]),
+    pixels: Uint8Array.from([0, 0, 255, 0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 0, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
     size: 6,
     caption,
   });
   test("half blocks, side by side, captions below", () => {
-    assert.equal(drawPictures([picture("a"), picture("b"), picture("c")], 2), [
-      "█▄  █▄",
-      " ▀   ▀",
-      "",
-      "a   b",
-      "",
-      "█▄",
-      " ▀",
-      "",
-      "c",
-      "",
-    ]);
+    assert.equal(drawPictures([picture("a"), picture("b"), picture("c")], 2), ["█▄  █▄", " ▀   ▀", "", "a   b", "", "█▄", " ▀", "", "c", ""]);
   });
 });

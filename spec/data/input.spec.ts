@@ -34,22 +34,13 @@ suite("data/npy", (test) => {
         shape: [2, 1],
         values: Float32Array.of(1.5, -2),
       });
-      assert.equal(
-        readNpy(put(folder, "b", npy("<f8", "(2,)", Float64Array.of(1.5, -2)))).values,
-        Float32Array.of(1.5, -2),
-      );
-      assert.equal(
-        readNpy(put(folder, "c", npy("<f2", "(2,)", Uint16Array.of(0x3e00, 0xc000)))).values,
-        Float32Array.of(1.5, -2),
-      );
+      assert.equal(readNpy(put(folder, "b", npy("<f8", "(2,)", Float64Array.of(1.5, -2)))).values, Float32Array.of(1.5, -2));
+      assert.equal(readNpy(put(folder, "c", npy("<f2", "(2,)", Uint16Array.of(0x3e00, 0xc000)))).values, Float32Array.of(1.5, -2));
       assert.equal(readNpy(put(folder, "d", npy(">f4", "(2,)", swapped))).values, Float32Array.of(1.5, -2));
     }));
   test("integers, booleans, scalars", () =>
     inFolder((folder) => {
-      assert.equal(
-        readNpy(put(folder, "a", npy("<i8", "(3,)", BigInt64Array.of(1n, -2n, 3n)))).values,
-        Int32Array.of(1, -2, 3),
-      );
+      assert.equal(readNpy(put(folder, "a", npy("<i8", "(3,)", BigInt64Array.of(1n, -2n, 3n)))).values, Int32Array.of(1, -2, 3));
       assert.equal(readNpy(put(folder, "b", npy("|u1", "(2,)", Uint8Array.of(255, 0)))).values, Int32Array.of(255, 0));
       assert.equal(readNpy(put(folder, "c", npy("|b1", "()", Uint8Array.of(1)))), {
         shape: [],
@@ -64,20 +55,10 @@ suite("data/npy", (test) => {
   test("what cannot be read", () =>
     inFolder((folder) => {
       const whole = npy("<f4", "(4,)", Float32Array.of(1, 2, 3, 4));
-      failsWith(
-        () => readNpy(put(folder, "a", whole.subarray(0, whole.length - 3))),
-        "RN802",
-        "truncated",
-        `expected ${whole.length}`,
-      );
+      failsWith(() => readNpy(put(folder, "a", whole.subarray(0, whole.length - 3))), "RN802", "truncated", `expected ${whole.length}`);
       failsWith(() => readNpy(put(folder, "b", "PK zip archive")), "RN803", "NUMPY");
       failsWith(() => readNpy(put(folder, "c", npy("<c8", "(1,)", Float64Array.of(1)))), "RN803", "c8");
-      failsWith(
-        () => readNpy(put(folder, "d", npy("<i8", "(1,)", BigInt64Array.of(2n ** 40n)))),
-        "RN810",
-        "1099511627776",
-        "32 bits",
-      );
+      failsWith(() => readNpy(put(folder, "d", npy("<i8", "(1,)", BigInt64Array.of(2n ** 40n)))), "RN810", "1099511627776", "32 bits");
       failsWith(() => readNpy(put(folder, "e", whole.subarray(0, 20))), "RN802", "header");
     }));
 });
@@ -90,16 +71,8 @@ suite("data/input", (test) => {
     }));
   test("labels stay whole numbers, also where stored as floats", () =>
     inFolder((folder) => {
-      assert.equal(
-        readInput(put(folder, "y.npy", npy("<f4", "(2,)", Float32Array.of(3, 1))), LABEL).data,
-        Int32Array.of(3, 1),
-      );
-      failsWith(
-        () => readInput(put(folder, "z.npy", npy("<f4", "(2,)", Float32Array.of(3, 0.5))), LABEL),
-        "RN810",
-        "value 1 is 0.5",
-        "label",
-      );
+      assert.equal(readInput(put(folder, "y.npy", npy("<f4", "(2,)", Float32Array.of(3, 1))), LABEL).data, Int32Array.of(3, 1));
+      failsWith(() => readInput(put(folder, "z.npy", npy("<f4", "(2,)", Float32Array.of(3, 0.5))), LABEL), "RN810", "value 1 is 0.5", "label");
     }));
   test("a tensor of a safetensors file, by name or the only one", () =>
     inFolder((folder) => {
@@ -174,18 +147,12 @@ suite("data/picture", (test) => {
   if (existsSync(pictures)) {
     const planes = (name: string): Float32Array => {
       const bytes = gunzipSync(readFileSync(join(pictures, name)));
-      return Float32Array.from(
-        { length: bytes.length },
-        (_, i) => (bytes[(i % 50176) * 3 + Math.floor(i / 50176)] ?? 0) / 255,
-      );
+      return Float32Array.from({ length: bytes.length }, (_, i) => (bytes[(i % 50176) * 3 + Math.floor(i / 50176)] ?? 0) / 255);
     };
-    const worst = (a: Float32Array, b: Float32Array): number =>
-      a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] ?? 0))), 0);
+    const worst = (a: Float32Array, b: Float32Array): number => a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] ?? 0))), 0);
     test("a real PNG equals its pixels; a real JPEG nearly", () => {
       assert.is(worst(readPicture(join(pictures, "chelsea-224.png"), 3).values, planes("chelsea-224.rgb.gz")), 0);
-      assert.ok(
-        worst(readPicture(join(pictures, "chelsea-224.jpg"), 3).values, planes("chelsea-224.jpg.rgb.gz")) < 4 / 255,
-      );
+      assert.ok(worst(readPicture(join(pictures, "chelsea-224.jpg"), 3).values, planes("chelsea-224.jpg.rgb.gz")) < 4 / 255);
       failsWith(() => readPicture(join(pictures, "truncated.jpg"), 3), "RN810", "truncated.jpg", "JPEG");
     });
   } else test.skip("a real PNG equals its pixels; a real JPEG nearly", "the pictures are not beside the project");

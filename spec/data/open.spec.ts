@@ -13,11 +13,7 @@ const COLOUR = { shape: [3, 32, 32], classes: 10 } as const;
 const BOTH = ["train", "test"] as const;
 
 const putIdx = (folder: string, part: string, labels: readonly number[], side = 2): void => {
-  put(
-    folder,
-    `${part}-images-idx3-ubyte`,
-    idxFile(2051, [labels.length, side, side], ramp(labels.length * side * side)),
-  );
+  put(folder, `${part}-images-idx3-ubyte`, idxFile(2051, [labels.length, side, side], ramp(labels.length * side * side)));
   put(folder, `${part}-labels-idx1-ubyte`, idxFile(2049, [labels.length], labels));
 };
 
@@ -80,8 +76,7 @@ suite("data/open", (test) => {
       const first = openData({ data: path }, GREY, BOTH);
       assert.equal([first.train?.count, first.test?.count], [45, 5]);
       assert.match(first.notices[0] ?? "", /held out 5 of 50 rows/);
-      const ids = (set: Dataset | undefined): number[] =>
-        ramp(set?.count ?? 0).map((i) => (set === undefined ? -1 : (image(set, i)[0] ?? -1)));
+      const ids = (set: Dataset | undefined): number[] => ramp(set?.count ?? 0).map((i) => (set === undefined ? -1 : (image(set, i)[0] ?? -1)));
       const all = [...ids(first.train), ...ids(first.test)].sort((a, b) => a - b);
       assert.equal(all, ramp(50));
       assert.equal(
@@ -94,14 +89,7 @@ suite("data/open", (test) => {
     inFolder((folder) => {
       failsWith(() => openData({ data: folder }, GREY, BOTH), "RN808", folder, "empty");
       putIdx(folder, "train", [0]);
-      failsWith(
-        () => openData({ data: folder }, GREY, BOTH),
-        "RN808",
-        folder,
-        "no test part",
-        "t10k-images",
-        "--test-data",
-      );
+      failsWith(() => openData({ data: folder }, GREY, BOTH), "RN808", folder, "no test part", "t10k-images", "--test-data");
       failsWith(() => openData({}, GREY, ["test"]), "RN808", "--data PATH", "--test-data");
       failsWith(() => openData({ data: join(folder, "none") }, GREY, BOTH), "RN801", "none");
       put(folder, "test-images-idx3-ubyte", idxFile(2051, [1, 2, 2], ramp(4)));
@@ -161,11 +149,7 @@ suite("data/real", (test) => {
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
   if (present("fashion-mnist")) {
     test("Fashion-MNIST", () => {
-      const { train, test: held } = openData(
-        { data: join(data, "fashion-mnist") },
-        { shape: [1, "H", "W"], classes: 10 },
-        BOTH,
-      );
+      const { train, test: held } = openData({ data: join(data, "fashion-mnist") }, { shape: [1, "H", "W"], classes: 10 }, BOTH);
       assert.equal([train?.count, held?.count], [60000, 5000]);
       assert.equal([...(train?.labels.slice(0, 10) ?? [])], [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);
       assert.equal([...(held?.labels.slice(0, 10) ?? [])], [9, 2, 1, 1, 6, 1, 4, 6, 5, 7]);
@@ -192,17 +176,10 @@ suite("data/real", (test) => {
       const { train, test: held } = openData({ data: join(data, "digits") }, { shape: [1, 8, 8], classes: 10 }, BOTH);
       assert.is((train?.count ?? 0) + (held?.count ?? 0), 3823);
       assert.is(held?.count, 382);
-      const all = openData(
-        { trainData: join(data, "digits/digits-train.csv.gz") },
-        { shape: [1, "H", "W"], classes: 10 },
-        ["train"],
-      ).train;
+      const all = openData({ trainData: join(data, "digits/digits-train.csv.gz") }, { shape: [1, "H", "W"], classes: 10 }, ["train"]).train;
       assert.equal(all?.shape, [1, 8, 8]);
       assert.is(sum(Array.from(all === undefined ? [] : image(all, 0))), 303);
-      assert.equal(
-        Array.from(all === undefined ? [] : image(all, 1)).slice(0, 16),
-        [0, 0, 10, 16, 6, 0, 0, 0, 0, 7, 16, 8, 16, 5, 0, 0],
-      );
+      assert.equal(Array.from(all === undefined ? [] : image(all, 1)).slice(0, 16), [0, 0, 10, 16, 6, 0, 0, 0, 0, 7, 16, 8, 16, 5, 0, 0]);
     });
   } else test.skip("UCI digits", "the data set is not beside the project");
 });

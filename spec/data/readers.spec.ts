@@ -20,13 +20,7 @@ suite("data/idx", (test) => {
   ];
   test("two images of 2×3", () =>
     inFolder((folder) => {
-      const set = readIdx(
-        ...pair(
-          folder,
-          idxFile(IMAGES, [2, 2, 3], [0, 51, 102, 153, 204, 255, 5, 4, 3, 2, 1, 0]),
-          idxFile(LABELS, [2], [7, 3]),
-        ),
-      );
+      const set = readIdx(...pair(folder, idxFile(IMAGES, [2, 2, 3], [0, 51, 102, 153, 204, 255, 5, 4, 3, 2, 1, 0]), idxFile(LABELS, [2], [7, 3])));
       assert.is(set.count, 2);
       assert.equal(set.shape, [1, 2, 3]);
       assert.equal([...set.labels], [7, 3]);
@@ -49,15 +43,7 @@ suite("data/idx", (test) => {
   test("truncated images", () =>
     inFolder((folder) => {
       const files = pair(folder, idxFile(IMAGES, [2, 2, 2], ramp(7)), idxFile(LABELS, [2], [0, 1]));
-      failsWith(
-        () => readIdx(...files),
-        "RN802",
-        files[0],
-        "truncated",
-        "expected 24 bytes",
-        "found 23",
-        "2 images of 2×2",
-      );
+      failsWith(() => readIdx(...files), "RN802", files[0], "truncated", "expected 24 bytes", "found 23", "2 images of 2×2");
     }));
   test("surplus bytes", () =>
     inFolder((folder) => {
@@ -94,8 +80,7 @@ suite("data/idx", (test) => {
       const plain = put(folder, "plain.gz", idxFile(IMAGES, [1, 1, 1], [0]));
       failsWith(() => readIdx(plain, labels), "RN802", plain, "1f 8b");
     }));
-  test("no such file", () =>
-    inFolder((folder) => failsWith(() => readIdx(join(folder, "none"), "x"), "RN801", "none", "no such file")));
+  test("no such file", () => inFolder((folder) => failsWith(() => readIdx(join(folder, "none"), "x"), "RN801", "none", "no such file")));
 });
 
 suite("data/cifar", (test) => {
@@ -125,13 +110,11 @@ suite("data/cifar", (test) => {
       const second = put(folder, "b.bin", Uint8Array.from([...record(1, 0), ...record(10, 0)]));
       failsWith(() => readCifar("set", [first, second]), "RN805", second, "record 1", "label 10", "0 to 9");
     }));
-  test("empty", () =>
-    inFolder((folder) => failsWith(() => readCifar("set", [put(folder, "a.bin", "")]), "RN809", "a.bin")));
+  test("empty", () => inFolder((folder) => failsWith(() => readCifar("set", [put(folder, "a.bin", "")]), "RN809", "a.bin")));
 });
 
 suite("data/csv", (test) => {
-  const read = (folder: string, text: string, task: Parameters<typeof readCsv>[1] = ANY) =>
-    readCsv(put(folder, "t.csv", text), task);
+  const read = (folder: string, text: string, task: Parameters<typeof readCsv>[1] = ANY) => readCsv(put(folder, "t.csv", text), task);
   test("values as they are, label last", () =>
     inFolder((folder) => {
       const set = read(folder, "1,2.5,-3,1e2,7\n0,16,0,1,2\n", { shape: [1, 2, 2], classes: 10 });
@@ -175,9 +158,7 @@ suite("data/csv", (test) => {
       failsWith(() => read(folder, "1,0\n2,\n"), "RN807", "line 2", '""');
     }));
   test("a number of columns that the model does not take", () =>
-    inFolder((folder) =>
-      failsWith(() => read(folder, "1,2,3,0\n", { shape: [1, 2, 2], classes: 2 }), "RN803", "3 values", "1×2×2"),
-    ));
+    inFolder((folder) => failsWith(() => read(folder, "1,2,3,0\n", { shape: [1, 2, 2], classes: 2 }), "RN803", "3 values", "1×2×2")));
   test("empty, or a header only", () =>
     inFolder((folder) => {
       failsWith(() => read(folder, "\n\n"), "RN809", "t.csv");

@@ -31,8 +31,7 @@ export function failsWith(body: () => unknown, code: string, ...parts: readonly 
     const { code: found, message } = error as ResnetError;
     assert.is(found, code, message);
     assert.not.match(message, "\n");
-    for (const part of parts)
-      assert.ok(message.includes(part), `${JSON.stringify(message)} lacks ${JSON.stringify(part)}`);
+    for (const part of parts) assert.ok(message.includes(part), `${JSON.stringify(message)} lacks ${JSON.stringify(part)}`);
     return;
   }
   assert.unreachable(`no error; expected ${code}`);

@@ -14,9 +14,62 @@ export function randomNumbers(seed: number): () => number {
 const TOKEN = /"[^"\n]*"|[A-Za-z_]\w*|\d+(?:\.\d+)?(?:e-?\d+)?|->|\.\.|==|<=|>=|&&|\|\||\/\/[^\n]*|\S/g;
 
 const STRANGE: readonly string[] = [
-  "0", "-1", "1", "7", "1000000000", "99999999999999999999", "0.5", "1e400", "(", ")", "{", "}", "[", "]", "->", "..", ",", ":", "=", ";", "\n", '"', "/*", "//",
-  "?", "%", "/", "*", "N", "C", "H", "x", "y", "it", "relu", "conv", "join", "skip", "repeat", "stages", "if", "else", "where", "block", "model", "param", "let",
-  "project", "via", "add", "concat", "training", "depth", "true", "é", "\u0000",
+  "0",
+  "-1",
+  "1",
+  "7",
+  "1000000000",
+  "99999999999999999999",
+  "0.5",
+  "1e400",
+  "(",
+  ")",
+  "{",
+  "}",
+  "[",
+  "]",
+  "->",
+  "..",
+  ",",
+  ":",
+  "=",
+  ";",
+  "\n",
+  '"',
+  "/*",
+  "//",
+  "?",
+  "%",
+  "/",
+  "*",
+  "N",
+  "C",
+  "H",
+  "x",
+  "y",
+  "it",
+  "relu",
+  "conv",
+  "join",
+  "skip",
+  "repeat",
+  "stages",
+  "if",
+  "else",
+  "where",
+  "block",
+  "model",
+  "param",
+  "let",
+  "project",
+  "via",
+  "add",
+  "concat",
+  "training",
+  "depth",
+  "true",
+  "é",
+  "\u0000",
 ];
 
 /** The text with one to four changes: tokens deleted, doubled, exchanged, replaced, or a line moved. */
@@ -33,7 +86,8 @@ function mutateOnce(text: string, random: () => number): string {
   const one = pick(tokens);
   const other = pick(tokens);
   if (one === undefined || other === undefined) return text;
-  const replace = (token: { at: number; text: string }, by: string): string => text.slice(0, token.at) + by + text.slice(token.at + token.text.length);
+  const replace = (token: { at: number; text: string }, by: string): string =>
+    text.slice(0, token.at) + by + text.slice(token.at + token.text.length);
   switch (Math.floor(random() * 7)) {
     case 0:
       return replace(one, "");

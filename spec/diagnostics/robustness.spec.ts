@@ -75,12 +75,24 @@ suite("robustness of the checker", (test) => {
     ["a long chain", inBlock(`x -> ${Array.from({ length: 3000 }, () => "relu").join(" -> ")} -> y`)],
     ["nested conditions", inBlock(`x -> ${nested("if n > 3 { ", "relu", " } else { gelu }", 60)} -> y`)],
     ["nested choices", inBlock(`let a = ${nested("(n > 3 ? ", "n", " : 4)", 60)}\n  x -> conv(a, 1) -> y`)],
-    ["repeated squaring", inBlock(`let a0 = n + N + C\n${Array.from({ length: 30 }, (_, i) => `  let a${i + 1} = a${i} * a${i}\n`).join("")}  x -> conv(a30, 1) -> y`)],
+    [
+      "repeated squaring",
+      inBlock(`let a0 = n + N + C\n${Array.from({ length: 30 }, (_, i) => `  let a${i + 1} = a${i} * a${i}\n`).join("")}  x -> conv(a30, 1) -> y`),
+    ],
     ["a list repeated", inBlock("x -> stages s of [1] * 1000000000 as i, w { relu } -> y")],
     ["huge sizes", inBlock("x -> conv(9007199254740991, 9007199254740991) -> conv(9007199254740991, 3) -> flatten -> y")],
-    ["blocks within blocks", `edition 2026\n${Array.from({ length: 400 }, (_, i) => `block B${i}() {\n  in  x: [..S]\n  out y\n  x -> ${i === 399 ? "relu" : `B${i + 1}`} -> y\n}\n`).join("")}`],
-    ["blocks that double", `edition 2026\n${Array.from({ length: 40 }, (_, i) => `block B${i}() {\n  in  x: [..S]\n  out y\n  x -> ${i === 39 ? "relu" : `B${i + 1} -> B${i + 1}`} -> y\n}\n`).join("")}`],
-    ["many errors", `edition 2026\n${Array.from({ length: 300 }, (_, i) => `block B${i}() {\n  in  x: [N, C, H, W]\n  out y\n  x -> conv(8, 3) -> join s: add -> nothing -> y\n  skip x -> s\n}\n`).join("")}`],
+    [
+      "blocks within blocks",
+      `edition 2026\n${Array.from({ length: 400 }, (_, i) => `block B${i}() {\n  in  x: [..S]\n  out y\n  x -> ${i === 399 ? "relu" : `B${i + 1}`} -> y\n}\n`).join("")}`,
+    ],
+    [
+      "blocks that double",
+      `edition 2026\n${Array.from({ length: 40 }, (_, i) => `block B${i}() {\n  in  x: [..S]\n  out y\n  x -> ${i === 39 ? "relu" : `B${i + 1} -> B${i + 1}`} -> y\n}\n`).join("")}`,
+    ],
+    [
+      "many errors",
+      `edition 2026\n${Array.from({ length: 300 }, (_, i) => `block B${i}() {\n  in  x: [N, C, H, W]\n  out y\n  x -> conv(8, 3) -> join s: add -> nothing -> y\n  skip x -> s\n}\n`).join("")}`,
+    ],
   ];
   for (const [what, text] of extremes) test(what, () => survive("extreme.resnet", text, what));
 

@@ -47,11 +47,7 @@ function pick<T>(draw: (count: number) => number, choices: readonly T[]): T {
   return choices[draw(choices.length)] as T;
 }
 
-function both(
-  a: number | undefined,
-  b: number | undefined,
-  join: (a: number, b: number) => number,
-): number | undefined {
+function both(a: number | undefined, b: number | undefined, join: (a: number, b: number) => number): number | undefined {
   return a === undefined || b === undefined ? undefined : join(a, b);
 }
 
@@ -100,9 +96,7 @@ function expression(draw: (count: number) => number, depth: number, pool: readon
     case 7:
       return binary("mod", a, divisor, Size.modulo(a.dim, divisor.dim), (x, y) => x - y * quotient(x, y));
     case 8:
-      return draw(2) === 0
-        ? binary("min", a, b, Size.min(a.dim, b.dim), Math.min)
-        : binary("max", a, b, Size.max(a.dim, b.dim), Math.max);
+      return draw(2) === 0 ? binary("min", a, b, Size.min(a.dim, b.dim), Math.min) : binary("max", a, b, Size.max(a.dim, b.dim), Math.max);
     default: {
       const c = leaf(draw, pool);
       const d = leaf(draw, pool);
@@ -170,9 +164,7 @@ function claim(draw: (count: number) => number, depth: number, pool: readonly Un
 
 function assignment(draw: (count: number) => number): Map<string, number> {
   const range = pick(draw, [6, 20, 80]);
-  return new Map(
-    unknowns.map(({ name, least }) => [name, Number.isFinite(least) ? least + draw(range) : draw(range) - range / 2]),
-  );
+  return new Map(unknowns.map(({ name, least }) => [name, Number.isFinite(least) ? least + draw(range) : draw(range) - range / 2]));
 }
 
 /** Every assignment of the pool's unknowns up to `span` values each. */
@@ -203,11 +195,7 @@ suite("sizes: random expressions", (test) => {
         assert.is(Size.evaluate(written.dim, env), expected + 0, `${written.text} at ${JSON.stringify([...env])}`);
         const partial = new Map([...env].filter(() => draw(2) === 0));
         const substituted = Size.substitute(written.dim, partial);
-        assert.is(
-          Size.evaluate(substituted, env),
-          expected + 0,
-          `${written.text} after ${JSON.stringify([...partial])}`,
-        );
+        assert.is(Size.evaluate(substituted, env), expected + 0, `${written.text} after ${JSON.stringify([...partial])}`);
       }
     }
     assert.ok(defined > 8000, `${defined} values`);
@@ -306,9 +294,7 @@ suite("answers: random relations", (test) => {
     const draw = generator(seed);
     const tally: Record<string, number> = { proved: 0, refuted: 0, unproved: 0 };
     for (let turn = 0; turn < turns; turn++) {
-      const pool = [pick(draw, unknowns), pick(draw, unknowns.slice(0, 3))].filter(
-        (each, at, all) => all.indexOf(each) === at,
-      );
+      const pool = [pick(draw, unknowns), pick(draw, unknowns.slice(0, 3))].filter((each, at, all) => all.indexOf(each) === at);
       const claims = Array.from({ length: draw(3) }, () => claim(draw, 1, pool));
       const facts: Facts = { relations: claims.map((each) => each.relation) };
       const { relation, holds } = claim(draw, depth, pool);
@@ -354,9 +340,7 @@ suite("answers: random relations", (test) => {
       const base = pick(draw, [H, Size.add(H, W), Size.sub(H, W), Size.mul(2, H)]);
       const top = Size.add(base, shift);
       const left = Size.sub(base, Size.floorDiv(Size.sub(base, shift), divisor));
-      const parts = Array.from({ length: divisor - 1 }, (_, part) =>
-        Size.floorDiv(Size.add(Size.sub(base, shift), part + 1), divisor),
-      );
+      const parts = Array.from({ length: divisor - 1 }, (_, part) => Size.floorDiv(Size.add(Size.sub(base, shift), part + 1), divisor));
       const right = Size.add(Size.sum(parts), shift);
       assert.is(typeof top, "object");
       if (prove({ op: "==", left, right }, { relations: [] }).kind === "proved") proved++;
@@ -376,11 +360,7 @@ suite("answers: random relations", (test) => {
         const expected = written.value(env);
         if (expected === undefined || !claims.every((fact) => fact.holds(env) === true)) continue;
         checked++;
-        assert.is(
-          Size.evaluate(simple, env),
-          expected + 0,
-          `turn ${turn}: ${written.text} to ${Size.formatDim(simple)}`,
-        );
+        assert.is(Size.evaluate(simple, env), expected + 0, `turn ${turn}: ${written.text} to ${Size.formatDim(simple)}`);
       }
     }
     assert.ok(checked > 5000, `${checked} values`);

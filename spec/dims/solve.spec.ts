@@ -1,31 +1,7 @@
 /** Three answers by hand: what shape checking asks, from the complaints people had and the sketches of the language. */
 import * as assert from "uvu/assert";
-import {
-  assume,
-  type Facts,
-  formatRelation,
-  formatWitness,
-  noFacts,
-  prove,
-  type Relation,
-  simplifyUnder,
-} from "../../compiler/check/solve.ts";
-import {
-  add,
-  ceilDiv,
-  type Dim,
-  divExact,
-  floorDiv,
-  formatDim,
-  max,
-  min,
-  modulo,
-  mul,
-  sameDim,
-  select,
-  sub,
-  symbol,
-} from "../../compiler/ir/dim.ts";
+import { assume, type Facts, formatRelation, formatWitness, noFacts, prove, type Relation, simplifyUnder } from "../../compiler/check/solve.ts";
+import { add, ceilDiv, type Dim, divExact, floorDiv, formatDim, max, min, modulo, mul, sameDim, select, sub, symbol } from "../../compiler/ir/dim.ts";
 import { suite } from "../harness.ts";
 
 const H = symbol("H");
@@ -59,11 +35,7 @@ suite("solve: proved", (test) => {
     ["3x3/2 branch against 1x1/2 shortcut", eq(windowed(H, 3, 2, 1), windowed(H, 1, 2, 0)), noFacts],
     ["symbolic stride", eq(windowed(H, 3, s, 1), windowed(H, 1, s, 0)), noFacts],
     ["symbolic odd kernel, k = 2p + 1", eq(windowed(H, k, s, p), ceilDiv(H, s)), given(eq(k, add(mul(2, p), 1)))],
-    [
-      "symbolic odd kernel, k % 2 == 1",
-      eq(windowed(H, k, s, floorDiv(sub(k, 1), 2)), ceilDiv(H, s)),
-      given(eq(modulo(k, 2), 1)),
-    ],
+    ["symbolic odd kernel, k % 2 == 1", eq(windowed(H, k, s, floorDiv(sub(k, 1), 2)), ceilDiv(H, s)), given(eq(modulo(k, 2), 1))],
     ["N*(X/N) == X under N | X", eq(mul(N, divExact(X, N)), X), given(divides(N, X))],
     ["groups times width per group", eq(mul(q, floorDiv(w, q)), w), given(eq(modulo(w, q), 0))],
     ["two halvings are a quarter under H % 4 == 0", eq(half(half(H)), divExact(H, 4)), given(divides(4, H))],

@@ -55,9 +55,7 @@ const unaryCases: GradientCase[] = smooth.map((op) => ({
   attributes: { op },
 }));
 
-const binaryCases: GradientCase[] = (
-  ["add", "subtract", "multiply", "divide", "maximum", "minimum", "power"] as const
-).map((op) => ({
+const binaryCases: GradientCase[] = (["add", "subtract", "multiply", "divide", "maximum", "minimum", "power"] as const).map((op) => ({
   op: "binary",
   name: op,
   inputs: [op === "power" ? positive([5], 1) : scattered([5], 1), positive([5], 2)],

@@ -17,9 +17,7 @@ export function gradientGraph(
   body: (builder: GraphBuilder, inputs: readonly Value[]) => readonly Value[],
 ): { readonly graph: Graph; readonly bound: ReadonlyMap<string, TypedTensor>; readonly wanted: readonly number[] } {
   const builder = createGraphBuilder(undefined);
-  const values = inputs.map(({ shape, dtype = "f32" }, k) =>
-    builder.emit("input", [], { name: `x${k}`, dtype, shape }),
-  );
+  const values = inputs.map(({ shape, dtype = "f32" }, k) => builder.emit("input", [], { name: `x${k}`, dtype, shape }));
   const bound = new Map(inputs.map((tensor, k) => [`x${k}`, tensor]));
   const parts: Value[] = [];
   for (const [k, output] of body(builder, values).entries()) {
@@ -77,8 +75,7 @@ export function checkGradients(
     for (const [i, slope] of numeric.entries()) {
       const given = gradient === undefined ? 0 : (gradient.data[i] ?? Number.NaN);
       const off = Math.abs(given - slope);
-      if (!(off <= tolerance * scale))
-        assert.unreachable(`input ${k}, element ${i}: gradient ${given}, slope ${slope}`);
+      if (!(off <= tolerance * scale)) assert.unreachable(`input ${k}, element ${i}: gradient ${given}, slope ${slope}`);
     }
   }
 }

@@ -12,18 +12,7 @@ import { gradientCases } from "./cases.ts";
 import { checkGradients, gradientGraph } from "./central-differences.ts";
 
 /** Their gradient is undefined for every input, which the cases of their users show. */
-const constantEverywhere = new Set([
-  "input",
-  "parameter",
-  "state",
-  "scalar",
-  "constant",
-  "size",
-  "iota",
-  "random",
-  "argmax",
-  "stop_gradient",
-]);
+const constantEverywhere = new Set(["input", "parameter", "state", "scalar", "constant", "size", "iota", "random", "argmax", "stop_gradient"]);
 
 /** Batch norm by the statistics of its own input. */
 function trainedNorm(builder: GraphBuilder, x: Value, weight: Value, bias: Value): Value {
@@ -47,9 +36,7 @@ suite("gradients agree with central differences", (test) => {
 
   test("each differentiable operator has a case", () => {
     const covered = new Set<string>(gradientCases.map(({ op }) => op));
-    const missing = Object.entries(operators).filter(
-      ([op, { gradient }]) => gradient !== "none" && !covered.has(op) && !constantEverywhere.has(op),
-    );
+    const missing = Object.entries(operators).filter(([op, { gradient }]) => gradient !== "none" && !covered.has(op) && !constantEverywhere.has(op));
     assert.equal(
       missing.map(([op]) => op),
       [],
@@ -116,9 +103,7 @@ suite("gradients agree with central differences", (test) => {
       nested([1, 3, 0], "i64"),
     ];
     checkGradients(inputs, (builder, values) => {
-      const [image, stem, weight, bias, inner, linear, offset, labels] = [0, 1, 2, 3, 4, 5, 6, 7].map((k) =>
-        pick(values, k),
-      );
+      const [image, stem, weight, bias, inner, linear, offset, labels] = [0, 1, 2, 3, 4, 5, 6, 7].map((k) => pick(values, k));
       assert.ok(image && stem && weight && bias && inner && linear && offset && labels);
       const first = builder.emit("convolution", [image as Value, stem as Value], {
         ...windowOf([3, 3], 1, 1),

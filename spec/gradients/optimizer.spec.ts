@@ -20,10 +20,7 @@ const slopes = [
 ];
 
 /** The parameter after each step of the graph that `applyOptimizer` builds. */
-function stepsOf(
-  spec: OptimizerSpec,
-  learningRate: number,
-): { readonly weights: number[][]; readonly slots: string[] } {
+function stepsOf(spec: OptimizerSpec, learningRate: number): { readonly weights: number[][]; readonly slots: string[] } {
   const builder = createGraphBuilder(undefined);
   const value = builder.emit("parameter", [], {
     name: "fc.weight",
@@ -55,15 +52,7 @@ function stepsOf(
 }
 
 /** torch.optim.SGD, one number at a time. */
-function sgd(
-  w: number,
-  rate: number,
-  momentum: number,
-  decay: number,
-  nesterov: boolean,
-  dampening: number,
-  column: number,
-): number[] {
+function sgd(w: number, rate: number, momentum: number, decay: number, nesterov: boolean, dampening: number, column: number): number[] {
   let velocity: number | undefined;
   return slopes.map((slope) => {
     let g = (slope[column] ?? 0) + decay * w;

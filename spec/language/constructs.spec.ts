@@ -13,7 +13,9 @@ const scale = "block Scale(by: real = 2) {\n in x: [..S]\n out y: [..S]\n y = x 
 const add = "block Add(by: real = 1) {\n in x: [..S]\n out y: [..S]\n y = x + by\n}\n";
 
 function errors(text: string): string[] {
-  return check({ path: "test.resnet", text }, readModule).diagnostics.filter(({ severity }) => severity === "error").map(({ code, message }) => `${code} ${message}`);
+  return check({ path: "test.resnet", text }, readModule)
+    .diagnostics.filter(({ severity }) => severity === "error")
+    .map(({ code, message }) => `${code} ${message}`);
 }
 
 /** Output of a model with input x [N, 1] = 3. */
@@ -31,7 +33,15 @@ suite("dtypes at ports", (test) => {
       b: { shape: [1, 2], data: [0, 1], dtype: "bool" },
     } as const;
     const { outputs } = await runSource(text, { inputs });
-    assert.equal([outputs["s"], outputs["k"], outputs["c"], outputs["r"]], [[7, -7], [6, 7], [1, 0], [0.5, 8]]);
+    assert.equal(
+      [outputs["s"], outputs["k"], outputs["c"], outputs["r"]],
+      [
+        [7, -7],
+        [6, 7],
+        [1, 0],
+        [0.5, 8],
+      ],
+    );
   });
 
   test("f16 is how values and states are stored; sums are f32", async () => {
@@ -69,8 +79,12 @@ suite("ports and weights", (test) => {
   });
 
   test("param, state and update", async () => {
-    const text = "model M {\n in x: [N, 1]\n out y: [N, 1]\n param w: [1] = constant(3)\n state seen: [1] = zeros\n y = x * broadcast(w, like: x, axes: [1])\n if training { update seen = seen + mean(x, axes: [0]) }\n}";
-    const { outputs, gradients, tensors } = await runSource(text, { inputs: { x: { shape: [2, 1], data: [1, 2] }, t: { shape: [2, 1], data: [0, 0] } }, loss: "mse(y, t)" });
+    const text =
+      "model M {\n in x: [N, 1]\n out y: [N, 1]\n param w: [1] = constant(3)\n state seen: [1] = zeros\n y = x * broadcast(w, like: x, axes: [1])\n if training { update seen = seen + mean(x, axes: [0]) }\n}";
+    const { outputs, gradients, tensors } = await runSource(text, {
+      inputs: { x: { shape: [2, 1], data: [1, 2] }, t: { shape: [2, 1], data: [0, 0] } },
+      loss: "mse(y, t)",
+    });
     assert.equal([outputs["y"], gradients["w"], tensors], [[3, 6], [15], ["w", "seen"]]);
   });
 });
@@ -85,7 +99,10 @@ suite("declarations", (test) => {
     try {
       writeFileSync(join(folder, "parts.resnet"), `const five = 5\n${scale}${add}`);
       const main = join(folder, "main.resnet");
-      writeFileSync(main, 'edition 2026\nimport { Scale as Times } from "./parts"\nimport "./parts.resnet" as parts\nmodel M {\n in x: [N, 1]\n out y: [N, 1]\n x -> Times(parts.five) -> parts.Add -> y\n}');
+      writeFileSync(
+        main,
+        'edition 2026\nimport { Scale as Times } from "./parts"\nimport "./parts.resnet" as parts\nmodel M {\n in x: [N, 1]\n out y: [N, 1]\n x -> Times(parts.five) -> parts.Add -> y\n}',
+      );
       const network = await (await compile({ file: main, mode: "inference" })).load();
       assert.equal([...((await network.run({ x: [3] }))["y"]?.data ?? [])].map(Number), [16]);
       await network.dispose();
@@ -102,7 +119,8 @@ suite("declarations", (test) => {
   });
 
   test("blocks as parameters, with arguments given and still to be given", async () => {
-    const stage = "block Stage(Inner: block, times: int = 2) {\n in x: [..S]\n out y: [..S]\n x -> repeat times { Inner } -> y\n}\nblock Twice(Inner: block) {\n in x: [..S]\n out y: [..S]\n x -> Inner(by: 5) -> Inner -> y\n}";
+    const stage =
+      "block Stage(Inner: block, times: int = 2) {\n in x: [..S]\n out y: [..S]\n x -> repeat times { Inner } -> y\n}\nblock Twice(Inner: block) {\n in x: [..S]\n out y: [..S]\n x -> Inner(by: 5) -> Inner -> y\n}";
     assert.is(await of("x -> Stage(Scale) -> y", stage), 12);
     assert.is(await of("x -> Stage(Inner: Scale(3), times: 1) -> Stage(relu) -> y", stage), 9);
     assert.is(await of("x -> Twice(Add) -> y", stage), 9);
@@ -111,24 +129,47 @@ suite("declarations", (test) => {
   });
 
   test("lists and tuples as parameters, also of tuples and blocks", async () => {
-    const all = "block All(parts: [(block, int)], shift: (real, real)) {\n in x: [..S]\n out y: [..S]\n x -> stages s of parts as i, (part, times) { repeat times { part } } -> Add(shift[0]) -> Scale(shift[1]) -> y\n}";
+    const all =
+      "block All(parts: [(block, int)], shift: (real, real)) {\n in x: [..S]\n out y: [..S]\n x -> stages s of parts as i, (part, times) { repeat times { part } } -> Add(shift[0]) -> Scale(shift[1]) -> y\n}";
     assert.is(await of("x -> All([(Scale, 2), (Add(10), 3)], (0.5, 2)) -> y", all), 85);
     assert.match(errors(`${scale}${add}${all}\nmodel M {\n in x: [N, 1]\n out y\n x -> All([(Scale, 2.5)], (1, 1)) -> y\n}`).join(), /RN301/);
   });
 
   test("parameters from outside: numbers, truth values, lists, tuples", async () => {
     const text = `${scale}model M(widths: [(int, real)] = [(1, 1)], on: bool = false, p: prob = 0) {\n in x: [N, 1]\n out y: [N, 1]\n x -> stages s of widths as i, (n, v) { repeat n { Scale(v) } } -> if on { Scale(-1) } -> y\n}`;
-    const { outputs } = await runSource(text, { set: { widths: [[2, 3], [1, 0.5]], on: true }, inputs: { x: { shape: [1, 1], data: [2] } } });
+    const { outputs } = await runSource(text, {
+      set: {
+        widths: [
+          [2, 3],
+          [1, 0.5],
+        ],
+        on: true,
+      },
+      inputs: { x: { shape: [1, 1], data: [2] } },
+    });
     assert.equal(outputs["y"], [-9]);
-    const bad = analyze({ entry: { path: "t.resnet", text }, read: readModule, dims: new Map(), set: [{ name: "p", nameSpan: undefined, span: { source: { path: "", text: "" }, start: 0, end: 0 }, value: { kind: "real", value: 2 } }], training: false });
-    assert.equal(bad.diagnostics.map(({ code }) => code), ["RN301"]);
+    const bad = analyze({
+      entry: { path: "t.resnet", text },
+      read: readModule,
+      dims: new Map(),
+      set: [{ name: "p", nameSpan: undefined, span: { source: { path: "", text: "" }, start: 0, end: 0 }, value: { kind: "real", value: 2 } }],
+      training: false,
+    });
+    assert.equal(
+      bad.diagnostics.map(({ code }) => code),
+      ["RN301"],
+    );
   });
 });
 
 suite("control", (test) => {
   test("static if with else if, as a statement and as a stage", async () => {
-    const choose = (n: number): string => `block Pick(n: int) {\n in x: [..S]\n out y: [..S]\n if n == 0 { y = x } else if n == 1 { y = x * 10 } else { x -> Add(n) -> y }\n}\nconst n = ${n}`;
-    assert.equal([await of("x -> Pick(n) -> y", choose(0)), await of("x -> Pick(n) -> y", choose(1)), await of("x -> Pick(n) -> y", choose(4))], [3, 30, 7]);
+    const choose = (n: number): string =>
+      `block Pick(n: int) {\n in x: [..S]\n out y: [..S]\n if n == 0 { y = x } else if n == 1 { y = x * 10 } else { x -> Add(n) -> y }\n}\nconst n = ${n}`;
+    assert.equal(
+      [await of("x -> Pick(n) -> y", choose(0)), await of("x -> Pick(n) -> y", choose(1)), await of("x -> Pick(n) -> y", choose(4))],
+      [3, 30, 7],
+    );
     const stage = "x -> repeat 3 as j { if j == 0 { Add } else if j == 1 { Scale(10) } else { Add(100) } } -> y";
     assert.is(await of(stage), 140);
   });
@@ -144,7 +185,9 @@ suite("control", (test) => {
 
 suite("variants", (test) => {
   const base = `${scale}${add}block Body(by: real = 2) {\n in x: [..S]\n out y: [..S]\n x -> Scale(by) -> join sum: add -> y\n skip x -> sum\n}\nmodel Net(by: real = 2) {\n in x: [N, 1]\n out y: [N, 1]\n x -> first: Body(by) -> blocks: repeat 2 { Body(by) } -> join root: add -> y\n skip long: x -> root\n}\n`;
-  const run = async (actions: string): Promise<number> => (await runSource(`${base}variant V of Net { ${actions} }`, { model: "V", inputs: { x: { shape: [1, 1], data: [1] } } })).outputs["y"]?.[0] ?? Number.NaN;
+  const run = async (actions: string): Promise<number> =>
+    (await runSource(`${base}variant V of Net { ${actions} }`, { model: "V", inputs: { x: { shape: [1, 1], data: [1] } } })).outputs["y"]?.[0] ??
+    Number.NaN;
 
   test("cut by path, by label and by pattern", async () => {
     assert.is(await run("set by = 2"), 28);
@@ -166,13 +209,17 @@ suite("variants", (test) => {
     assert.match(errors(`${base}variant V of Net { cut skip nowhere.* }`).join(), /RN408/);
     assert.match(errors(`${base}variant V of Net { set depth = 3 }`).join(), /RN302/);
     assert.match(errors(`${base}variant V of Net { replace Missing with relu }`).join(), /RN101/);
-    assert.match(errors(`${base}block Unused {\n in x: [..S]\n out y: [..S]\n y = x\n}\nvariant V of Net { replace Unused with relu }`).join(), /RN408/);
+    assert.match(
+      errors(`${base}block Unused {\n in x: [..S]\n out y: [..S]\n y = x\n}\nvariant V of Net { replace Unused with relu }`).join(),
+      /RN408/,
+    );
   });
 });
 
 suite("convolutions", (test) => {
   test("transposed convolution by the definition, with padding and output padding", async () => {
-    const text = (more: string): string => `model M {\n in x: [N, 1, 3]\n out y\n param w: [1, 1, 3] = ones\n y = convolution_transposed(x, w, ${more})\n}`;
+    const text = (more: string): string =>
+      `model M {\n in x: [N, 1, 3]\n out y\n param w: [1, 1, 3] = ones\n y = convolution_transposed(x, w, ${more})\n}`;
     const inputs = { x: { shape: [1, 1, 3], data: [1, 2, 3] } };
     const weights = { w: [1, 10, 100] };
     // Each x[i] adds x[i] * w at 2 i.
@@ -181,7 +228,11 @@ suite("convolutions", (test) => {
     closeTo((await runSource(text("stride: 1, dilation: 2"), { inputs, weights })).outputs["y"], [1, 2, 13, 20, 130, 200, 300]);
   });
 
-  for (const [rank, shape] of [[1, "7"], [2, "5, 4"], [3, "3, 4, 3"]] as const)
+  for (const [rank, shape] of [
+    [1, "7"],
+    [2, "5, 4"],
+    [3, "3, 4, 3"],
+  ] as const)
     test(`${rank}-D: plain, strided, grouped, transposed, with gradients`, async () => {
       const spatial = shape.split(", ").map(Number);
       const text = `model M {\n in x: [N, 4, ${shape}]\n out y\n x -> a: conv(4, 3, stride: 2, groups: 2, bias: true) -> b: conv_transposed(2, 2, stride: 2, groups: 2) -> c: conv(3, 3, padding: 2, dilation: 2) -> y\n}`;
@@ -197,6 +248,12 @@ suite("convolutions", (test) => {
     const text = "model M {\n in i: i64[N, 2]\n out y: [N, 2, 2]\n i -> e: embedding(3, 2) -> y\n}";
     const inputs = { i: { shape: [1, 2], data: [2, 2], dtype: "i64" }, t: { shape: [1, 2, 2], data: [0, 0, 0, 0] } } as const;
     const { outputs, gradients } = await runSource(text, { inputs, weights: { "e.weight": [1, 2, 3, 4, 5, 6] }, loss: "mse(y, t)" });
-    assert.equal([outputs["y"], gradients["e.weight"]], [[5, 6, 5, 6], [0, 0, 0, 0, 5, 6]]);
+    assert.equal(
+      [outputs["y"], gradients["e.weight"]],
+      [
+        [5, 6, 5, 6],
+        [0, 0, 0, 0, 5, 6],
+      ],
+    );
   });
 });

@@ -59,27 +59,43 @@ suite("guards", (test) => {
   test("a batch fixed when compiling settles the condition then", () => {
     assert.equal(compileSource(text, { dims: { N: 4 } }).manifest.guards, []);
     const { diagnostics } = analyze({ entry: { path: "t.resnet", text }, read: readModule, dims: new Map([["N", 3]]), set: [], training: false });
-    assert.equal(diagnostics.map(({ code }) => code), ["RN211"]);
+    assert.equal(
+      diagnostics.map(({ code }) => code),
+      ["RN211"],
+    );
   });
 
   test("what a block demands of the batch the model must state, and it is asked when run", () => {
     const uses = (where: string): string =>
       `block Even {\n in x: [N, 3]\n out y: [N, 3]\n where N % 2 == 0\n y = relu(x)\n}\nmodel M {\n in x: [N, 3]\n out y: [N, 3]\n ${where}\n x -> Even -> y\n}`;
-    const codes = (text: string): string[] => analyze({ entry: { path: "t.resnet", text }, read: readModule, dims: new Map(), set: [], training: false }).diagnostics.map(({ code }) => code);
+    const codes = (text: string): string[] =>
+      analyze({ entry: { path: "t.resnet", text }, read: readModule, dims: new Map(), set: [], training: false }).diagnostics.map(({ code }) => code);
     assert.equal(codes(uses("")), ["RN211"]);
     const { guards } = compileSource(uses("where N % 4 == 0")).manifest;
-    assert.equal(guards.map(({ text }) => text), ["`M` requires N % 4 == 0"]);
+    assert.equal(
+      guards.map(({ text }) => text),
+      ["`M` requires N % 4 == 0"],
+    );
   });
 
   test("a condition of one mode is asked in that mode only", () => {
     const guard = { relation: { op: ">=", left: symbol("N"), right: 2 }, message: "stated", span } as const;
     const guards = guardSpecs([], [guard], "N");
-    assert.equal(guards.map(({ mode }) => mode), ["training"]);
+    assert.equal(
+      guards.map(({ mode }) => mode),
+      ["training"],
+    );
     const manifest = { guards } as unknown as Manifest;
     assert.not.throws(() => checkGuards(manifest, "infer", 1));
     assert.throws(() => checkGuards(manifest, "step", 1), /N >= 2 \(stated\)/);
-    assert.equal(guardSpecs([guard], [guard], "N").map(({ mode }) => mode), [undefined]);
-    assert.equal(guardSpecs([guard], [], "N").map(({ mode }) => mode), ["inference"]);
+    assert.equal(
+      guardSpecs([guard], [guard], "N").map(({ mode }) => mode),
+      [undefined],
+    );
+    assert.equal(
+      guardSpecs([guard], [], "N").map(({ mode }) => mode),
+      ["inference"],
+    );
     assert.equal(guardSpecs([guard], undefined, "M"), []);
   });
 
@@ -87,8 +103,26 @@ suite("guards", (test) => {
     const N = symbol("N");
     assert.equal(passing({ op: "divides", divisor: 3, dividend: add(N, 1) }), [2, 5, 8]);
     assert.equal(passing({ op: "==", left: mul(2, floorDiv(N, 2)), right: N }), [2, 4, 6, 8]);
-    assert.equal(passing({ op: "or", parts: [{ op: "<", left: N, right: 2 }, { op: ">", left: N, right: 7 }] }), [1, 8]);
-    assert.equal(passing({ op: "and", parts: [{ op: ">=", left: N, right: 3 }, { op: "not", part: { op: "==", left: N, right: 4 } }] }), [3, 5, 6, 7, 8]);
+    assert.equal(
+      passing({
+        op: "or",
+        parts: [
+          { op: "<", left: N, right: 2 },
+          { op: ">", left: N, right: 7 },
+        ],
+      }),
+      [1, 8],
+    );
+    assert.equal(
+      passing({
+        op: "and",
+        parts: [
+          { op: ">=", left: N, right: 3 },
+          { op: "not", part: { op: "==", left: N, right: 4 } },
+        ],
+      }),
+      [3, 5, 6, 7, 8],
+    );
     assert.equal(passing({ op: "==", left: max(N, 5), right: 5 }), [1, 2, 3, 4, 5]);
     assert.equal(passing({ op: "!=", left: mul(N, N), right: 9 }), [1, 2, 4, 5, 6, 7, 8]);
   });
@@ -98,7 +132,10 @@ suite("guards", (test) => {
     const request = { entry: { path: "t.resnet", text: pairs }, read: readModule, set: [], training: false };
     const free = analyze({ ...request, dims: new Map() }).value;
     assert.ok(free);
-    assert.equal(buildGraphs(free).diagnostics.map(({ code, message }) => `${code} ${message}`), ["RN309 `Pairs` has the size floor(N/2), which is no multiple of the batch"]);
+    assert.equal(
+      buildGraphs(free).diagnostics.map(({ code, message }) => `${code} ${message}`),
+      ["RN309 `Pairs` has the size floor(N/2), which is no multiple of the batch"],
+    );
     assert.equal(compileSource(pairs, { dims: { N: 4 } }).manifest.infer?.outputs[0]?.shape, [2, 6]);
   });
 });

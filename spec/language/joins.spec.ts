@@ -8,7 +8,9 @@ import { closeTo, compileSource, runSource, scattered } from "./run-source.ts";
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 function errors(text: string): string[] {
-  return check({ path: "test.resnet", text }, readModule).diagnostics.filter(({ severity }) => severity === "error").map(({ code, message }) => `${code} ${message}`);
+  return check({ path: "test.resnet", text }, readModule)
+    .diagnostics.filter(({ severity }) => severity === "error")
+    .map(({ code, message }) => `${code} ${message}`);
 }
 
 suite("gates", (test) => {
@@ -33,12 +35,16 @@ suite("gates", (test) => {
 
   test("the block sees the source, not what the skip's adaptation makes of it", async () => {
     const text = `block T {\n in x: [N, 3, S]\n out y: [N, 2, S]\n x -> conv(2, 1) -> y\n}\nmodel M {\n in x: [N, 3, 4]\n out y: [N, 2, 4]\n x -> conv(2, 3) -> join mix: gate(T) -> y\n skip x -> mix via project\n}`;
-    const { tensors } = await runSource(text, { inputs: { x: { shape: [2, 3, 4], data: scattered(24) }, t: { shape: [2, 2, 4], data: scattered(16) } }, loss: "mse(y, t)" });
+    const { tensors } = await runSource(text, {
+      inputs: { x: { shape: [2, 3, 4], data: scattered(24) }, t: { shape: [2, 2, 4], data: scattered(16) } },
+      loss: "mse(y, t)",
+    });
     assert.ok(tensors.includes("mix.conv.weight"), tensors.join(" "));
   });
 
   test("a gate of another shape, or of no tensor, is refused", () => {
-    const of = (gate: string): string => errors(`model M {\n in x: [N, 2]\n out y\n x -> relu -> join mix: gate(${gate}) -> y\n skip x -> mix\n}`).join();
+    const of = (gate: string): string =>
+      errors(`model M {\n in x: [N, 2]\n out y\n x -> relu -> join mix: gate(${gate}) -> y\n skip x -> mix\n}`).join();
     assert.match(of("linear(3)"), /RN205/);
     assert.match(of("3"), /RN301/);
   });
@@ -49,7 +55,10 @@ suite("layer scale", (test) => {
   test("a number, or a parameter of the channels", async () => {
     const x = { shape: [1, 2, 2], data: [1, 2, 3, 4] };
     const t = { shape: [1, 2, 2], data: [0, 0, 0, 0] };
-    const half = await runSource(`model M {\n in x: [N, 2, 2]\n out y\n x -> relu -> join sum: add(scale: 0.5) -> y\n ${skip}\n}`, { inputs: { x, t }, loss: "mse(y, t)" });
+    const half = await runSource(`model M {\n in x: [N, 2, 2]\n out y\n x -> relu -> join sum: add(scale: 0.5) -> y\n ${skip}\n}`, {
+      inputs: { x, t },
+      loss: "mse(y, t)",
+    });
     closeTo(half.outputs["y"], [1.5, 3, 4.5, 6]);
     const text = `model M {\n in x: [N, 2, 2]\n out y\n param gamma: [2] = constant(0.1)\n x -> relu -> join sum: add(scale: gamma) -> y\n ${skip}\n}`;
     const ran = await runSource(text, { inputs: { x, t }, weights: { gamma: [1, 2] }, loss: "mse(y, t)" });
@@ -68,8 +77,10 @@ suite("layer scale", (test) => {
 });
 
 suite("stochastic depth", (test) => {
-  const model = (body: string): string => `block B(v: real) {\n in x: [N, 1]\n out y: [N, 1]\n y = x * 10 + v\n}\nmodel M {\n in x: [N, 1]\n out y: [N, 1]\n ${body}\n}`;
-  const from = async (body: string): Promise<number> => (await runSource(model(body), { inputs: { x: { shape: [1, 1], data: [0] } } })).outputs["y"]?.[0] ?? Number.NaN;
+  const model = (body: string): string =>
+    `block B(v: real) {\n in x: [N, 1]\n out y: [N, 1]\n y = x * 10 + v\n}\nmodel M {\n in x: [N, 1]\n out y: [N, 1]\n ${body}\n}`;
+  const from = async (body: string): Promise<number> =>
+    (await runSource(model(body), { inputs: { x: { shape: [1, 1], data: [0] } } })).outputs["y"]?.[0] ?? Number.NaN;
 
   test("depth goes from 0 to 1 over the rounds of a repeat", async () => {
     assert.is(await from("x -> repeat 3 { B(4 * depth) } -> y"), 24);
@@ -95,7 +106,10 @@ suite("stochastic depth", (test) => {
 
   test("a generic block with an unknown count is clean", () => {
     const text = `block D(n: int, p: prob = 0.2) {\n in x: [N, C, S]\n out y: [N, C, S]\n x -> repeat n { conv(C, 3) -> join sum: add(drop: p * depth)\n skip it -> sum } -> y\n}`;
-    assert.equal(check({ path: "t.resnet", text }, readModule).diagnostics.map(({ message }) => message), []);
+    assert.equal(
+      check({ path: "t.resnet", text }, readModule).diagnostics.map(({ message }) => message),
+      [],
+    );
   });
 
   test("while training whole samples go or are scaled; predicting keeps all", async () => {

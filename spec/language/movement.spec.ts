@@ -11,9 +11,20 @@ function model(shape: string, expression: string, more = ""): string {
 }
 
 /** Runs one expression on numbers, with gradients, and gives its values. */
-async function values(shape: readonly number[], expression: string, data: readonly number[], outShape: readonly number[]): Promise<readonly number[]> {
+async function values(
+  shape: readonly number[],
+  expression: string,
+  data: readonly number[],
+  outShape: readonly number[],
+): Promise<readonly number[]> {
   const [, ...rest] = shape;
-  const t: Given = { shape: outShape, data: scattered(outShape.reduce((a, b) => a * b, 1), 50) };
+  const t: Given = {
+    shape: outShape,
+    data: scattered(
+      outShape.reduce((a, b) => a * b, 1),
+      50,
+    ),
+  };
   const text = model(`N, ${rest.join(", ")}`, expression);
   const ran = await runSource(text, { inputs: { x: { shape, data }, t }, loss: "mse(y, t)" });
   assert.equal(ran.shapes["y"], outShape);
@@ -21,7 +32,9 @@ async function values(shape: readonly number[], expression: string, data: readon
 }
 
 function messages(text: string): string[] {
-  return check({ path: "test.resnet", text }, readModule).diagnostics.filter(({ severity }) => severity === "error").map(({ code, message }) => `${code} ${message}`);
+  return check({ path: "test.resnet", text }, readModule)
+    .diagnostics.filter(({ severity }) => severity === "error")
+    .map(({ code, message }) => `${code} ${message}`);
 }
 
 suite("named axes", (test) => {
@@ -81,7 +94,9 @@ suite("einsum", (test) => {
   const at = (given: Given, ...index: number[]): number => given.data[index.reduce((flat, i, axis) => flat * (given.shape[axis] ?? 1) + i, 0)] ?? 0;
 
   test("attention scores, both orders of the result", async () => {
-    const expected = [0, 1].flatMap((n) => [0, 1, 2].flatMap((i) => [0, 1, 2, 3].map((j) => at(q, n, i, 0) * at(k, n, j, 0) + at(q, n, i, 1) * at(k, n, j, 1))));
+    const expected = [0, 1].flatMap((n) =>
+      [0, 1, 2].flatMap((i) => [0, 1, 2, 3].map((j) => at(q, n, i, 0) * at(k, n, j, 0) + at(q, n, i, 1) * at(k, n, j, 1))),
+    );
     const t = { shape: [2, 3, 4], data: scattered(24, 9) };
     const plain = await runSource(two('einsum("nqd,nkd->nqk", q, k)'), { inputs: { q, k, t }, loss: "mse(y, t)" });
     closeTo(plain.outputs["y"], expected);
@@ -94,11 +109,17 @@ suite("einsum", (test) => {
   test("sums of one side, outer products, full contraction", async () => {
     const rows = await runSource(two('einsum("nqd,nkd->nd", q, k)'), { inputs: { q, k } });
     const sum = (given: Given, n: number, d: number): number => counting(given.shape[1] ?? 0).reduce((total, i) => total + at(given, n, i, d), 0);
-    closeTo(rows.outputs["y"], [0, 1].flatMap((n) => [0, 1].map((d) => sum(q, n, d) * sum(k, n, d))));
+    closeTo(
+      rows.outputs["y"],
+      [0, 1].flatMap((n) => [0, 1].map((d) => sum(q, n, d) * sum(k, n, d))),
+    );
     const outer = await runSource(two('einsum("nqd,nke->nqkde", q, k)'), { inputs: { q, k } });
     closeTo([outer.outputs["y"]?.[0] ?? 0, outer.outputs["y"]?.[3] ?? 0], [at(q, 0, 0, 0) * at(k, 0, 0, 0), at(q, 0, 0, 1) * at(k, 0, 0, 1)]);
     const single = await runSource(two('einsum("nqd->dn", q) + 0 * einsum("nkd->dn", k)'), { inputs: { q, k } });
-    closeTo(single.outputs["y"], [0, 1].flatMap((d) => [0, 1].map((n) => sum(q, n, d))));
+    closeTo(
+      single.outputs["y"],
+      [0, 1].flatMap((d) => [0, 1].map((n) => sum(q, n, d))),
+    );
   });
 
   test("with a weight, in either storage order", async () => {
@@ -124,12 +145,15 @@ suite("attention in the language", (test) => {
     const [x, w] = [scattered(24), scattered(48, 7)];
     const t = { shape: [2, 3, 4], data: scattered(24, 90) };
     const { outputs } = await runSource(text, { inputs: { x: { shape: [2, 3, 4], data: x }, t }, weights: { "qkv.weight": w }, loss: "mse(y, t)" });
-    const project = (n: number, position: number, row: number): number => [0, 1, 2, 3].reduce((sum, f) => sum + (w[row * 4 + f] ?? 0) * (x[(n * 3 + position) * 4 + f] ?? 0), 0);
+    const project = (n: number, position: number, row: number): number =>
+      [0, 1, 2, 3].reduce((sum, f) => sum + (w[row * 4 + f] ?? 0) * (x[(n * 3 + position) * 4 + f] ?? 0), 0);
     const expected = [0, 1].flatMap((n) =>
       [0, 1, 2].flatMap((at) =>
         [0, 1, 2, 3].map((f) => {
           const head = f < 2 ? 0 : 2;
-          const powers = [0, 1, 2].map((other) => Math.exp([0, 1].reduce((sum, d) => sum + project(n, at, head + d) * project(n, other, 4 + head + d), 0) / Math.SQRT2));
+          const powers = [0, 1, 2].map((other) =>
+            Math.exp([0, 1].reduce((sum, d) => sum + project(n, at, head + d) * project(n, other, 4 + head + d), 0) / Math.SQRT2),
+          );
           const total = powers.reduce((a, b) => a + b, 0);
           return powers.reduce((sum, power, other) => sum + (power / total) * project(n, other, 8 + f), 0);
         }),
@@ -203,7 +227,10 @@ suite("resize", (test) => {
     closeTo(await values([1, 1, 2, 2], "resize(x, scale: 2, mode: bilinear)", [1, 2, 3, 4], [1, 1, 4, 4]), documented);
     // 4 to 3: sources (i + 1/2) * 4/3 - 1/2 = 1/6, 3/2, 17/6
     closeTo(await values([1, 1, 4], "resize(x, size: [3], mode: bilinear)", [0, 6, 12, 18], [1, 1, 3]), [1, 9, 17]);
-    closeTo(await values([2, 2, 2, 3, 2], "resize(x, size: [4, 3, 4], mode: bilinear)", scattered(48), [2, 2, 4, 3, 4]), (await trilinear(scattered(48))));
+    closeTo(
+      await values([2, 2, 2, 3, 2], "resize(x, size: [4, 3, 4], mode: bilinear)", scattered(48), [2, 2, 4, 3, 4]),
+      await trilinear(scattered(48)),
+    );
   });
 
   test("an unknown mode is refused", () => {

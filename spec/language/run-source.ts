@@ -71,7 +71,11 @@ export async function runSource(text: string, options: RunOptions): Promise<Ran>
   const weights = await network.weights();
   const tensors = new Map(Object.entries(weights).map(([name, tensor]) => [name, { shape: tensor.shape, data: numbers(tensor) }]));
   const inputs = new Map(Object.entries(options.inputs).map(([name, { shape, data }]) => [name, { shape, data: Float64Array.from(data) }]));
-  const scalars = new Map([["seed", stepSeed(1, 1)], ["learning_rate", 0], ["step_number", 1]]);
+  const scalars = new Map([
+    ["seed", stepSeed(1, 1)],
+    ["learning_rate", 0],
+    ["step_number", 1],
+  ]);
   const batch = options.inputs[graphs.infer.nodes.flatMap((node) => (node.op === "input" ? [node.attributes.name] : []))[0] ?? ""]?.shape[0] ?? 1;
   const bindings = { inputs, tensors, scalars, batch };
   const given = Object.fromEntries(Object.entries(options.inputs).map(([name, value]) => [name, typed(value)]));
@@ -133,7 +137,10 @@ export function closeTo(actual: readonly number[] | undefined, expected: readonl
   expected.forEach((value, i) => {
     const got = actual?.[i] ?? Number.NaN;
     if (value === got || (Number.isNaN(value) && Number.isNaN(got))) return;
-    assert.ok(Math.abs(got - value) <= TOLERANCE * scale, `${what}[${i}]: ${got}, not ${value}\n${JSON.stringify(actual)}\n${JSON.stringify(expected)}`);
+    assert.ok(
+      Math.abs(got - value) <= TOLERANCE * scale,
+      `${what}[${i}]: ${got}, not ${value}\n${JSON.stringify(actual)}\n${JSON.stringify(expected)}`,
+    );
   });
 }
 

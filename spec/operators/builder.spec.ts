@@ -43,16 +43,10 @@ suite("graph builder", (test) => {
     assert.is.not(builder.emit("binary", [filled(0), x], { op: "subtract" }).node, x.node);
     assert.equal(builder.emit("unary", [filled(4)], { op: "sqrt" }), filled(2));
     assert.equal(builder.emit("binary", [filled(4), filled(3)], { op: "multiply" }), filled(12));
-    assert.equal(
-      builder.broadcastTo(builder.emit("constant", [], { value: 3, dtype: "f32", shape: [] }), [n, 4]),
-      filled(3),
-    );
+    assert.equal(builder.broadcastTo(builder.emit("constant", [], { value: 3, dtype: "f32", shape: [] }), [n, 4]), filled(3));
     assert.equal(builder.emit("reshape", [x], { shape: [n, 4] }), x);
     assert.equal(builder.emit("transpose", [x], { permutation: [0, 1] }), x);
-    assert.equal(
-      builder.emit("size", [], { value: 7, dtype: "f32" }),
-      builder.emit("constant", [], { value: 7, dtype: "f32", shape: [] }),
-    );
+    assert.equal(builder.emit("size", [], { value: 7, dtype: "f32" }), builder.emit("constant", [], { value: 7, dtype: "f32", shape: [] }));
   });
 
   test("emitBinary repeats scalars and axes of size 1", () => {
@@ -70,10 +64,7 @@ suite("graph builder", (test) => {
     const other = builder.emit("input", [], { name: "other", dtype: "f32", shape: [mul(2, n), 4] });
     assert.throws(() => builder.emit("binary", [x, other], { op: "add" }), /internal compiler error.*does not hold/s);
     assert.throws(() => builder.emit("softmax", [x], { axis: 3 }), /there is no axis 3/);
-    assert.throws(
-      () => builder.emit("input", [], { name: "x", dtype: "i32", shape: [n] }),
-      /two different sources are named x/,
-    );
+    assert.throws(() => builder.emit("input", [], { name: "x", dtype: "i32", shape: [n] }), /two different sources are named x/);
   });
 
   test("finish drops what nothing needs, keeps ports and tensors, and prints", () => {
@@ -100,10 +91,7 @@ suite("graph builder", (test) => {
     const [first, second] = graph.nodes;
     assert.ok(first !== undefined && second !== undefined);
     assert.throws(() => verifyGraph({ ...graph, nodes: [second, first] as typeof graph.nodes }), /has id/);
-    assert.throws(
-      () => verifyGraph({ ...graph, outputs: [{ name: "y", value: { node: 9, output: 0 } }] }),
-      /no value 9.0/,
-    );
+    assert.throws(() => verifyGraph({ ...graph, outputs: [{ name: "y", value: { node: 9, output: 0 } }] }), /no value 9.0/);
     assert.throws(() => verifyGraph({ ...graph, batch: undefined }), /not a multiple of the batch/);
     assert.throws(() => verifyGraph({ ...graph, updates: [{ target: 1, value: { node: 1, output: 0 } }] }), /not kept/);
   });

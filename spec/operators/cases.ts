@@ -576,15 +576,7 @@ const normCases: OperatorCase[] = [
   {
     op: "batch_norm_gradient_input",
     name: "the mean and the part along xhat are taken out",
-    inputs: [
-      nested([[1], [3], [2], [2]]),
-      nested([[1], [0], [0], [3]]),
-      nested([4]),
-      nested([2]),
-      nested([4]),
-      nested([4]),
-      nested([-0.5]),
-    ],
+    inputs: [nested([[1], [3], [2], [2]]), nested([[1], [0], [0], [3]]), nested([4]), nested([2]), nested([4]), nested([4]), nested([-0.5])],
     attributes: { eps: 0 },
     // 4/2 * (dy - 1 - xhat * -0.125), xhat = -0.5, 0.5, 0, 0.
     expected: [[[-0.125], [-1.875], [-2], [4]]],

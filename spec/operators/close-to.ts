@@ -2,12 +2,7 @@
 import * as assert from "uvu/assert";
 
 /** Fails unless max |actual - expected| <= tolerance * max(1, max |expected|). */
-export function closeTo(
-  actual: ArrayLike<number>,
-  expected: ArrayLike<number>,
-  tolerance: number,
-  what = "values",
-): void {
+export function closeTo(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number, what = "values"): void {
   assert.is(actual.length, expected.length, `${what}: lengths`);
   const scale = Array.from(expected).reduce((most, value) => Math.max(most, Math.abs(value)), 1);
   for (let i = 0; i < expected.length; i++) {

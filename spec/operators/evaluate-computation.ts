@@ -8,14 +8,7 @@ import type { Accumulator, Affine, Axis, Coordinate, Expression, Size } from "..
 import { randomUniform } from "../../compiler/ir/random.ts";
 import type { TensorType } from "../../compiler/ir/type.ts";
 import { scalarTypeOf } from "../../compiler/operators/kernel-expressions.ts";
-import type {
-  Computation,
-  LogicalContraction,
-  LogicalRole,
-  LowerContext,
-  ReferenceTensor,
-  RoleAxis,
-} from "../../compiler/operators/operator.ts";
+import type { Computation, LogicalContraction, LogicalRole, LowerContext, ReferenceTensor, RoleAxis } from "../../compiler/operators/operator.ts";
 import { elementCount, flatIndex, forEachIndex, stridesOf } from "../../compiler/operators/row-major.ts";
 import { binaryFunctions, integerDivide, unaryFunctions } from "../../compiler/operators/scalar-functions.ts";
 import { operatorOf } from "../../compiler/operators/table.ts";
@@ -33,10 +26,7 @@ function count(size: Size): number {
 }
 
 function affine(value: Affine, index: readonly number[]): number {
-  return value.terms.reduce(
-    (total, { axis, coefficient }) => total + coefficient * (index[axis] ?? Number.NaN),
-    value.constant,
-  );
+  return value.terms.reduce((total, { axis, coefficient }) => total + coefficient * (index[axis] ?? Number.NaN), value.constant);
 }
 
 /** The coordinate, or undefined outside its bounds. */
@@ -55,10 +45,7 @@ function load(e: Extract<Expression, { kind: "load" }>, scope: Scope): number {
   for (const [axis, at] of e.at.entries()) {
     const position = coordinate(at, scope);
     if (position === undefined) return e.fill;
-    invariant(
-      position >= 0 && position < (tensor.shape[axis] ?? 0),
-      `an unbounded load of input ${e.operand} leaves axis ${axis}`,
-    );
+    invariant(position >= 0 && position < (tensor.shape[axis] ?? 0), `an unbounded load of input ${e.operand} leaves axis ${axis}`);
     flat += position * (strides[axis] ?? 0);
   }
   return tensor.data[flat] ?? Number.NaN;
@@ -124,11 +111,7 @@ function extents(axes: readonly Axis[]): number[] {
 
 const starts = { sum: 0, prod: 1, max: Number.NEGATIVE_INFINITY, min: Number.POSITIVE_INFINITY };
 
-function accumulate(
-  { combine, value, position }: Accumulator,
-  reduced: readonly number[],
-  scope: Omit<Scope, "accumulators">,
-): number {
+function accumulate({ combine, value, position }: Accumulator, reduced: readonly number[], scope: Omit<Scope, "accumulators">): number {
   let total = starts[combine];
   let best = 0;
   forEachIndex(reduced, (index, flat) => {
@@ -150,10 +133,7 @@ function contract(c: LogicalContraction, inputs: readonly ReferenceTensor[], sha
   const shapeOf = (tensor: number): readonly number[] => (tensor === -1 ? shape : (inputs[tensor]?.shape ?? []));
   const offset = (tensor: number, parts: readonly (readonly [RoleAxis | undefined, number])[]): number => {
     const strides = stridesOf(shapeOf(tensor));
-    return parts.reduce(
-      (flat, [role, index]) => flat + (role === undefined ? 0 : index * role.scale * (strides[role.axis] ?? 0)),
-      0,
-    );
+    return parts.reduce((flat, [role, index]) => flat + (role === undefined ? 0 : index * role.scale * (strides[role.axis] ?? 0)), 0);
   };
   const image = (role: LogicalRole, b: number, g: number, spatial: readonly number[], channel: number): number =>
     offset(role.tensor, [
@@ -174,9 +154,7 @@ function contract(c: LogicalContraction, inputs: readonly ReferenceTensor[], sha
   forEachIndex(loops, ([b = 0, g = 0, i = 0, o = 0, ...rest]) => {
     const at = rest.slice(0, c.window.length);
     const taps = rest.slice(c.window.length);
-    const from = c.window.map(
-      ({ stride, dilation, padding }, k) => (at[k] ?? 0) * stride + (taps[k] ?? 0) * dilation - padding,
-    );
+    const from = c.window.map(({ stride, dilation, padding }, k) => (at[k] ?? 0) * stride + (taps[k] ?? 0) * dilation - padding);
     if (from.some((position, k) => position < 0 || position >= (c.window[k]?.input ?? 0))) return;
     const x = image(c.input, b, g, from, i);
     const y = image(c.output, b, g, at, o);
@@ -206,12 +184,7 @@ function concatenate(inputs: readonly ReferenceTensor[], axis: number, shape: re
   return result;
 }
 
-function run(
-  computation: Computation,
-  inputs: readonly ReferenceTensor[],
-  types: readonly TensorType[],
-  shape: readonly number[],
-): Float64Array[] {
+function run(computation: Computation, inputs: readonly ReferenceTensor[], types: readonly TensorType[], shape: readonly number[]): Float64Array[] {
   switch (computation.form) {
     case "pointwise":
     case "reduction": {
@@ -223,8 +196,7 @@ function run(
         const reduced = computation.form === "reduction" ? extents(computation.reduced) : [];
         const given = computation.form === "reduction" ? computation.accumulators : [];
         const accumulators = given.map((each) => accumulate(each, reduced, scope));
-        for (const [k, value] of computation.values.entries())
-          (results[k] ?? [])[flat] = evaluate(value, { ...scope, accumulators });
+        for (const [k, value] of computation.values.entries()) (results[k] ?? [])[flat] = evaluate(value, { ...scope, accumulators });
       });
       return results;
     }

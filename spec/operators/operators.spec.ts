@@ -58,11 +58,7 @@ suite("operators on known numbers", (test) => {
     const offset = builder.emit("state", [], { name: "s", dtype: "f32", shape: [2], initializer });
     const rate = builder.emit("scalar", [], { name: "learning_rate", dtype: "f32" });
     const product = builder.emit("matmul", [image, weight], { transposeLeft: false, transposeRight: true });
-    const shifted = builder.emit(
-      "binary",
-      [product, builder.emit("broadcast", [offset], { shape: [n, 2], axes: [1] })],
-      { op: "add" },
-    );
+    const shifted = builder.emit("binary", [product, builder.emit("broadcast", [offset], { shape: [n, 2], axes: [1] })], { op: "add" });
     const scaled = builder.emitBinary("multiply", shifted, rate);
     const count = builder.emit("size", [], { value: n, dtype: "f32" });
     const next = builder.emitBinary("add", offset, count);
@@ -112,13 +108,7 @@ suite("operators on known numbers", (test) => {
     const neighbours = sample.slice(1).reduce((total, value, i) => total + (value - 0.5) * ((sample[i] ?? 0) - 0.5), 0);
     assert.ok(Math.abs(neighbours / 4095) < 4 / 12 / Math.sqrt(4095), `correlation ${neighbours}`);
     assert.is(sample[65], randomUniform(7, 3, 65));
-    const lowered = evaluateLowered(
-      "random",
-      [nested(7, "i32")],
-      [{ dtype: "i32", shape: [] }],
-      { shape: [64, 64], stream: 3 },
-      [[64, 64]],
-    );
+    const lowered = evaluateLowered("random", [nested(7, "i32")], [{ dtype: "i32", shape: [] }], { shape: [64, 64], stream: 3 }, [[64, 64]]);
     assert.equal(lowered[0], sample);
   });
 });
@@ -130,12 +120,7 @@ suite("lowering agrees with the reference", (test) => {
     padding,
     dilation,
   });
-  const compare = (
-    name: string,
-    op: Parameters<typeof runOperator>[0],
-    inputs: readonly TypedTensor[],
-    attributes: never,
-  ): void =>
+  const compare = (name: string, op: Parameters<typeof runOperator>[0], inputs: readonly TypedTensor[], attributes: never): void =>
     test(`${op}: ${name}`, () => {
       const outputs = runOperator(op, inputs, attributes);
       const types = inputs.map(({ shape, dtype = "f32" }) => ({ shape, dtype }));
@@ -205,12 +190,7 @@ suite("lowering agrees with the reference", (test) => {
   compare("far from the origin", "batch_moments", [{ ...image, data: image.data.map((v) => v + 50) }], {} as never);
   compare("4 axes", "batch_norm", [image, channel(1), channel(2), channel(3), variance], { eps: 1e-5 } as never);
   compare("4 axes", "batch_norm_gradient_sums", [image, dy, channel(3), variance], { eps: 1e-5 } as never);
-  compare(
-    "4 axes",
-    "batch_norm_gradient_input",
-    [image, dy, channel(1), channel(3), variance, channel(4), channel(5)],
-    { eps: 1e-5 } as never,
-  );
+  compare("4 axes", "batch_norm_gradient_input", [image, dy, channel(1), channel(3), variance, channel(4), channel(5)], { eps: 1e-5 } as never);
   for (const transposeLeft of [false, true]) {
     for (const transposeRight of [false, true]) {
       const flip = (shape: number[], flag: boolean): number[] => (flag ? [...shape].reverse() : shape);

@@ -42,15 +42,9 @@ export function scattered(shape: readonly number[], seed: number): TypedTensor {
 }
 
 /** All outputs of one node. */
-export function runOperator<K extends OpName>(
-  op: K,
-  inputs: readonly TypedTensor[],
-  attributes: Attributes[K],
-): readonly ReferenceTensor[] {
+export function runOperator<K extends OpName>(op: K, inputs: readonly TypedTensor[], attributes: Attributes[K]): readonly ReferenceTensor[] {
   const builder = createGraphBuilder(undefined);
-  const values = inputs.map(({ shape, dtype = "f32" }, position) =>
-    builder.emit("input", [], { name: `x${position}`, dtype, shape }),
-  );
+  const values = inputs.map(({ shape, dtype = "f32" }, position) => builder.emit("input", [], { name: `x${position}`, dtype, shape }));
   const results = builder.emitAll(op, values, attributes);
   const graph = builder.finish(
     results.map((value, k) => ({ name: `y${k}`, value })),

@@ -349,8 +349,7 @@ suite("type rules", (test) => {
           ? `${formatDim(relation.divisor)} divides ${formatDim(relation.dividend)}`
           : `${formatDim(relation.left)} ${relation.op} ${formatDim(relation.right)}`,
       );
-      for (const demand of each.demands ?? [])
-        assert.ok(made.includes(demand), `${demand} is not among: ${made.join("; ")}`);
+      for (const demand of each.demands ?? []) assert.ok(made.includes(demand), `${demand} is not among: ${made.join("; ")}`);
       for (const { what } of relations) assert.ok(what.length > 3);
     });
   }

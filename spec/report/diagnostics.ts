@@ -41,11 +41,7 @@ model Net() {
 export function skipMismatch(): Diagnostic {
   return diagnostic(at(NET, "skip x -> r"), "skip `x -> r` carries 64 channels; join `r` has 256", {
     note: "64 ≠ 256 (axis `channel`)",
-    labels: [
-      label(at(NET, "C"), "C = 64"),
-      label(at(NET, "4*w"), "256 = 4*w"),
-      label(at(NET, "Bottleneck(64)"), "w = 64"),
-    ],
+    labels: [label(at(NET, "C"), "C = 64"), label(at(NET, "4*w"), "256 = 4*w"), label(at(NET, "Bottleneck(64)"), "w = 64")],
     help: ["the join adds its inputs, which must agree in every axis"],
     fixes: [
       fix("project the skip (adds 16 384 weights)", "maybe-incorrect", [

@@ -38,7 +38,7 @@ suite("report: sarif against the schema", (test) => {
 
   test("no diagnostic, odd paths, empty spans, characters outside the first plane", () => {
     assert.equal(problems(render([])), []);
-    const odd = ["a b/é#?%.resnet", "/tmp/[x].resnet", "C:\\nets\\a^b.resnet", "", "日本/語.resnet", "a|b<c>\"d\".resnet"];
+    const odd = ["a b/é#?%.resnet", "/tmp/[x].resnet", "C:\\nets\\a^b.resnet", "", "日本/語.resnet", 'a|b<c>"d".resnet'];
     for (const path of odd) {
       const source = { path, text: "x\r\n😀 -> y\n" };
       const span = { source, start: source.text.length, end: source.text.length };

@@ -62,11 +62,7 @@ suite("report: text", (test) => {
 
   test("several labels on one line hang below", () => {
     const one = source("x -> conv(4*w, 1) -> join r: add\n");
-    const labels = [
-      label(at(one, "4*w"), "256 = 4*w"),
-      label(at(one, "x"), "64 = C"),
-      label(at(one, "add"), "the merge"),
-    ];
+    const labels = [label(at(one, "4*w"), "256 = 4*w"), label(at(one, "x"), "64 = C"), label(at(one, "add"), "the merge")];
     assert.is(
       plain(diagnostic(at(one, "join r"), "sizes", { note: "here", labels })),
       lines(
@@ -87,16 +83,7 @@ suite("report: text", (test) => {
     const one = source("f(a, b)\n");
     assert.is(
       plain(diagnostic(at(one, "f(a, b)"), "call", { note: "whole", labels: [label(at(one, "b"), "part")] })),
-      lines(
-        "error[RN201]: call",
-        " --> a.resnet:1:1",
-        "  |",
-        "1 | f(a, b)",
-        "  | ^^^^^^^",
-        "  | |    |",
-        "  | |    part",
-        "  | whole",
-      ),
+      lines("error[RN201]: call", " --> a.resnet:1:1", "  |", "1 | f(a, b)", "  | ^^^^^^^", "  | |    |", "  | |    part", "  | whole"),
     );
   });
 
@@ -133,15 +120,7 @@ suite("report: text", (test) => {
     const tabs = source("\tx\t-> y\n// 日本 -> z\n");
     assert.is(
       plain(diagnostic(at(tabs, "->"), "tabs", { labels: [label(at(tabs, "->", 1), "here")] })),
-      lines(
-        "error[RN201]: tabs",
-        " --> a.resnet:1:4",
-        "  |",
-        "1 |     x   -> y",
-        "  |         ^^",
-        "2 | // 日本 -> z",
-        "  |         -- here",
-      ),
+      lines("error[RN201]: tabs", " --> a.resnet:1:4", "  |", "1 |     x   -> y", "  |         ^^", "2 | // 日本 -> z", "  |         -- here"),
     );
   });
 
@@ -195,10 +174,7 @@ suite("report: text", (test) => {
 
   test("line breaks of other systems", () => {
     const dos = source("a\r\nb c\r\n");
-    assert.is(
-      plain(diagnostic(at(dos, "c"), "dos")),
-      lines("error[RN201]: dos", " --> a.resnet:2:3", "  |", "2 | b c", "  |   ^"),
-    );
+    assert.is(plain(diagnostic(at(dos, "c"), "dos")), lines("error[RN201]: dos", " --> a.resnet:2:3", "  |", "2 | b c", "  |   ^"));
   });
 
   test("fixes: several edits, several lines, deletions, other files", () => {

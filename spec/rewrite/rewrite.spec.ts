@@ -31,11 +31,7 @@ function agree(before: Graph, after: Graph, bindings: Bindings, tolerance = 1e-1
   for (const [name, tensor] of expected) closeTo(actual.get(name)?.data ?? [], tensor.data, tolerance, name);
 }
 
-function bindingsOf(
-  inputs: Record<string, ReferenceTensor>,
-  tensors: Record<string, ReferenceTensor> = {},
-  batch = 3,
-): Bindings {
+function bindingsOf(inputs: Record<string, ReferenceTensor>, tensors: Record<string, ReferenceTensor> = {}, batch = 3): Bindings {
   return {
     inputs: new Map(Object.entries(inputs)),
     tensors: new Map(Object.entries(tensors)),
@@ -108,9 +104,7 @@ suite("rewrites", (test) => {
     const folded = foldBatchNorm(graph);
     agree(graph, folded, inference);
     assert.not.ok(opsOf(folded).includes("batch_norm"));
-    const images = folded.nodes.filter(
-      ({ op, types }) => op === "binary" && types[0]?.shape.length === 4 && types[0].shape[0] === n,
-    );
+    const images = folded.nodes.filter(({ op, types }) => op === "binary" && types[0]?.shape.length === 4 && types[0].shape[0] === n);
     // Two shifts behind convolutions, and scale and shift of the batch norm that follows a relu.
     assert.is(images.length, 4);
   });
@@ -145,23 +139,14 @@ suite("rewrites", (test) => {
       tensors: withPrepared(inference.tensors, prepare as Graph),
     });
     const expected = interpret(graph, inference).outputs.get("y");
-    const actual = interpret(main, { ...inference, tensors: new Map([...inference.tensors, ...updates]) }).outputs.get(
-      "y",
-    );
+    const actual = interpret(main, { ...inference, tensors: new Map([...inference.tensors, ...updates]) }).outputs.get("y");
     closeTo(actual?.data ?? [], expected?.data ?? [], 1e-12);
     // Of each folded convolution its weight and shift; scale and shift of the other batch norm.
     assert.equal(
       [...updates.keys()],
       [0, 1, 2, 3, 4, 5].map((k) => `prepared.${k}`),
     );
-    assert.equal([...updates.values()].map(({ shape }) => shape.join("x")).sort(), [
-      "2",
-      "2x2x3x3",
-      "4",
-      "4",
-      "4",
-      "4x2x3x3",
-    ]);
+    assert.equal([...updates.values()].map(({ shape }) => shape.join("x")).sort(), ["2", "2x2x3x3", "4", "4", "4", "4x2x3x3"]);
     const onImages = ["convolution", "binary", "unary", "broadcast", "input", "state", "parameter", "constant"];
     assert.ok(opsOf(main).every((op) => onImages.includes(op)));
     for (const { op, types } of main.nodes) {
@@ -230,10 +215,7 @@ suite("rewrites", (test) => {
   });
 });
 
-function withPrepared(
-  tensors: ReadonlyMap<string, ReferenceTensor>,
-  prepare: Graph,
-): ReadonlyMap<string, ReferenceTensor> {
+function withPrepared(tensors: ReadonlyMap<string, ReferenceTensor>, prepare: Graph): ReadonlyMap<string, ReferenceTensor> {
   const all = new Map(tensors);
   for (const node of prepare.nodes) {
     if (node.op !== "state" || all.has(node.attributes.name)) continue;

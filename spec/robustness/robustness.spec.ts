@@ -130,13 +130,36 @@ const ADVERSARIAL: readonly (readonly [string, string])[] = [
   ["repeats within repeats", inBlock(`x -> ${nested("repeat 1000 { ", "relu", " }", 9)} -> y`)],
   ["a symbolic repeat within symbolic repeats", inBlock(`x -> ${nested("repeat n { ", "conv(C, 3) -> maxpool(2)", " }", 6)} -> y`)],
   ["a line of a million characters", inBlock(`let a = ${Array.from({ length: 100_000 }, () => "n + H").join(" + ")}\n  x -> y`)],
-  ["sizes of a million, and beyond every number", `edition 2026\nmodel M() {\n  in  x: f32[N, 1000000, 1000000, 1000000]\n  out y\n  x -> conv(1000000, 1000001, 1000000) -> conv(999999999999999, 3) -> flatten -> linear(1e300) -> y\n}\n`],
-  ["a million dims", `edition 2026\nmodel M() {\n  in  x: f32[${Array.from({ length: 20_000 }, (_, i) => `D${i}`).join(", ")}]\n  out y\n  x -> flatten -> y\n}\n`],
-  ["products of products", inBlock(`let a0 = n + N + C + H\n${Array.from({ length: 40 }, (_, i) => `  let a${i + 1} = a${i} * a${i} + floor(a${i}/(a${i} + 1))\n`).join("")}  x -> conv(a40, 1) -> y`)],
+  [
+    "sizes of a million, and beyond every number",
+    `edition 2026\nmodel M() {\n  in  x: f32[N, 1000000, 1000000, 1000000]\n  out y\n  x -> conv(1000000, 1000001, 1000000) -> conv(999999999999999, 3) -> flatten -> linear(1e300) -> y\n}\n`,
+  ],
+  [
+    "a million dims",
+    `edition 2026\nmodel M() {\n  in  x: f32[${Array.from({ length: 20_000 }, (_, i) => `D${i}`).join(", ")}]\n  out y\n  x -> flatten -> y\n}\n`,
+  ],
+  [
+    "products of products",
+    inBlock(
+      `let a0 = n + N + C + H\n${Array.from({ length: 40 }, (_, i) => `  let a${i + 1} = a${i} * a${i} + floor(a${i}/(a${i} + 1))\n`).join("")}  x -> conv(a40, 1) -> y`,
+    ),
+  ],
   ["remainders of remainders", inBlock(`x -> conv(${nested("(", "H", " % 7919 + 1) * 3", 30)}, 3) -> join j: add -> y\n  skip x -> j`)],
-  ["conditions that fork", inBlock(Array.from({ length: 40 }, (_, i) => `let b${i} = n % ${i + 2} == 0 ? H + ${i} : W`).join("\n  ") + `\n  x -> conv(${Array.from({ length: 40 }, (_, i) => `b${i}`).join(" + ")}, 1) -> y`)],
-  ["a block in itself", "edition 2026\nblock A(B: block = A) {\n  in x: [..S]\n  out y\n  x -> A(B) -> B(A) -> y\n}\nblock C() {\n  in x: [..S]\n  out y\n  x -> A(C) -> y\n}\n"],
-  ["constants in a ring", "edition 2026\nconst a = b\nconst b = c + 1\nconst c = a * 2\nblock B(n: int = a) {\n  in x: [N, a]\n  out y: [N, b]\n  x -> linear(c) -> y\n}\n"],
+  [
+    "conditions that fork",
+    inBlock(
+      Array.from({ length: 40 }, (_, i) => `let b${i} = n % ${i + 2} == 0 ? H + ${i} : W`).join("\n  ") +
+        `\n  x -> conv(${Array.from({ length: 40 }, (_, i) => `b${i}`).join(" + ")}, 1) -> y`,
+    ),
+  ],
+  [
+    "a block in itself",
+    "edition 2026\nblock A(B: block = A) {\n  in x: [..S]\n  out y\n  x -> A(B) -> B(A) -> y\n}\nblock C() {\n  in x: [..S]\n  out y\n  x -> A(C) -> y\n}\n",
+  ],
+  [
+    "constants in a ring",
+    "edition 2026\nconst a = b\nconst b = c + 1\nconst c = a * 2\nblock B(n: int = a) {\n  in x: [N, a]\n  out y: [N, b]\n  x -> linear(c) -> y\n}\n",
+  ],
   ["nothing but NUL", "\u0000".repeat(50_000)],
 ];
 
@@ -153,14 +176,19 @@ suite("robustness: adversarial texts", (test) => {
     const ring = (path: string): Source | undefined => {
       const k = /^\/ring(\d+)\.resnet$/.exec(path)?.[1];
       if (k === undefined) return readModule(path);
-      const imports = Array.from({ length: 4 }, (_, i) => `import { B${(Number(k) + i) % count} } from "./ring${(Number(k) + i) % count}"\n`).join("");
+      const imports = Array.from({ length: 4 }, (_, i) => `import { B${(Number(k) + i) % count} } from "./ring${(Number(k) + i) % count}"\n`).join(
+        "",
+      );
       return { path, text: `edition 2026\n${imports}block B${k}() {\n  in x: [..S]\n  out y\n  x -> B${(Number(k) + 1) % count} -> y\n}\n` };
     };
     const entry = ring("/ring0.resnet");
     assert.ok(entry);
     const before = process.cpuUsage();
     const { diagnostics } = check(entry, ring);
-    assert.ok(diagnostics.some(({ code }) => code === "RN105"), diagnostics.map((each) => each.code).join());
+    assert.ok(
+      diagnostics.some(({ code }) => code === "RN105"),
+      diagnostics.map((each) => each.code).join(),
+    );
     assert.ok(process.cpuUsage(before).user / 1000 < LIMIT_MS);
   });
 });

@@ -23,11 +23,7 @@ export function throwsError(action: () => unknown, code: string, ...parts: reado
 }
 
 /** As `throwsError`, for a promise. */
-export async function rejects(
-  action: Promise<unknown>,
-  code: string,
-  ...parts: readonly (string | RegExp)[]
-): Promise<void> {
+export async function rejects(action: Promise<unknown>, code: string, ...parts: readonly (string | RegExp)[]): Promise<void> {
   try {
     await action;
   } catch (error) {

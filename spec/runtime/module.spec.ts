@@ -26,10 +26,7 @@ const parts = async (manifest = TINY) => ({
 });
 
 /** Runs `body` in a fresh folder with these files. */
-async function inFolder<T>(
-  files: Readonly<Record<string, string | Uint8Array>>,
-  body: (folder: string) => Promise<T>,
-): Promise<T> {
+async function inFolder<T>(files: Readonly<Record<string, string | Uint8Array>>, body: (folder: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "resnet-module-"));
   try {
     for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);

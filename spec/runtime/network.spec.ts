@@ -206,11 +206,7 @@ suite("network: errors", (test) => {
 
   test("a broken module, a missing kernel, a trap", async () => {
     await rejects(loadNetwork({ manifest: TINY, wasm: wasm.slice(0, 40) }), "RN603");
-    await rejects(
-      loadNetwork({ manifest: { ...TINY, kernels: [...TINY.kernels, "other"] }, wasm }),
-      "RN603",
-      "`other`",
-    );
+    await rejects(loadNetwork({ manifest: { ...TINY, kernels: [...TINY.kernels, "other"] }, wasm }), "RN603", "`other`");
     const net = await loadNetwork({ manifest: TINY_TRAP, wasm });
     await rejects(net.run({ x }), "RN604", "`trap`", "layer1.0.conv1");
   });

@@ -21,14 +21,10 @@ function moments(values: Float32Array): {
   low: number;
   high: number;
 } {
-  const about = (centre: number, power: number) =>
-    values.reduce((sum, value) => sum + (value - centre) ** power, 0) / values.length;
+  const about = (centre: number, power: number) => values.reduce((sum, value) => sum + (value - centre) ** power, 0) / values.length;
   const mean = about(0, 1);
   const std = Math.sqrt(about(mean, 2));
-  const [low, high] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [
-    Infinity,
-    -Infinity,
-  ] as [number, number]);
+  const [low, high] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity] as [number, number]);
   return { mean, std, skew: about(mean, 3) / std ** 3, kurtosis: about(mean, 4) / std ** 4, low, high };
 }
 
@@ -103,9 +99,7 @@ suite("random: initial values", (test) => {
   });
 
   test("truncated normal far in a tail: the mean of [5, 6] is (phi(5) - phi(6)) / (Q(5) - Q(6)) = 5.1832", () => {
-    const { mean, low, high } = moments(
-      draw({ kind: "truncated_normal", mean: 0, std: 1, low: 5, high: 6 }, "w", 0, 20_000),
-    );
+    const { mean, low, high } = moments(draw({ kind: "truncated_normal", mean: 0, std: 1, low: 5, high: 6 }, "w", 0, 20_000));
     near(mean, (1.486719515e-6 - 6.07588285e-9) / (2.866515719e-7 - 9.86587645e-10), 0.01, "mean");
     assert.ok(low >= 5 && high <= 6);
   });

@@ -31,8 +31,7 @@ const F32 = { add: 0x92, subtract: 0x93, multiply: 0x94, divide: 0x95 };
 const apply = (op: number, left: Code, right: Code): Code => [...left, ...right, op];
 const toFloat = (value: Code): Code => [...value, 0xb2];
 /** Address of element `index` of the array that argument `base` points to. */
-const element = (base: number, index: Code): Code =>
-  apply(I32.add, argument(base), apply(I32.multiply, index, constant(4)));
+const element = (base: number, index: Code): Code => apply(I32.add, argument(base), apply(I32.multiply, index, constant(4)));
 
 /** Locals: 0 arguments, 1 begin, 2 end, 3 scratch; 4 is the counter, 5 an f32 sum. Runs `body` for i in [begin, end). */
 function loop(begin: Code, end: Code, body: Code): Code {
@@ -43,26 +42,14 @@ function loop(begin: Code, end: Code, body: Code): Code {
 
 const I = get(4);
 /** y[i] - t[i / 2] for arguments 0 and 1. */
-const difference = apply(
-  F32.subtract,
-  loadFloat(element(0, I)),
-  toFloat(loadInteger(element(1, apply(I32.shiftRight, I, constant(1))))),
-);
+const difference = apply(F32.subtract, loadFloat(element(0, I)), toFloat(loadInteger(element(1, apply(I32.shiftRight, I, constant(1))))));
 const accumulate = (value: Code): Code => set(5, apply(F32.add, get(5), value));
 const doubled = (value: Code): Code => apply(F32.add, value, value);
 /** All 2N elements, whatever the range. */
-const overAll = (samples: number, body: Code): Code =>
-  loop(constant(0), apply(I32.multiply, argument(samples), constant(2)), body);
+const overAll = (samples: number, body: Code): Code => loop(constant(0), apply(I32.multiply, argument(samples), constant(2)), body);
 
 const KERNELS: readonly (readonly [string, Code])[] = [
-  [
-    "scale",
-    loop(
-      get(1),
-      get(2),
-      storeFloat(element(2, I), apply(F32.multiply, loadFloat(element(0, I)), loadFloat(argument(1)))),
-    ),
-  ],
+  ["scale", loop(get(1), get(2), storeFloat(element(2, I), apply(F32.multiply, loadFloat(element(0, I)), loadFloat(argument(1)))))],
   ["copy", loop(get(1), get(2), storeFloat(element(1, I), loadFloat(element(0, I))))],
   [
     "loss",
@@ -83,27 +70,14 @@ const KERNELS: readonly (readonly [string, Code])[] = [
     loop(
       get(1),
       get(2),
-      storeFloat(
-        element(3, I),
-        apply(F32.divide, apply(F32.multiply, doubled(difference), loadFloat(argument(2))), toFloat(argument(4))),
-      ),
+      storeFloat(element(3, I), apply(F32.divide, apply(F32.multiply, doubled(difference), loadFloat(argument(2))), toFloat(argument(4)))),
     ),
   ],
   [
     "sgd",
     [
-      ...storeFloat(
-        argument(1),
-        apply(F32.add, apply(F32.multiply, loadFloat(argument(4)), loadFloat(argument(1))), loadFloat(argument(2))),
-      ),
-      ...storeFloat(
-        argument(0),
-        apply(
-          F32.subtract,
-          loadFloat(argument(0)),
-          apply(F32.multiply, loadFloat(argument(3)), loadFloat(argument(1))),
-        ),
-      ),
+      ...storeFloat(argument(1), apply(F32.add, apply(F32.multiply, loadFloat(argument(4)), loadFloat(argument(1))), loadFloat(argument(2)))),
+      ...storeFloat(argument(0), apply(F32.subtract, loadFloat(argument(0)), apply(F32.multiply, loadFloat(argument(3)), loadFloat(argument(1))))),
     ],
   ],
   ["count", storeInteger(argument(0), apply(I32.add, loadInteger(argument(0)), constant(1)))],
@@ -156,12 +130,12 @@ const [X, T, Y, DX] = [
   [2, 192],
 ] as const;
 
-const port = (
-  name: string,
-  dtype: PortSpec["dtype"],
-  shape: PortSpec["shape"],
-  place: PortSpec["place"],
-): PortSpec => ({ name, dtype, shape, place });
+const port = (name: string, dtype: PortSpec["dtype"], shape: PortSpec["shape"], place: PortSpec["place"]): PortSpec => ({
+  name,
+  dtype,
+  shape,
+  place,
+});
 const x = port("x", "f32", [N, 2], X);
 const t = port("label", "i64", [N], T);
 const y = port("y", "f32", [N, 2], Y);
@@ -228,13 +202,7 @@ export const TINY: Manifest = {
   gradients: {
     inputs: [x, t],
     scalars: own,
-    outputs: [
-      loss,
-      y,
-      ...seen,
-      port("gradient.scale.weight", "f32", [1], GRADIENT),
-      port("input.x", "f32", [N, 2], DX),
-    ],
+    outputs: [loss, y, ...seen, port("gradient.scale.weight", "f32", [1], GRADIENT), port("input.x", "f32", [N, 2], DX)],
     ...SIZES,
     steps: [...forward, { kernel: kernel("input_gradient"), arguments: [Y, T, WEIGHT, DX, N], units: { batch: 2 } }],
   },

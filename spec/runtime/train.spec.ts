@@ -9,10 +9,7 @@ import { TINY, tinyWasm } from "./tiny-network.ts";
 
 function expectValues(schedule: Schedule, values: readonly (readonly [number, number])[]): void {
   for (const [iteration, value] of values) {
-    assert.ok(
-      Math.abs(schedule(iteration) - value) < 1e-12,
-      `iteration ${iteration}: ${schedule(iteration)}, expected ${value}`,
-    );
+    assert.ok(Math.abs(schedule(iteration) - value) < 1e-12, `iteration ${iteration}: ${schedule(iteration)}, expected ${value}`);
   }
 }
 
@@ -124,12 +121,7 @@ suite("schedule", (test) => {
       (phase: unknown, ...more: Phase[]) =>
       () =>
         createSchedule([phase as Phase, ...more], 10);
-    throwsError(
-      broken({ kind: "cosine", epochs: 90 }, { kind: "warmup", epochs: 5 }),
-      "RN743",
-      "`warmup(5)` ends before",
-      "epoch 90",
-    );
+    throwsError(broken({ kind: "cosine", epochs: 90 }, { kind: "warmup", epochs: 5 }), "RN743", "`warmup(5)` ends before", "epoch 90");
     throwsError(broken({ kind: "constant" }, { kind: "warmup", epochs: 5 }), "RN743", "`constant` needs the epoch");
     throwsError(broken({ kind: "cosine" }), "RN743", "`cosine`");
     throwsError(broken({ kind: "cosine", epochs: "x" }), "RN743", '"x"');

@@ -13,7 +13,10 @@ suite("soundness: single cases", (test) => {
   test("what holds in one branch is not taken to hold in the other", () => {
     const grouped = "x -> conv(C, 3, groups: g) -> y";
     const found = codes(`  out y: [N, C, H, W]\n  if C % g == 0 { ${grouped} } else { ${grouped} }`);
-    assert.ok(found.some((each) => each.startsWith("error")), found.join());
+    assert.ok(
+      found.some((each) => each.startsWith("error")),
+      found.join(),
+    );
     assert.equal(codes(`  out y: [N, C, H, W]\n  if C % g == 0 { ${grouped} } else { x -> conv(C, 3) -> y }`), []);
   });
 
@@ -26,8 +29,16 @@ suite("soundness: single cases", (test) => {
   });
 
   test("a size that a repeat leaves unknown refutes nothing, and other sizes stay known", () => {
-    assert.equal(codes("  out y: [N, C, floor(H/4), floor(W/4)]\n  x -> repeat n { maxpool(2) } -> y").every((each) => each === "hint RN220"), true);
-    assert.equal(codes("  out y: [N, C]\n  x -> repeat n { maxpool(2) } -> conv(C, 3) -> join j: add -> global_avgpool -> y\n  skip x -> j via conv(C, 1)").some((each) => each.startsWith("error")), false);
+    assert.equal(
+      codes("  out y: [N, C, floor(H/4), floor(W/4)]\n  x -> repeat n { maxpool(2) } -> y").every((each) => each === "hint RN220"),
+      true,
+    );
+    assert.equal(
+      codes("  out y: [N, C]\n  x -> repeat n { maxpool(2) } -> conv(C, 3) -> join j: add -> global_avgpool -> y\n  skip x -> j via conv(C, 1)").some(
+        (each) => each.startsWith("error"),
+      ),
+      false,
+    );
     assert.equal(codes("  out y: [N, C]\n  x -> repeat n { maxpool(2) } -> global_avgpool -> y"), []);
   });
 
@@ -35,7 +46,10 @@ suite("soundness: single cases", (test) => {
     const body = (first: string): string => `  out y\n  x -> ${first} -> a: relu -> conv(C, 1, s) -> join j: add -> y\n  skip a -> j via pad`;
     assert.equal(codes(body("maxpool(3, 3, padding: 1)")), []);
     const found = codes(body("maxpool(2)").replace("out y\n", "out y\n  where H % 4 == 0\n"));
-    assert.equal(found.filter((each) => each.startsWith("error")), []);
+    assert.equal(
+      found.filter((each) => each.startsWith("error")),
+      [],
+    );
   });
 
   test("constants that need one another are an error, shared ones cost nothing", () => {

@@ -198,14 +198,21 @@ function upsampling(writer: Writer): void {
   const factor = size(writer, [2, 3], "s");
   const { shape } = writer;
   const next = [at(shape, 0), times(at(shape, 1), factor), times(at(shape, 2), factor)];
-  simple(writer, `upsample(${factor.text})`, "upsample", next, (now, env) => now.map((each, i) => (i === 0 ? each : each * (factor.value(env) ?? 1))));
+  simple(writer, `upsample(${factor.text})`, "upsample", next, (now, env) =>
+    now.map((each, i) => (i === 0 ? each : each * (factor.value(env) ?? 1))),
+  );
 }
 
 /** Moves a factor between two axes, exactly or not. */
 function reshaping(writer: Writer): void {
   const { draw, shape } = writer;
   const factor = size(writer, [2, 3, 4], "g");
-  const [from, to] = pick(draw, [[0, 1], [1, 0], [2, 0], [1, 2]] as const);
+  const [from, to] = pick(draw, [
+    [0, 1],
+    [1, 0],
+    [2, 0],
+    [1, 2],
+  ] as const);
   const wrong = draw(8) === 0;
   const taken = wrong ? floorOf(at(shape, from), factor) : exactly(at(shape, from), factor);
   const next = shape.map((each, i) => (i === from ? taken : i === to ? times(each, factor) : each));
@@ -390,7 +397,9 @@ export function drawProgram(draw: Draw): Program {
   const where = facts(writer);
   const perturbed = draw(3) === 0 ? draw(writer.shape.length) : -1;
   const stated = draw(6) > 0;
-  const outputs = writer.shape.map((each, axis) => declared(draw, each, axis === perturbed)).map((each) => (/\b[HC]\b/.test(each.text) && each.text.length === 1 && !writer.used.has(each.text) ? number(7) : each));
+  const outputs = writer.shape
+    .map((each, axis) => declared(draw, each, axis === perturbed))
+    .map((each) => (/\b[HC]\b/.test(each.text) && each.text.length === 1 && !writer.used.has(each.text) ? number(7) : each));
   const [hidden] = [...writer.used].filter((name) => name === "C" || name === "H");
   if (stated && hidden !== undefined && draw(6) === 0) outputs[0] = disguised(at(outputs, 0), named(hidden));
   const parameters = [...writer.used].filter((name) => !["C", "H", "W"].includes(name));

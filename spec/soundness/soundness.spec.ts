@@ -53,7 +53,10 @@ function execute(program: Program, env: Env): readonly number[] | undefined {
   const results = interpret(graph, { inputs, tensors: kept(graph), scalars: new Map([["seed", 0]]), batch: BATCH });
   const output = results.outputs.get("y");
   assert.ok(output);
-  assert.is(output.data.length, output.shape.reduce((a, b) => a * b, 1));
+  assert.is(
+    output.data.length,
+    output.shape.reduce((a, b) => a * b, 1),
+  );
   assert.ok(output.data.every(Number.isFinite), "every value is finite");
   assert.is(output.shape[0], BATCH);
   return output.shape.slice(1);
@@ -67,7 +70,14 @@ function filled(shape: readonly number[], from: number): ReferenceTensor {
 function kept(graph: Graph): Map<string, ReferenceTensor> {
   const tensors = new Map<string, ReferenceTensor>();
   for (const node of graph.nodes)
-    if (node.op === "parameter" || node.op === "state") tensors.set(node.attributes.name, filled(node.attributes.shape.map((dim) => constantOf(dim) ?? 1), node.id));
+    if (node.op === "parameter" || node.op === "state")
+      tensors.set(
+        node.attributes.name,
+        filled(
+          node.attributes.shape.map((dim) => constantOf(dim) ?? 1),
+          node.id,
+        ),
+      );
   return tensors;
 }
 
@@ -145,10 +155,10 @@ function judgeAccepted(program: Program, result: CheckResult, draw: Draw, tally:
     tally.sizes++;
     const values = relations.map((relation) => evaluateRelation(relation, env));
     if (values.includes(false)) continue;
-      if (values.includes(undefined)) {
-        tally.unknown++;
-        continue;
-      }
+    if (values.includes(undefined)) {
+      tally.unknown++;
+      continue;
+    }
     good.push(env);
     assert.ok(program.judge(env) !== undefined, `${about}\naccepted, but it cannot run at ${text(env)}`);
   }
@@ -176,7 +186,11 @@ suite("soundness: random shape programs", (test) => {
       if (verdict === "refuted") judgeRefuted(program, result, tally, about);
       else judgeAccepted(program, result, draw, tally, about);
     }
-    console.log(`  ${PROGRAMS} programs: ${Object.entries(tally).map(([what, count]) => `${what} ${count}`).join(", ")}; ${kinds.size} kinds of stages`);
+    console.log(
+      `  ${PROGRAMS} programs: ${Object.entries(tally)
+        .map(([what, count]) => `${what} ${count}`)
+        .join(", ")}; ${kinds.size} kinds of stages`,
+    );
     assert.ok(tally.proved >= 240 && tally.refuted >= 240, JSON.stringify(tally));
     assert.ok(tally.unproved >= 12 && tally.unproved <= PROGRAMS / 8, JSON.stringify(tally));
     assert.ok(tally.witnesses >= 200 && tally.executed >= 500 && tally.failed >= 200, JSON.stringify(tally));

@@ -26,7 +26,11 @@ export async function compare(file: string, model: string): Promise<Comparison> 
   if (gradients === undefined) throw new Error(`${model} has no training graph`);
   const inputs = drawInputs(gradients);
   const given = Object.fromEntries([...inputs].map(([name, tensor]) => [name, asInput(gradients, name, tensor)]));
-  const scalars = new Map([["seed", stepSeed(1, 1)], ["learning_rate", 0], ["step_number", 1]]);
+  const scalars = new Map([
+    ["seed", stepSeed(1, 1)],
+    ["learning_rate", 0],
+    ["step_number", 1],
+  ]);
   const bindings = { inputs, tensors: weights, scalars, batch: BATCH };
 
   const deviations = new Map<string, number>();
@@ -50,7 +54,10 @@ export async function compare(file: string, model: string): Promise<Comparison> 
 async function disturbed(network: Network): Promise<Map<string, ReferenceTensor>> {
   const moved = Object.entries(await network.weights()).map(([name, tensor], k) => {
     if (tensor.dtype !== "f32") return [name, tensor] as const;
-    const data = Float32Array.from(tensor.data as Float32Array, (value, i) => value + 0.1 * wave(i + 31 * k) + (name.endsWith("running_var") ? 0.2 : 0));
+    const data = Float32Array.from(
+      tensor.data as Float32Array,
+      (value, i) => value + 0.1 * wave(i + 31 * k) + (name.endsWith("running_var") ? 0.2 : 0),
+    );
     return [name, { ...tensor, data }] as const;
   });
   await network.setWeights(Object.fromEntries(moved));

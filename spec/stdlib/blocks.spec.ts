@@ -29,16 +29,27 @@ function code(path: string): string {
 suite("library blocks", (test) => {
   test("the models check clean", async () => {
     const { diagnostics } = await check([file]);
-    assert.equal(diagnostics.map((each) => `${each.code} ${each.message}`), []);
+    assert.equal(
+      diagnostics.map((each) => `${each.code} ${each.message}`),
+      [],
+    );
   });
 
   for (const { name } of blocksOf(file)) {
     test(`${name}: outputs, gradients, steps`, async () => {
       const { deviations, losses, weightsAfter } = await compare(file, name);
-      assert.equal([...deviations].filter(([, value]) => !(value <= TOLERANCE)), []);
+      assert.equal(
+        [...deviations].filter(([, value]) => !(value <= TOLERANCE)),
+        [],
+      );
       assert.ok(deviations.has("loss") && [...deviations.keys()].some((key) => key.startsWith("gradient") || key.startsWith("input")));
       assert.ok(losses.every(Number.isFinite), losses.join(" "));
-      assert.equal(Object.entries(weightsAfter).filter(([, tensor]) => [...tensor.data].some((value) => !Number.isFinite(Number(value)))).map(([key]) => key), []);
+      assert.equal(
+        Object.entries(weightsAfter)
+          .filter(([, tensor]) => [...tensor.data].some((value) => !Number.isFinite(Number(value))))
+          .map(([key]) => key),
+        [],
+      );
     });
   }
 
@@ -56,19 +67,31 @@ suite("library blocks", (test) => {
     const language = readFileSync(fileURLToPath(new URL("../../LANGUAGE.md", import.meta.url)), "utf8");
     const section = language.slice(language.indexOf("## The standard library"), language.indexOf("## Recipes"));
     const missing = blocksOf(`${library}residual.resnet`).filter(({ name }) => !section.includes(`\`${name}(`) && !section.includes(`, \`${name}`));
-    assert.equal(missing.map(({ name }) => name), []);
+    assert.equal(
+      missing.map(({ name }) => name),
+      [],
+    );
   });
 
   test("every residual block cites its source and is used: here, by a model of the library, or by another block", () => {
     const residual = `${library}residual.resnet`;
     const blocks = blocksOf(residual);
     assert.ok(blocks.length >= 25, `${blocks.length} blocks`);
-    assert.equal(blocks.filter(({ doc }) => doc === "").map(({ name }) => name), []);
+    assert.equal(
+      blocks.filter(({ doc }) => doc === "").map(({ name }) => name),
+      [],
+    );
     const cites = /\(?[A-Z][\w-]+(?:\s+and\s+[A-Z]\w+|\s+et\s+al\.)?\s+(?:19|20)\d\d/;
-        assert.equal(blocks.filter(({ doc }) => !cites.test(doc)).map(({ name }) => name), []);
+    assert.equal(
+      blocks.filter(({ doc }) => !cites.test(doc)).map(({ name }) => name),
+      [],
+    );
     const models = ["audio", "cifar", "densenet", "preact", "resnet", "ror", "transformer"].map((name) => code(`${library}models/${name}.resnet`));
     const users = [code(file), code(residual), ...models].join("\n");
     const unused = blocks.filter(({ name }) => [...users.matchAll(new RegExp(`\\b${name}\\b`, "g"))].length < 2);
-    assert.equal(unused.map(({ name }) => name), []);
+    assert.equal(
+      unused.map(({ name }) => name),
+      [],
+    );
   });
 });

@@ -28,7 +28,10 @@ function diagnosticsOf(text: string, { others = {} }: Example) {
 
 suite("examples of codes", (test) => {
   test("every code has an example", () => {
-    assert.equal(CATALOGUE.filter(({ code }) => exampleOf(code) === undefined).map(({ code }) => code), []);
+    assert.equal(
+      CATALOGUE.filter(({ code }) => exampleOf(code) === undefined).map(({ code }) => code),
+      [],
+    );
   });
 
   for (const { code } of CATALOGUE) {
@@ -60,6 +63,9 @@ suite("catalogue of the language reference", (test) => {
           .flatMap((path) => [...readFileSync(`${root}${folder}/${path}`, "utf8").matchAll(/"(RN\d{3})"/g)].map(([, code]) => code ?? "")),
       ),
     );
-    assert.equal([...CATALOGUE, ...RUNTIME_CATALOGUE].map(({ code }) => code), [...used].sort());
+    assert.equal(
+      [...CATALOGUE, ...RUNTIME_CATALOGUE].map(({ code }) => code),
+      [...used].sort(),
+    );
   });
 });

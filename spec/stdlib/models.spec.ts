@@ -43,8 +43,14 @@ suite("library models", (test) => {
     assert.is(new Set(models.map(({ name }) => name)).size, models.length);
     assert.is(new Set(models.map(({ reference }) => reference)).size, models.length);
     const uncited = models.filter(({ source }) => !/[A-Z]\w+ (?:and [A-Z]\w+ |et al\. )?(?:19|20)\d\d, arXiv \d{4}\.\d{5}/.test(source));
-    assert.equal(uncited.map(({ name, source }) => `${name}: ${source}`), []);
-    assert.equal(models.filter(({ path, reference }) => !path.startsWith("std/models/") || reference === undefined), []);
+    assert.equal(
+      uncited.map(({ name, source }) => `${name}: ${source}`),
+      [],
+    );
+    assert.equal(
+      models.filter(({ path, reference }) => !path.startsWith("std/models/") || reference === undefined),
+      [],
+    );
   });
 
   if (!existsSync(`${folder}reference-counts.json`)) test.skip("parameters and MACs", "the fixtures are not beside the project");
@@ -65,7 +71,10 @@ suite("library models", (test) => {
         const { parameters, tensors } = await summaryOf(expected.model, expected.input ?? [3, 224, 224]);
         assert.is(parameters, expected.parameters);
         const found = tensors.map(({ name, shape, dtype, kind }) => ({ name, shape, dtype, kind: kind === "param" ? "parameter" : "buffer" }));
-        assert.equal(found, expected.tensors.map(({ name, shape, dtype, kind }) => ({ name, shape, dtype, kind })));
+        assert.equal(
+          found,
+          expected.tensors.map(({ name, shape, dtype, kind }) => ({ name, shape, dtype, kind })),
+        );
       });
     }
 });

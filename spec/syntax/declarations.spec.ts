@@ -44,10 +44,8 @@ suite("syntax: declarations", (test) => {
   });
 
   test("every parameter type", () => {
-    const text =
-      "block A(a: dim, b: int = 1, c: real, d: prob, e: bool, f: init, g: block, h: string, i: [(dim, int)], j: [[real]],) {}";
-    const expected =
-      "block A(a: dim, b: int = 1, c: real, d: prob, e: bool, f: init, g: block, h: string, i: [(dim, int)], j: [[real]]) {}";
+    const text = "block A(a: dim, b: int = 1, c: real, d: prob, e: bool, f: init, g: block, h: string, i: [(dim, int)], j: [[real]],) {}";
+    const expected = "block A(a: dim, b: int = 1, c: real, d: prob, e: bool, f: init, g: block, h: string, i: [(dim, int)], j: [[real]]) {}";
     assert.equal(items(text), [expected]);
   });
 
@@ -59,9 +57,7 @@ suite("syntax: declarations", (test) => {
 
   test("variant", () => {
     const text = "variant V of M { cut skip *.sum, layer1.**.sum, root; set classes = 10\nreplace relu with gelu }";
-    assert.equal(items(text), [
-      "variant V of M { cut *.sum & layer1.**.sum & root; set classes = 10; replace relu with gelu }",
-    ]);
+    assert.equal(items(text), ["variant V of M { cut *.sum & layer1.**.sum & root; set classes = 10; replace relu with gelu }"]);
     assert.equal(items("variant V of M { cut skip layer1.0.*\nset a = b ? 1 : 2 set b = 3 }"), [
       "variant V of M { cut layer1.0.*; set a = (b ? 1 : 2); set b = 3 }",
     ]);
@@ -87,10 +83,12 @@ suite("syntax: declarations", (test) => {
   });
 
   test("keywords as names of declarations", () => {
-    assert.equal(
-      items("block block(in: int) {}\nmodel train() {}\ntrain train as as { batch 1 }\nvariant of of of {}"),
-      ["block block(in: int) {}", "model train() {}", "train train as as { batch 1 }", "variant of of of {  }"],
-    );
+    assert.equal(items("block block(in: int) {}\nmodel train() {}\ntrain train as as { batch 1 }\nvariant of of of {}"), [
+      "block block(in: int) {}",
+      "model train() {}",
+      "train train as as { batch 1 }",
+      "variant of of of {  }",
+    ]);
   });
 
   test("documentation of declarations", () => {

@@ -27,16 +27,8 @@ const CASES: readonly (readonly [string, string, string])[] = [
   ["conditional inside a conditional", "a ? b ? c : d : e", "(a ? (b ? c : d) : e)"],
   ["conditional as an argument", "f(c ? 2 : 1, s: c ? a : b)", "f((c ? 2 : 1), s: (c ? a : b))"],
   ["named arguments", "conv(64, 7, stride: 2)", "conv(64, 7, stride: 2)"],
-  [
-    "keywords as argument names",
-    "f(in: 1, state: 2, names: 3, if: 4, skip: 5, true: 6)",
-    "f(in: 1, state: 2, names: 3, if: 4, skip: 5, true: 6)",
-  ],
-  [
-    "keywords as names",
-    "add + depth + batch + state + where(in, out, repeat)",
-    "((((add + depth) + batch) + state) + where(in, out, repeat))",
-  ],
+  ["keywords as argument names", "f(in: 1, state: 2, names: 3, if: 4, skip: 5, true: 6)", "f(in: 1, state: 2, names: 3, if: 4, skip: 5, true: 6)"],
+  ["keywords as names", "add + depth + batch + state + where(in, out, repeat)", "((((add + depth) + batch) + state) + where(in, out, repeat))"],
   ["trailing comma", "f(a, b,)", "f(a, b)"],
   ["calls of calls", "f(1)(2)", "f(1)(2)"],
   ["member and index", "layers.Basic(w)[i].x", "layers.Basic(w)@[i].x"],

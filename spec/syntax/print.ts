@@ -86,8 +86,7 @@ export function printShape(shape: ast.ShapeType | undefined): string {
 
 const doc = (text: string | undefined): string => (text === undefined ? "" : `/// ${text.replaceAll("\n", "|")} `);
 const names = (all: readonly ast.Name[]): string => all.map((each) => each.text).join(", ");
-const body = (all: readonly ast.Statement[]): string =>
-  `{ ${all.map(printStatement).join("; ")} }`.replace("{  }", "{}");
+const body = (all: readonly ast.Statement[]): string => `{ ${all.map(printStatement).join("; ")} }`.replace("{  }", "{}");
 
 export function printStatement(s: ast.Statement): string {
   switch (s.kind) {

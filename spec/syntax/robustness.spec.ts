@@ -50,8 +50,7 @@ function checkTree({ module, diagnostics }: ParseResult, text: string): void {
   let holes = 0;
   walk(module, (node, parents) => {
     const { start, end } = node.span;
-    if (!(start >= 0 && start <= end && end <= text.length))
-      assert.unreachable(`${node.kind} ${start}..${end} in ${text}`);
+    if (!(start >= 0 && start <= end && end <= text.length)) assert.unreachable(`${node.kind} ${start}..${end} in ${text}`);
     const parent = parents.at(-1)?.span;
     if (node.kind === "Hole") holes++;
     else if (parent !== undefined && diagnostics.length === 0 && (start < parent.start || end > parent.end)) {
@@ -119,22 +118,7 @@ suite("syntax: robustness", (test) => {
   });
 
   test("long and hostile texts take bounded time", () => {
-    const hostile = [
-      "f(a\nb ",
-      "}",
-      ")",
-      "@ a ",
-      "a b ",
-      "\nlet = ",
-      "/*/",
-      '"',
-      "[",
-      "-> ",
-      "block A {\n",
-      "x -> f(\n",
-      "1 ",
-      "a?",
-    ];
+    const hostile = ["f(a\nb ", "}", ")", "@ a ", "a b ", "\nlet = ", "/*/", '"', "[", "-> ", "block A {\n", "x -> f(\n", "1 ", "a?"];
     for (const piece of hostile) {
       const text = `block A() {${piece.repeat(3000)}`;
       const started = performance.now();
@@ -163,8 +147,7 @@ suite("syntax: spans and walking", (test) => {
     const text = "block A(n: int = 2) {\n  x -> c1: conv(2 * (n + 1), k: [3]) -> y\n  skip d: x -> s via project?\n}\n";
     const found: string[] = [];
     walk(parseText(text).module, (node) => {
-      if (node.kind !== "Module" && node.kind !== "Name")
-        found.push(`${node.kind} ${text.slice(node.span.start, node.span.end)}`);
+      if (node.kind !== "Module" && node.kind !== "Name") found.push(`${node.kind} ${text.slice(node.span.start, node.span.end)}`);
     });
     assert.equal(found.slice(1), [
       "Parameter n: int = 2",

@@ -5,18 +5,7 @@ import { errorsOf, messagesOf, parseText, printItem } from "./print.ts";
 
 suite("syntax: tokens", (test) => {
   test("malformed numbers, one error each", () => {
-    for (const number of [
-      "12abc",
-      "1__0",
-      "1_",
-      "0x10",
-      "1e",
-      "1.2.3",
-      "1.5x",
-      "9007199254740993",
-      "1e999",
-      "1e-999",
-    ]) {
+    for (const number of ["12abc", "1__0", "1_", "0x10", "1e", "1.2.3", "1.5x", "9007199254740993", "1e999", "1e-999"]) {
       assert.equal(errorsOf(`const a = ${number}\nconst b = 1`), [`RN005 ${number}`], number);
     }
   });
@@ -38,9 +27,7 @@ suite("syntax: tokens", (test) => {
   test("unknown escapes", () => assert.equal(errorsOf(String.raw`const a = "x\qy"`), [String.raw`RN001 \q`]));
 
   test("an unterminated comment is one error", () => {
-    assert.equal(messagesOf("block A {\n  x -> y\n  /* more\n}\n"), [
-      "RN006 3:3 a comment that begins here has no closing `*/`",
-    ]);
+    assert.equal(messagesOf("block A {\n  x -> y\n  /* more\n}\n"), ["RN006 3:3 a comment that begins here has no closing `*/`"]);
     assert.equal(errorsOf("/*/"), ["RN006 /*"]);
   });
 

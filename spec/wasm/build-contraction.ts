@@ -86,8 +86,16 @@ export function buildContraction(spec: ContractionSpec): ContractionKernel {
   const { result, inputChannels, outputChannels } = spec;
   const taps = window.map((axis) => axis.taps);
   const perOutput = inputChannels * product(taps);
-  const input = activationStrides(window.map((axis) => axis.input), groups, inputChannels);
-  const output = activationStrides(window.map((axis) => axis.output), groups, outputChannels);
+  const input = activationStrides(
+    window.map((axis) => axis.input),
+    groups,
+    inputChannels,
+  );
+  const output = activationStrides(
+    window.map((axis) => axis.output),
+    groups,
+    outputChannels,
+  );
   const kernel = {
     group: outputChannels * perOutput,
     taps: taps.map((_, i) => product(taps.slice(i + 1))),
@@ -113,8 +121,7 @@ export function buildContraction(spec: ContractionSpec): ContractionKernel {
     operand(SHIFT, [1]),
   ];
   const sizes = { output: window.map((axis) => axis.output), input: window.map((axis) => axis.input), kernel: taps }[result];
-  const extents: Size[] =
-    result === "kernel" ? [groups, ...sizes, inputChannels, outputChannels] : [spec.batch, groups, ...sizes, resultChannels];
+  const extents: Size[] = result === "kernel" ? [groups, ...sizes, inputChannels, outputChannels] : [spec.batch, groups, ...sizes, resultChannels];
   const where = at(extents.length);
   const sum: Expression = { kind: "accumulator", index: 0 };
   const zero: Expression = { kind: "constant", value: 0, type: "f32" };
@@ -127,7 +134,13 @@ export function buildContraction(spec: ContractionSpec): ContractionKernel {
   const factorChannels = result === "input" ? outputChannels : inputChannels;
   const channelAxis = 2 + window.length;
   const globalChannel: Coordinate = {
-    index: { constant: 0, terms: [{ axis: 1, coefficient: factorChannels }, { axis: channelAxis, coefficient: 1 }] },
+    index: {
+      constant: 0,
+      terms: [
+        { axis: 1, coefficient: factorChannels },
+        { axis: channelAxis, coefficient: 1 },
+      ],
+    },
   };
   const scaled = binary("multiply", sum, { kind: "load", operand: 5, at: [globalChannel], fill: 0 });
   const lets = [binary("add", scaled, { kind: "load", operand: 6, at: [globalChannel], fill: 0 })];

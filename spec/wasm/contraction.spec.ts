@@ -15,7 +15,10 @@ function buffersFor(spec: ContractionSpec, batch: number, packedSize: number): B
   const next = pseudoRandom(3);
   const sizes = Object.entries(bufferSizes(spec, batch));
   const data = new Map(sizes.map(([id, size]) => [Number(id), Float64Array.from({ length: size }, next)] as const));
-  data.set(PACKED, Float64Array.from({ length: packedSize }, () => 7));
+  data.set(
+    PACKED,
+    Float64Array.from({ length: packedSize }, () => 7),
+  );
   return { types: new Map(), data };
 }
 
@@ -48,7 +51,11 @@ function check(spec: ContractionSpec, batch = 1): void {
     assert.ok(error <= 1e-6 * Math.sqrt(terms) + 1e-6, `${label}: buffer ${id} is off by ${error}`);
   }
   const split = runWasm(module, buffers, batch, 3);
-  for (const [id, data] of actual) assert.ok(data.every((value, i) => Object.is(value, split.get(id)?.[i])), `${label}: ${id} depends on the split`);
+  for (const [id, data] of actual)
+    assert.ok(
+      data.every((value, i) => Object.is(value, split.get(id)?.[i])),
+      `${label}: ${id} depends on the split`,
+    );
 }
 
 const RESULTS = ["output", "input", "kernel"] as const;
@@ -70,7 +77,11 @@ suite("wasm/contraction", (test) => {
     test(`${result}: strides, dilations and paddings`, () => {
       for (const taps of [1, 2, 3, 5]) {
         for (const stride of [1, 2, 3]) {
-          for (const [padding, dilation] of [[0, 1], [1, 1], [2, 2]] as const) {
+          for (const [padding, dilation] of [
+            [0, 1],
+            [1, 1],
+            [2, 2],
+          ] as const) {
             if (8 + 2 * padding < (taps - 1) * dilation + 1) continue;
             check({ result, batch: 2, inputChannels: 4, outputChannels: 9, window: square(8, taps, stride, padding, dilation) });
           }
@@ -85,7 +96,12 @@ suite("wasm/contraction", (test) => {
         check({ result, batch: { batch: 1 }, inputChannels: 3, outputChannels: 10, window: cube }, batch);
         const unit = [3, 4, 3].map((input) => ({ input, taps: 2 }));
         check({ result, batch: { batch: 1 }, inputChannels: 4, outputChannels: 8, window: unit }, batch);
-        for (const [c, o] of [[1, 1], [7, 10], [16, 24], [33, 5]] as const) {
+        for (const [c, o] of [
+          [1, 1],
+          [7, 10],
+          [16, 24],
+          [33, 5],
+        ] as const) {
           check({ result, batch: { batch: 5 }, inputChannels: c, outputChannels: o, window: [] }, batch);
           check({ result, batch: { batch: 1 }, groups: 3, inputChannels: c, outputChannels: o, window: [] }, batch);
         }
@@ -93,13 +109,25 @@ suite("wasm/contraction", (test) => {
     });
 
     test(`${result}: groups and depthwise`, () => {
-      for (const [groups, c, o] of [[2, 3, 5], [4, 4, 4], [3, 8, 8], [5, 1, 1], [16, 1, 1], [9, 1, 2]] as const) {
+      for (const [groups, c, o] of [
+        [2, 3, 5],
+        [4, 4, 4],
+        [3, 8, 8],
+        [5, 1, 1],
+        [16, 1, 1],
+        [9, 1, 2],
+      ] as const) {
         for (const stride of [1, 2]) check({ result, batch: 2, groups, inputChannels: c, outputChannels: o, window: square(6, 3, stride, 1) });
       }
     });
 
     test(`${result}: epilogue with bias, residual and ReLU; prologue`, () => {
-      for (const [groups, c, o] of [[1, 6, 8], [1, 8, 12], [2, 5, 3], [7, 1, 1]] as const) {
+      for (const [groups, c, o] of [
+        [1, 6, 8],
+        [1, 8, 12],
+        [2, 5, 3],
+        [7, 1, 1],
+      ] as const) {
         for (const stride of [1, 2]) {
           const base = { result, batch: { batch: 1 }, groups, inputChannels: c, outputChannels: o } as const;
           check({ ...base, window: square(6, 3, stride, 1), residual: true }, 2);
@@ -115,8 +143,32 @@ suite("wasm/contraction", (test) => {
       check({ result, batch: { batch: 1 }, inputChannels: 1, outputChannels: 5, window: [{ input: 2000, taps: 9, stride: 4, padding: 4 }] }, 2);
       check({ result, batch: { batch: 1 }, inputChannels: 6, outputChannels: 9, window: [{ input: 7, taps: 3, padding: 9, dilation: 3 }] }, 2);
       check({ result, batch: { batch: 1 }, inputChannels: 2, outputChannels: 3, window: square(4, 3, 1, 1) }, 70);
-      check({ result, batch: { batch: 1 }, inputChannels: 300, outputChannels: 9, window: [{ input: 30, taps: 1 }, { input: 9, taps: 1 }] }, 2);
-      check({ result, batch: { batch: 1 }, inputChannels: 2, outputChannels: 3, window: [{ input: 3, taps: 3, padding: 1 }, { input: 900, taps: 2 }] }, 1);
+      check(
+        {
+          result,
+          batch: { batch: 1 },
+          inputChannels: 300,
+          outputChannels: 9,
+          window: [
+            { input: 30, taps: 1 },
+            { input: 9, taps: 1 },
+          ],
+        },
+        2,
+      );
+      check(
+        {
+          result,
+          batch: { batch: 1 },
+          inputChannels: 2,
+          outputChannels: 3,
+          window: [
+            { input: 3, taps: 3, padding: 1 },
+            { input: 900, taps: 2 },
+          ],
+        },
+        1,
+      );
     });
   }
 
@@ -130,7 +182,14 @@ suite("wasm/contraction", (test) => {
     };
     const { kernels } = lowered(turned);
     const next = pseudoRandom(5);
-    const data = new Map([[1, 30], [2, 45], [3, 54], [PACKED, 80]].map(([id = 0, size = 0]) => [id, Float64Array.from({ length: size }, next)]));
+    const data = new Map(
+      [
+        [1, 30],
+        [2, 45],
+        [3, 54],
+        [PACKED, 80],
+      ].map(([id = 0, size = 0]) => [id, Float64Array.from({ length: size }, next)]),
+    );
     for (const id of [4, 5, 6, 7]) data.set(id, new Float64Array(54));
     checkKernels(kernels, { types: new Map(), data }, 1, 1e-5, "transposed");
   });
@@ -144,7 +203,8 @@ suite("wasm/contraction", (test) => {
         const expected = new Map([...buffers.data].map(([id, data]) => [id, Float64Array.from(data)] as const));
         evaluateKernel(kernel, expected, 1);
         const actual = runWasm(emitWasm([asReduction(kernel)]), buffers, 1);
-        for (const [id, data] of expected) assert.ok(relativeError(actual.get(id) ?? new Float64Array(), data, 1) < 1e-5, `${result} ${prologue} ${id}`);
+        for (const [id, data] of expected)
+          assert.ok(relativeError(actual.get(id) ?? new Float64Array(), data, 1) < 1e-5, `${result} ${prologue} ${id}`);
       }
     }
   });

@@ -88,7 +88,11 @@ suite("wasm/math", (test) => {
         const value = got[i] ?? 0;
         if (Number.isNaN(expected)) assert.ok(Number.isNaN(value), `${op}(${x}) = ${value}, expected NaN`);
         else if (op === "sin" && Math.abs(x) > 1e9) assert.ok(true);
-        else assert.ok(Object.is(value, expected) || Math.abs(value - expected) <= 2e-7 * Math.abs(expected), `${op}(${x}) = ${value}, expected ${expected}`);
+        else
+          assert.ok(
+            Object.is(value, expected) || Math.abs(value - expected) <= 2e-7 * Math.abs(expected),
+            `${op}(${x}) = ${value}, expected ${expected}`,
+          );
       });
     }
   });
@@ -98,10 +102,11 @@ suite("wasm/math", (test) => {
     const exponents = [0, 1, -1, 2, 3, 0.5, -2.5, 1.7, 127, -126, 300, 0.001];
     const xs: number[] = [];
     const ys: number[] = [];
-    for (const x of bases) for (const y of exponents) {
-      xs.push(Math.fround(x));
-      ys.push(Math.fround(y));
-    }
+    for (const x of bases)
+      for (const y of exponents) {
+        xs.push(Math.fround(x));
+        ys.push(Math.fround(y));
+      }
     const got = apply({ kind: "binary", op: "power", left: load(0), right: load(1) }, [xs, ys]);
     xs.forEach((x, i) => {
       const exact = binary("power", x, ys[i] ?? 0);

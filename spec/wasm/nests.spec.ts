@@ -48,7 +48,10 @@ function buffers(sizes: Readonly<Record<number, number>>, integers: readonly num
   for (const [id, size] of Object.entries(sizes)) {
     const whole = integers.includes(Number(id));
     types.set(Number(id), whole ? "i32" : "f32");
-    data.set(Number(id), Float64Array.from({ length: size }, () => (whole ? Math.floor((next() + 1) * 0.5 * limit) : next())));
+    data.set(
+      Number(id),
+      Float64Array.from({ length: size }, () => (whole ? Math.floor((next() + 1) * 0.5 * limit) : next())),
+    );
   }
   return { types, data };
 }
@@ -115,7 +118,11 @@ suite("wasm/pointwise", (test) => {
       const padded = load(0, [{ index: axisIndex(0) }, bound(axisIndex(1, 1, -2), 5), bound(axisIndex(2, 1, -1), c)], 0.25);
       const spread = load(2, [{ index: axisIndex(0) }, bound(axisIndex(1, 1, -1), 4, 2), bound(axisIndex(2), c)], -1);
       const store: Store = { operand: 1, at: at(0, 1, 2), value: binary("add", padded, spread) };
-      const inside: Store = { operand: 2, at: [{ index: axisIndex(0) }, bound(axisIndex(1, 1, -3), 4), bound(axisIndex(2, 1, -2), c)], value: padded };
+      const inside: Store = {
+        operand: 2,
+        at: [{ index: axisIndex(0) }, bound(axisIndex(1, 1, -3), 4), bound(axisIndex(2, 1, -2), c)],
+        value: padded,
+      };
       const kernel = pointwise(operands, [{ batch: 1 }, 9, c + 2], [store]);
       const data = { 0: 2 * 9 * (c + 2), 1: 10 * c, 2: 8 * c };
       checkKernels([kernel], buffers(data), 2, 1e-6, `c=${c}`);
@@ -128,10 +135,18 @@ suite("wasm/pointwise", (test) => {
     const indices = operand(2, [1], "i32");
     const row = load(1, at(0));
     const whole: Coordinate = { index: axisIndex(0, 0), dynamic: row };
-    const rows = pointwise([table, indices, operand(0, [5, 1])], [{ batch: 3 }, 5], [{ operand: 2, at: at(0, 1), value: load(0, [whole, { index: axisIndex(1) }]) }]);
+    const rows = pointwise(
+      [table, indices, operand(0, [5, 1])],
+      [{ batch: 3 }, 5],
+      [{ operand: 2, at: at(0, 1), value: load(0, [whole, { index: axisIndex(1) }]) }],
+    );
     const data = buffers({ 0: 30, 1: 20, 2: 6 }, [2]);
     checkKernels([rows], data, 2, 0, "rows");
-    const picked = load(0, [{ index: { constant: 0, terms: [] }, dynamic: row, bound: { extent: 3, divisor: 1 } }, { index: { constant: 2, terms: [] } }], 9);
+    const picked = load(
+      0,
+      [{ index: { constant: 0, terms: [] }, dynamic: row, bound: { extent: 3, divisor: 1 } }, { index: { constant: 2, terms: [] } }],
+      9,
+    );
     const position: Expression = { kind: "index", value: { constant: 2, terms: [{ axis: 0, coefficient: 3 }] } };
     const chosen: Expression = {
       kind: "select",
@@ -139,7 +154,13 @@ suite("wasm/pointwise", (test) => {
       then: { kind: "cast", to: "f32", x: position },
       else: binary("multiply", picked, { kind: "size", value: { batch: 3 }, type: "f32" }),
     };
-    checkKernels([pointwise([table, indices, operand(0, [1])], [{ batch: 3 }], [{ operand: 2, at: at(0), value: chosen }])], data, 2, 1e-6, "elements");
+    checkKernels(
+      [pointwise([table, indices, operand(0, [1])], [{ batch: 3 }], [{ operand: 2, at: at(0), value: chosen }])],
+      data,
+      2,
+      1e-6,
+      "elements",
+    );
   });
 
   test("a scalar buffer, a full scalar kernel, in-place update", () => {
@@ -152,9 +173,21 @@ suite("wasm/pointwise", (test) => {
   });
 
   test("random is the same whatever the layout", () => {
-    const index: Expression = { kind: "index", value: { constant: 0, terms: [{ axis: 0, coefficient: 7 }, { axis: 1, coefficient: 1 }] } };
+    const index: Expression = {
+      kind: "index",
+      value: {
+        constant: 0,
+        terms: [
+          { axis: 0, coefficient: 7 },
+          { axis: 1, coefficient: 1 },
+        ],
+      },
+    };
     const value: Expression = { kind: "random", seed: load(1, []), stream: 5, index };
-    for (const strides of [[7, 1], [1, 4]]) {
+    for (const strides of [
+      [7, 1],
+      [1, 4],
+    ]) {
       const kernel = pointwise([operand(0, strides), operand(1, [], "i32")], [4, 7], [{ operand: 0, at: at(0, 1), value }]);
       checkKernels([kernel], buffers({ 0: 28, 1: 1 }, [1], 1000), 1, 0, `strides ${strides}`);
     }
@@ -170,7 +203,10 @@ suite("wasm/sequential", (test) => {
         name: "scatter",
         serves: [],
         operands: [operand(1, [d, 1]), operand(2, [1], "i32"), operand(0, [d, 1])],
-        axes: [{ name: "i", extent: { batch: 5 } }, { name: "d", extent: d }],
+        axes: [
+          { name: "i", extent: { batch: 5 } },
+          { name: "d", extent: d },
+        ],
         lets: [],
         stores: [{ operand: 2, at: [target, { index: axisIndex(1) }], value: load(0, at(0, 1)), accumulate: true }],
       };
@@ -188,7 +224,11 @@ suite("wasm/reduction", (test) => {
       const kernel = reduction([c], [{ batch: 1 }, 37], {
         operands: [operand(1, [37 * c, c, 1]), operand(0, [1]), operand(2, [1])],
         accumulators: [SUM(x), SUM(unary("square", x))],
-        stores: [0, 1].map((i) => ({ operand: i + 1, at: at(0), value: binary("divide", { kind: "accumulator", index: i }, { kind: "size", value: { batch: 37 }, type: "f32" }) })),
+        stores: [0, 1].map((i) => ({
+          operand: i + 1,
+          at: at(0),
+          value: binary("divide", { kind: "accumulator", index: i }, { kind: "size", value: { batch: 37 }, type: "f32" }),
+        })),
       });
       checkKernels([kernel], buffers({ 0: c, 1: 37 * c * 29, 2: c }), 29, 3e-7, `c=${c}`);
     }
@@ -197,7 +237,10 @@ suite("wasm/reduction", (test) => {
   test("long sums keep f32 accuracy in both orientations", () => {
     const data = buffers({ 0: 8, 1: 8 * 40000 });
     data.data.get(1)?.forEach((value, i, all) => (all[i] = Math.fround(value + 1)));
-    for (const [strides, count] of [[[1, 8], 40000], [[40000, 1], 40000]] as const) {
+    for (const [strides, count] of [
+      [[1, 8], 40000],
+      [[40000, 1], 40000],
+    ] as const) {
       const kernel = reduction([8], [count], {
         operands: [operand(1, strides), operand(0, [1])],
         accumulators: [SUM(load(0, at(0, 1)))],
@@ -214,7 +257,12 @@ suite("wasm/reduction", (test) => {
       const results = [2, 3, 4, 0].map((id) => operand(id, [1]));
       const kernel = reduction([5], [n], {
         operands: [operand(1, [n, 1]), operand(5, [1]), ...results],
-        accumulators: [{ combine: "max", value: x }, SUM(shifted), { combine: "prod", value: binary("add", x, f32(1)) }, { combine: "min", value: x }],
+        accumulators: [
+          { combine: "max", value: x },
+          SUM(shifted),
+          { combine: "prod", value: binary("add", x, f32(1)) },
+          { combine: "min", value: x },
+        ],
         stores: [0, 1, 2, 3].map((i) => ({ operand: i + 2, at: at(0), value: { kind: "accumulator", index: i } as const })),
       });
       checkKernels([kernel], buffers({ 0: 5, 1: 5 * n, 2: 5, 3: 5, 4: 5, 5: 5 }), 1, 2e-6, `n=${n}`);
@@ -225,7 +273,13 @@ suite("wasm/reduction", (test) => {
     for (const c of [1, 3, 8, 21]) {
       const [h, w, oh, ow] = [7, 6, 4, 3];
       const bound = (index: Affine, extent: number): Coordinate => ({ index, bound: { extent, divisor: 1 } });
-      const tap = (axis: number, reduced: number): Affine => ({ constant: -1, terms: [{ axis, coefficient: 2 }, { axis: reduced, coefficient: 1 }] });
+      const tap = (axis: number, reduced: number): Affine => ({
+        constant: -1,
+        terms: [
+          { axis, coefficient: 2 },
+          { axis: reduced, coefficient: 1 },
+        ],
+      });
       const where = [{ index: axisIndex(0) }, bound(tap(1, 4), h), bound(tap(2, 5), w), { index: axisIndex(3) }];
       const outputs = rowMajor([2, oh, ow, c]);
       const kernel = reduction([{ batch: 1 }, oh, ow, c], [3, 3], {
@@ -292,7 +346,13 @@ suite("wasm/reduction", (test) => {
         accumulators: [SUM(binary("multiply", load(0, at(0, 1, 2, 3)), load(2, at(pick(4))))), { combine: "max", value: load(0, at(0, 1, 2, 3)) }],
         stores: [{ operand: 1, at: at(0, 1), value: binary("add", { kind: "accumulator", index: 0 }, { kind: "accumulator", index: 1 }) }],
       });
-      checkKernels([kernel], buffers({ 0: sizeValue((parallel[0] ?? 1) * (parallel[1] ?? 1), 1), 1: size + 3, 2: 17 }), 1, 5e-6, `round ${round} ${extents} ${order}`);
+      checkKernels(
+        [kernel],
+        buffers({ 0: sizeValue((parallel[0] ?? 1) * (parallel[1] ?? 1), 1), 1: size + 3, 2: 17 }),
+        1,
+        5e-6,
+        `round ${round} ${extents} ${order}`,
+      );
     }
   });
 });

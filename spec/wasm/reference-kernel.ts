@@ -101,24 +101,36 @@ function accumulatorsAt(state: State, parallel: readonly number[]): readonly num
   const best = kernel.accumulators.map((each) => initial[each.combine]);
   const positions = kernel.accumulators.map(() => 0);
   let position = 0;
-  forEachIndex(kernel.reduced.map((axis) => sizeValue(axis.extent, batch)), (reduced) => {
-    kernel.accumulators.forEach((each, index) => {
-      const value = evaluate(state, each.value, { indices: [...parallel, ...reduced], accumulators: [] });
-      const known = best[index] ?? 0;
-      if (each.combine === "sum") best[index] = known + value;
-      else if (each.combine === "prod") best[index] = known * value;
-      else if (each.combine === "max" ? value > known : value < known) {
-        best[index] = value;
-        positions[index] = position;
-      }
-    });
-    position++;
-  });
+  forEachIndex(
+    kernel.reduced.map((axis) => sizeValue(axis.extent, batch)),
+    (reduced) => {
+      kernel.accumulators.forEach((each, index) => {
+        const value = evaluate(state, each.value, { indices: [...parallel, ...reduced], accumulators: [] });
+        const known = best[index] ?? 0;
+        if (each.combine === "sum") best[index] = known + value;
+        else if (each.combine === "prod") best[index] = known * value;
+        else if (each.combine === "max" ? value > known : value < known) {
+          best[index] = value;
+          positions[index] = position;
+        }
+      });
+      position++;
+    },
+  );
   return kernel.accumulators.map((each, index) => (each.position ? positions[index] : best[index]) ?? NaN);
 }
 
 /** The product at one batch item, group, output position, tap and channel pair; 0 outside of the input. */
-function term(state: State, contraction: Contraction, b: number, g: number, o: readonly number[], t: readonly number[], c: number, n: number): number {
+function term(
+  state: State,
+  contraction: Contraction,
+  b: number,
+  g: number,
+  o: readonly number[],
+  t: readonly number[],
+  c: number,
+  n: number,
+): number {
   const { window, result } = contraction;
   const position: number[] = [];
   for (let i = 0; i < window.length; i++) {
@@ -127,7 +139,10 @@ function term(state: State, contraction: Contraction, b: number, g: number, o: r
     if (value < 0 || value >= input) return 0;
     position.push(value);
   }
-  const left = result === "input" ? role(state, contraction.output, contraction.outputPrologue, [b, g, ...o, n]) : role(state, contraction.input, contraction.inputPrologue, [b, g, ...position, c]);
+  const left =
+    result === "input"
+      ? role(state, contraction.output, contraction.outputPrologue, [b, g, ...o, n])
+      : role(state, contraction.input, contraction.inputPrologue, [b, g, ...position, c]);
   if (result === "kernel") return left * role(state, contraction.output, contraction.outputPrologue, [b, g, ...o, n]);
   return left * kernelValue(state, contraction, g, t, c, n);
 }
@@ -193,15 +208,7 @@ function kernelValue(state: State, contraction: Contraction, g: number, t: reado
 }
 
 /** The panel layout of compiler/wasm/pack.ts, read back element by element. */
-function panelValue(
-  state: State,
-  contraction: Contraction,
-  operand: Operand,
-  g: number,
-  t: readonly number[],
-  c: number,
-  n: number,
-): number {
+function panelValue(state: State, contraction: Contraction, operand: Operand, g: number, t: readonly number[], c: number, n: number): number {
   const forward = contraction.result === "output";
   const [wide, deep] = forward ? [n, c] : [c, n];
   const [wideCount, deepCount] = forward
@@ -278,51 +285,90 @@ function roundEven(x: number): number {
 
 export function unary(op: Extract<Expression, { kind: "unary" }>["op"], x: number): number {
   switch (op) {
-    case "negate": return -x;
-    case "exp": return Math.exp(x);
-    case "log": return Math.log(x);
-    case "sqrt": return Math.sqrt(x);
-    case "rsqrt": return 1 / Math.sqrt(x);
-    case "reciprocal": return 1 / x;
-    case "abs": return Math.abs(x);
-    case "sign": return Math.sign(x);
-    case "floor": return Math.floor(x);
-    case "ceil": return Math.ceil(x);
-    case "round": return roundEven(x);
-    case "sin": return Math.sin(x);
-    case "cos": return Math.cos(x);
-    case "tanh": return Math.tanh(x);
-    case "erf": return erf(x);
-    case "sigmoid": return 1 / (1 + Math.exp(-x));
-    case "relu": return x < 0 ? 0 : x;
-    case "square": return x * x;
-    case "softplus": return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-    case "gelu": return 0.5 * x * (1 + erf(x / Math.SQRT2));
-    case "silu": return x / (1 + Math.exp(-x));
-    case "log1p": return Math.log1p(x);
-    case "expm1": return Math.expm1(x);
-    case "not": return x === 0 ? 1 : 0;
+    case "negate":
+      return -x;
+    case "exp":
+      return Math.exp(x);
+    case "log":
+      return Math.log(x);
+    case "sqrt":
+      return Math.sqrt(x);
+    case "rsqrt":
+      return 1 / Math.sqrt(x);
+    case "reciprocal":
+      return 1 / x;
+    case "abs":
+      return Math.abs(x);
+    case "sign":
+      return Math.sign(x);
+    case "floor":
+      return Math.floor(x);
+    case "ceil":
+      return Math.ceil(x);
+    case "round":
+      return roundEven(x);
+    case "sin":
+      return Math.sin(x);
+    case "cos":
+      return Math.cos(x);
+    case "tanh":
+      return Math.tanh(x);
+    case "erf":
+      return erf(x);
+    case "sigmoid":
+      return 1 / (1 + Math.exp(-x));
+    case "relu":
+      return x < 0 ? 0 : x;
+    case "square":
+      return x * x;
+    case "softplus":
+      return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+    case "gelu":
+      return 0.5 * x * (1 + erf(x / Math.SQRT2));
+    case "silu":
+      return x / (1 + Math.exp(-x));
+    case "log1p":
+      return Math.log1p(x);
+    case "expm1":
+      return Math.expm1(x);
+    case "not":
+      return x === 0 ? 1 : 0;
   }
   op satisfies never;
 }
 
 export function binary(op: Extract<Expression, { kind: "binary" }>["op"], a: number, b: number): number {
   switch (op) {
-    case "add": return a + b;
-    case "subtract": return a - b;
-    case "multiply": return a * b;
-    case "divide": return a / b;
-    case "maximum": return Math.max(a, b);
-    case "minimum": return Math.min(a, b);
-    case "power": return a ** b;
-    case "equal": return Number(a === b);
-    case "not_equal": return Number(a !== b);
-    case "less": return Number(a < b);
-    case "less_equal": return Number(a <= b);
-    case "greater": return Number(a > b);
-    case "greater_equal": return Number(a >= b);
-    case "and": return Number(a !== 0 && b !== 0);
-    case "or": return Number(a !== 0 || b !== 0);
+    case "add":
+      return a + b;
+    case "subtract":
+      return a - b;
+    case "multiply":
+      return a * b;
+    case "divide":
+      return a / b;
+    case "maximum":
+      return Math.max(a, b);
+    case "minimum":
+      return Math.min(a, b);
+    case "power":
+      return a ** b;
+    case "equal":
+      return Number(a === b);
+    case "not_equal":
+      return Number(a !== b);
+    case "less":
+      return Number(a < b);
+    case "less_equal":
+      return Number(a <= b);
+    case "greater":
+      return Number(a > b);
+    case "greater_equal":
+      return Number(a >= b);
+    case "and":
+      return Number(a !== 0 && b !== 0);
+    case "or":
+      return Number(a !== 0 || b !== 0);
   }
   op satisfies never;
 }

@@ -40,9 +40,7 @@ export function runWasm(module: WasmModule, buffers: Buffers, batch: number, spl
   module.entries.forEach((entry, index) => {
     entry.arguments.forEach((argument, slot) => {
       const value =
-        argument.kind === "address"
-          ? (addresses.get(argument.buffer) ?? NaN) + sizeValue(argument.offset, batch)
-          : sizeValue(argument.value, batch);
+        argument.kind === "address" ? (addresses.get(argument.buffer) ?? NaN) + sizeValue(argument.offset, batch) : sizeValue(argument.value, batch);
       assert.ok(Number.isInteger(value), `argument ${slot} is a whole number`);
       words[(blocks[index] ?? 0) / 4 + slot] = value;
     });

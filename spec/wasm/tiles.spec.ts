@@ -4,17 +4,7 @@
  */
 import * as assert from "uvu/assert";
 import { runKernel } from "../../compiler/fuse/interpret-kernels.ts";
-import type {
-  Axis,
-  Contraction,
-  Coordinate,
-  Expression,
-  Kernel,
-  Operand,
-  RoleStrides,
-  Size,
-  WindowAxis,
-} from "../../compiler/ir/kernel.ts";
+import type { Axis, Contraction, Coordinate, Expression, Kernel, Operand, RoleStrides, Size, WindowAxis } from "../../compiler/ir/kernel.ts";
 import { emitWasm } from "../../compiler/wasm/emit.ts";
 import { packing } from "../../compiler/wasm/pack.ts";
 import { suite } from "../harness.ts";
@@ -193,13 +183,9 @@ function pointed(kernel: Kernel, buffer: number): Kernel {
 
 /** Terms summed per result element. */
 function depthOf({ contraction }: ContractionKernel, batch: number): number {
-  const product = (pick: (axis: WindowAxis) => number): number =>
-    contraction.window.reduce((total, axis) => total * pick(axis), 1);
+  const product = (pick: (axis: WindowAxis) => number): number => contraction.window.reduce((total, axis) => total * pick(axis), 1);
   if (contraction.result === "kernel") return sizeAt(contraction.batch, batch) * product((axis) => axis.output);
-  return (
-    product((axis) => axis.taps) *
-    (contraction.result === "output" ? contraction.inputChannels : contraction.outputChannels)
-  );
+  return product((axis) => axis.taps) * (contraction.result === "output" ? contraction.inputChannels : contraction.outputChannels);
 }
 
 function check(spec: Case): void {
@@ -212,8 +198,7 @@ function check(spec: Case): void {
   }));
   const expected = buffers.map(({ data }) => data.slice());
   runKernel(kernel, (buffer) => expected[buffer] ?? new Float64Array(), batch);
-  const floats = (bits: Int32Array): Float64Array =>
-    Float64Array.from(new Float32Array(bits.buffer, bits.byteOffset, bits.length));
+  const floats = (bits: Int32Array): Float64Array => Float64Array.from(new Float32Array(bits.buffer, bits.byteOffset, bits.length));
   const packed = packing(kernel);
   let ready: Kernel = kernel;
   if (packed !== undefined) {
@@ -231,17 +216,10 @@ function check(spec: Case): void {
   const tolerance = 1e-6 * Math.sqrt(depthOf(kernel, batch));
   for (const [k, want] of (expected[target] ?? []).entries()) {
     const error = Math.abs((got[k] ?? Number.NaN) - want);
-    assert.ok(
-      error <= tolerance * Math.max(1, Math.abs(want)),
-      `[${k}] is ${got[k]}, not ${want}: ${JSON.stringify(spec)}`,
-    );
+    assert.ok(error <= tolerance * Math.max(1, Math.abs(want)), `[${k}] is ${got[k]}, not ${want}: ${JSON.stringify(spec)}`);
   }
   for (const parts of [2, 5]) {
-    assert.equal(
-      runEntry(emitted, 0, buffers, batch, parts)[target],
-      whole[target],
-      `bits differ in ${parts} parts: ${JSON.stringify(spec)}`,
-    );
+    assert.equal(runEntry(emitted, 0, buffers, batch, parts)[target], whole[target], `bits differ in ${parts} parts: ${JSON.stringify(spec)}`);
   }
 }
 
@@ -251,8 +229,7 @@ for (const result of results) {
   suite(`contraction tiles, result ${result}`, (test) => {
     test("channels that leave remainders", () => {
       for (const inputs of [1, 3, 5, 8, 10, 17]) {
-        for (const outputs of [1, 3, 8, 17])
-          check({ result, batch: 2, inputs, outputs, sizes: [5, 6], taps: [3, 3], padding: 1, epilogue: true });
+        for (const outputs of [1, 3, 8, 17]) check({ result, batch: 2, inputs, outputs, sizes: [5, 6], taps: [3, 3], padding: 1, epilogue: true });
       }
     });
     test("strides, dilation and padding", () => {
@@ -375,9 +352,7 @@ for (const result of results) {
       check({ result, batch: 9, fixedBatch: true, groups: 3, inputs: 5, outputs: 6, sizes: [], channelsFirst: true });
     });
     test("prologues", () => {
-      for (const prologue of result === "kernel"
-        ? (["input", "output"] as const)
-        : ([result === "output" ? "input" : "output"] as const)) {
+      for (const prologue of result === "kernel" ? (["input", "output"] as const) : ([result === "output" ? "input" : "output"] as const)) {
         check({
           result,
           batch: 2,

@@ -52,8 +52,7 @@ async function kernels(cases: readonly KernelCase[]): Promise<unknown> {
   const adapter = await openGpu(undefined).requestAdapter();
   const device = await adapter?.requestDevice();
   if (device === undefined) return { ok: false, reason: "no device" };
-  for (const { kernel, buffers, batch, tolerance } of cases)
-    await checkKernel(device, kernel, buffers, batch, tolerance);
+  for (const { kernel, buffers, batch, tolerance } of cases) await checkKernel(device, kernel, buffers, batch, tolerance);
   device.destroy();
   return { ok: true, count: cases.length };
 }
@@ -118,8 +117,7 @@ async function loss(): Promise<unknown> {
   device.destroy();
   const image = new Float32Array(3 * 32 * 32);
   const codes: unknown[] = [];
-  for (let call = 0; call < 2; call++)
-    await network.run({ image }).catch((error: { code?: string }) => codes.push(error.code));
+  for (let call = 0; call < 2; call++) await network.run({ image }).catch((error: { code?: string }) => codes.push(error.code));
   return { ok: true, codes };
 }
 
@@ -145,11 +143,9 @@ async function validate(): Promise<unknown> {
     const { manifest } = await compile({ ...each, devices: ["webgpu"] });
     for (const { name, code } of manifest.webgpu?.shaders ?? []) {
       const module = device.createShaderModule({ code });
-      await device
-        .createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } })
-        .catch((error: Error) => {
-          throw new Error(`${each.model}, ${name}: ${error.message}\n${code}`);
-        });
+      await device.createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } }).catch((error: Error) => {
+        throw new Error(`${each.model}, ${name}: ${error.message}\n${code}`);
+      });
       count++;
     }
   }
@@ -169,7 +165,5 @@ const MODES: Readonly<Record<string, () => Promise<unknown>>> = {
 
 const mode = MODES[process.argv[2] ?? ""];
 const result =
-  mode === undefined
-    ? { ok: false, reason: "no such mode" }
-    : await mode().catch((error: Error) => ({ ok: false, reason: error.message }));
+  mode === undefined ? { ok: false, reason: "no such mode" } : await mode().catch((error: Error) => ({ ok: false, reason: error.message }));
 process.stdout.write(`${JSON.stringify(result)}\n`);

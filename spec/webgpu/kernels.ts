@@ -36,13 +36,7 @@ function filled(size: number, seed: number, type: ScalarType = "f32", low = -4, 
   return { type, data };
 }
 
-function elementwise(
-  name: string,
-  value: Expression,
-  types: readonly ScalarType[],
-  buffers: readonly TestBuffer[],
-  result: ScalarType,
-): KernelCase {
+function elementwise(name: string, value: Expression, types: readonly ScalarType[], buffers: readonly TestBuffer[], result: ScalarType): KernelCase {
   const operands = [...types, result].map((type, k) => operand(k, [1], type));
   const stores = [{ operand: types.length, at: at(along(0)), value }];
   const kernel: Kernel = {
@@ -89,16 +83,7 @@ const BINARY: readonly BinaryOp[] = [
   ...(["add", "subtract", "multiply", "divide", "maximum", "minimum", "equal", "not_equal"] as const),
   ...(["less", "less_equal", "greater", "greater_equal", "and", "or"] as const),
 ];
-const CONDITIONS = new Set<BinaryOp>([
-  "equal",
-  "not_equal",
-  "less",
-  "less_equal",
-  "greater",
-  "greater_equal",
-  "and",
-  "or",
-]);
+const CONDITIONS = new Set<BinaryOp>(["equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "and", "or"]);
 
 /** One kernel for each operation, on f32 and i32. */
 export function operationCases(): KernelCase[] {
@@ -110,28 +95,14 @@ export function operationCases(): KernelCase[] {
     (["f32", "i32"] as const)
       // The evaluation in f64 divides whole numbers as reals.
       .filter((type) => !(type === "i32" && op === "divide"))
-      .map((type) =>
-        elementwise(
-          `${op}_${type}`,
-          binary(op, here(0), here(1)),
-          [type, type],
-          pairs(type),
-          CONDITIONS.has(op) ? "i32" : type,
-        ),
-      ),
+      .map((type) => elementwise(`${op}_${type}`, binary(op, here(0), here(1)), [type, type], pairs(type), CONDITIONS.has(op) ? "i32" : type)),
   );
   const infinity: Expression = { kind: "constant", value: Number.NEGATIVE_INFINITY, type: "f32" };
   const random: Expression = { kind: "random", seed: here(0), stream: 7, index: indexValue(along(0, 3, 1)) };
   return [
     ...unaries,
     ...binaries,
-    elementwise(
-      "power",
-      binary("power", here(0), here(1)),
-      ["f32", "f32"],
-      [filled(COUNT, 1, "f32", 0.01, 5), filled(COUNT, 2)],
-      "f32",
-    ),
+    elementwise("power", binary("power", here(0), here(1)), ["f32", "f32"], [filled(COUNT, 1, "f32", 0.01, 5), filled(COUNT, 2)], "f32"),
     elementwise("not", unary("not", castTo("i32", here(0))), ["f32"], [filled(COUNT, 4)], "i32"),
     elementwise("infinity", binary("maximum", infinity, here(0)), ["f32"], [filled(COUNT, 4)], "f32"),
     elementwise("random", random, ["i32"], [filled(COUNT, 4, "i32", -1e9, 1e9)], "f32"),
@@ -164,12 +135,7 @@ export function formCases(): KernelCase[] {
     },
     { kernel: scatter(), buffers: [filled(8, 1), filled(40, 2), filled(40, 3, "i32", 0, 8)] },
     {
-      kernel: pointwise(
-        "large",
-        5_000_000,
-        [operand(0, [0]), line(1)],
-        [store(1, binary("add", here(0), castTo("f32", indexValue(along(0)))))],
-      ),
+      kernel: pointwise("large", 5_000_000, [operand(0, [0]), line(1)], [store(1, binary("add", here(0), castTo("f32", indexValue(along(0)))))]),
       buffers: [filled(1, 1), filled(5_000_000, 2)],
     },
     reduction("rows", 7, 300, [300, 1]),
@@ -201,10 +167,7 @@ function reduction(name: string, outer: number, inner: number, strides: readonly
     axes: axesOf([outer]),
     reduced: axesOf([inner], "r"),
     lets: [],
-    operands: [
-      operand(0, strides),
-      ...types.map((type, k) => operand(1 + k, [1, 0], type)).map((each) => ({ ...each, strides: [1] })),
-    ],
+    operands: [operand(0, strides), ...types.map((type, k) => operand(1 + k, [1, 0], type)).map((each) => ({ ...each, strides: [1] }))],
     accumulators: [
       { combine: "sum", value },
       { combine: "max", value },

@@ -14,13 +14,7 @@ const GUARD_WORDS = 16;
 const GUARD = 0x5a5a5a5a;
 
 /** Runs a kernel whose buffers are those at their positions; throws for a value that is off or a stray store. */
-export async function checkKernel(
-  device: GPUDevice,
-  kernel: Kernel,
-  buffers: readonly TestBuffer[],
-  batch = 1,
-  tolerance = 3e-6,
-): Promise<void> {
+export async function checkKernel(device: GPUDevice, kernel: Kernel, buffers: readonly TestBuffer[], batch = 1, tolerance = 3e-6): Promise<void> {
   const starts: number[] = [];
   const total = buffers.reduce((next, { data }, k) => {
     starts[k] = next;
@@ -33,24 +27,17 @@ export async function checkKernel(
   }
   const [bits] = await runKernel(device, kernel, words, (buffer) => starts[buffer] ?? 0, batch);
   const found = new Int32Array(bits ?? new ArrayBuffer(0));
-  const expected = new Map(
-    buffers.map(({ type, data }, k) => [k, type === "f32" ? Float64Array.from(Float32Array.from(data)) : data.slice()]),
-  );
+  const expected = new Map(buffers.map(({ type, data }, k) => [k, type === "f32" ? Float64Array.from(Float32Array.from(data)) : data.slice()]));
   evaluateKernel(kernel, expected, batch);
   for (const [k, { type, data }] of buffers.entries()) {
     const start = starts[k] ?? 0;
-    const is =
-      type === "f32"
-        ? new Float32Array(found.buffer, 4 * start, data.length)
-        : found.subarray(start, start + data.length);
+    const is = type === "f32" ? new Float32Array(found.buffer, 4 * start, data.length) : found.subarray(start, start + data.length);
     for (const [i, value] of (expected.get(k) ?? []).entries()) {
       const got = is[i] ?? Number.NaN;
-      const close =
-        Object.is(got, Math.fround(value)) || Math.abs(got - value) <= tolerance * Math.max(1, Math.abs(value));
+      const close = Object.is(got, Math.fround(value)) || Math.abs(got - value) <= tolerance * Math.max(1, Math.abs(value));
       if (!close) throw new Error(`${kernel.name}: buffer ${k}[${i}] is ${got}, not ${value}`);
     }
-    for (let i = 0; i < GUARD_WORDS; i++)
-      if (found[start + data.length + i] !== GUARD) throw new Error(`${kernel.name}: a store left buffer ${k}`);
+    for (let i = 0; i < GUARD_WORDS; i++) if (found[start + data.length + i] !== GUARD) throw new Error(`${kernel.name}: a store left buffer ${k}`);
   }
 }
 

@@ -40,9 +40,7 @@ function probe(env: NodeJS.ProcessEnv): Answer {
   const missing = /Cannot find package '(\w+)'/.exec(stderr)?.[1];
   return answerOf(
     stdout,
-    missing === undefined
-      ? `the probe ended with ${signal ?? stderr.trim().slice(-200)}`
-      : `the package ${missing} is not installed`,
+    missing === undefined ? `the probe ended with ${signal ?? stderr.trim().slice(-200)}` : `the package ${missing} is not installed`,
   );
 }
 
@@ -50,12 +48,7 @@ function run(mode: string, env: NodeJS.ProcessEnv): Promise<Answer> {
   const options = { env, timeout: LIMIT_SECONDS * 1000, killSignal: "SIGKILL", maxBuffer: MOST_OUTPUT } as const;
   return new Promise((resolve) => {
     execFile(process.execPath, argumentsFor(mode), options, (error, stdout, stderr) => {
-      resolve(
-        answerOf(
-          stdout,
-          `${mode} ended without an answer: ${error?.signal ?? error?.message ?? ""}\n${stderr.slice(-2000)}`,
-        ),
-      );
+      resolve(answerOf(stdout, `${mode} ended without an answer: ${error?.signal ?? error?.message ?? ""}\n${stderr.slice(-2000)}`));
     });
   });
 }

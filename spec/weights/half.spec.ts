@@ -44,10 +44,8 @@ suite("half precision", (test) => {
     const values = f16ToFloat32(allPatterns);
     for (const bits of allPatterns) {
       const expected = valueByDefinition(bits, 5, 10);
-      if (!Object.is(values[bits], expected))
-        assert.unreachable(`0x${bits.toString(16)}: ${values[bits]} instead of ${expected}`);
-      if (!Number.isNaN(expected) && numberToF16(expected) !== bits)
-        assert.unreachable(`0x${bits.toString(16)} does not come back`);
+      if (!Object.is(values[bits], expected)) assert.unreachable(`0x${bits.toString(16)}: ${values[bits]} instead of ${expected}`);
+      if (!Number.isNaN(expected) && numberToF16(expected) !== bits) assert.unreachable(`0x${bits.toString(16)} does not come back`);
     }
     assert.is(values.length, 65536);
   });
@@ -71,10 +69,8 @@ suite("half precision", (test) => {
     const back = float32ToBf16(values);
     for (const bits of allPatterns) {
       const expected = valueByDefinition(bits, 8, 7);
-      if (!Object.is(values[bits], expected))
-        assert.unreachable(`0x${bits.toString(16)}: ${values[bits]} instead of ${expected}`);
-      if (!Number.isNaN(expected) && back[bits] !== bits)
-        assert.unreachable(`0x${bits.toString(16)} comes back as 0x${back[bits]!.toString(16)}`);
+      if (!Object.is(values[bits], expected)) assert.unreachable(`0x${bits.toString(16)}: ${values[bits]} instead of ${expected}`);
+      if (!Number.isNaN(expected) && back[bits] !== bits) assert.unreachable(`0x${bits.toString(16)} comes back as 0x${back[bits]!.toString(16)}`);
     }
     assert.ok(bf16ToFloat32(float32ToBf16(Float32Array.of(Number.NaN)))[0] !== 0);
   });

@@ -42,8 +42,7 @@ function zeros({ shape, dtype }: Entry): TensorLike {
   return { dtype, shape, data: dtype === "i64" ? new BigInt64Array(count) : new Float32Array(count) };
 }
 
-const weightsOf = (entries: readonly Entry[]): Record<string, TensorLike> =>
-  Object.fromEntries(entries.map((entry) => [entry.name, zeros(entry)]));
+const weightsOf = (entries: readonly Entry[]): Record<string, TensorLike> => Object.fromEntries(entries.map((entry) => [entry.name, zeros(entry)]));
 
 const small: readonly Entry[] = [
   { name: "conv.weight", shape: [4, 3, 3, 3], dtype: "f32" },
@@ -83,12 +82,7 @@ suite("weights: matching", (test) => {
       "RN713",
       "`fc.bias` must be f32, got i32",
     );
-    throwsError(
-      () => matchWeights(net, { ...turned, "conv.weight": undefined as never }),
-      "RN715",
-      "`conv.weight`",
-      "undefined",
-    );
+    throwsError(() => matchWeights(net, { ...turned, "conv.weight": undefined as never }), "RN715", "`conv.weight`", "undefined");
     throwsError(
       () => matchWeights(net, { ...missing, extra: fitting["fc.bias"]!, "fc.weight": turned["fc.weight"]! }),
       "RN710",
@@ -115,16 +109,14 @@ suite("weights: matching", (test) => {
     throwsError(bias({ shape: [10], data: new Uint16Array(10) }), "RN715", "no dtype");
     throwsError(bias({ dtype: "toString", shape: [10], data: new Float32Array(10) }), "RN715", "toString");
     throwsError(
-      () =>
-        matchWeights(net, { ...fitting, "bn.num_batches_tracked": { shape: [], data: BigInt64Array.of(2n ** 40n) } }),
+      () => matchWeights(net, { ...fitting, "bn.num_batches_tracked": { shape: [], data: BigInt64Array.of(2n ** 40n) } }),
       "RN705",
       "32 bits",
     );
   });
 
   test("says what the likely cause is", () => {
-    const renamed = (rename: (name: string) => string) =>
-      weightsOf(small.map((entry) => ({ ...entry, name: rename(entry.name) })));
+    const renamed = (rename: (name: string) => string) => weightsOf(small.map((entry) => ({ ...entry, name: rename(entry.name) })));
     throwsError(
       () =>
         matchWeights(
@@ -139,9 +131,7 @@ suite("weights: matching", (test) => {
       "RN710",
       "lack the prefix `net.`",
     );
-    const classes = small.map((entry) =>
-      entry.name.startsWith("fc") ? { ...entry, shape: [1000, ...entry.shape.slice(1)] } : entry,
-    );
+    const classes = small.map((entry) => (entry.name.startsWith("fc") ? { ...entry, shape: [1000, ...entry.shape.slice(1)] } : entry));
     throwsError(() => matchWeights(net, weightsOf(classes)), "RN712", "1000 classes, the model 10");
     const grouped = small.map((entry) => (entry.name === "conv.weight" ? { ...entry, shape: [4, 1, 3, 3] } : entry));
     throwsError(() => matchWeights(net, weightsOf(grouped)), "RN712", "another number of groups");
@@ -156,18 +146,8 @@ suite("weights: matching", (test) => {
     const check = (model: string, given: string, code: string, says: string) =>
       throwsError(() => matchWeights(networkOf(stateDict(model)), weightsOf(stateDict(given))), code, says);
     assert.ok(matchWeights(networkOf(stateDict("resnet18")), weightsOf(stateDict("resnet18"))).size > 100);
-    check(
-      "resnet18",
-      "resnet50",
-      "RN711",
-      "this is a checkpoint of a bottleneck network, the model is a basic-block network",
-    );
-    check(
-      "resnet50",
-      "resnet18",
-      "RN710",
-      "this is a checkpoint of a basic-block network, the model is a bottleneck network",
-    );
+    check("resnet18", "resnet50", "RN711", "this is a checkpoint of a bottleneck network, the model is a basic-block network");
+    check("resnet50", "resnet18", "RN710", "this is a checkpoint of a basic-block network, the model is a bottleneck network");
     check("cifar_resnet20_a", "cifar_resnet20_b", "RN711", "with projection shortcuts, the model has none");
     check("cifar_resnet20_b", "cifar_resnet20_a", "RN710", "without projection shortcuts");
     check("cifar_resnet20_b", "se_resnet20", "RN711", "squeeze-excitation");

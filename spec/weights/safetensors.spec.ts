@@ -3,13 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
-import {
-  readSafetensors,
-  readSafetensorsHeader,
-  readShardIndex,
-  tensorsFromSafetensors,
-  writeSafetensors,
-} from "../../runtime/safetensors.ts";
+import { readSafetensors, readSafetensorsHeader, readShardIndex, tensorsFromSafetensors, writeSafetensors } from "../../runtime/safetensors.ts";
 import { bytesOf, type Tensor } from "../../runtime/tensor.ts";
 import { suite } from "../harness.ts";
 import { throwsError } from "../runtime/expect-error.ts";
@@ -45,11 +39,7 @@ suite("safetensors: reading and writing", (test) => {
     assert.equal(Object.keys(tensors).sort(), Object.keys(EVERY_DTYPE).sort());
     for (const [name, tensor] of Object.entries(EVERY_DTYPE)) {
       const back = tensors[name]!;
-      assert.equal(
-        [back.dtype, back.shape, back.data.constructor.name],
-        [tensor.dtype, tensor.shape, tensor.data.constructor.name],
-        name,
-      );
+      assert.equal([back.dtype, back.shape, back.data.constructor.name], [tensor.dtype, tensor.shape, tensor.data.constructor.name], name);
       assert.equal([...bytesOf(back)], [...bytesOf(tensor)], name);
     }
   });
@@ -67,8 +57,7 @@ suite("safetensors: reading and writing", (test) => {
   });
 
   test("unaligned offsets, any order, padding and an unaligned buffer", () => {
-    const header =
-      '{"b":{"dtype":"F32","shape":[1],"data_offsets":[3,7]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}  ';
+    const header = '{"b":{"dtype":"F32","shape":[1],"data_offsets":[3,7]},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}  ';
     const file = fileOf(header, 7);
     const shifted = new Uint8Array(file.length + 1);
     shifted.set(file, 1);
@@ -113,9 +102,7 @@ suite("safetensors: reading and writing", (test) => {
   }
 
   test("files written by PyTorch come back byte for byte", () => {
-    const files = readdirSync(fixtures, { recursive: true, encoding: "utf8" }).filter((path) =>
-      path.endsWith(".safetensors"),
-    );
+    const files = readdirSync(fixtures, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".safetensors"));
     assert.ok(files.length >= 20, `${files.length} files`);
     for (const path of files) {
       const bytes = new Uint8Array(readFileSync(join(fixtures, path)));
@@ -125,9 +112,7 @@ suite("safetensors: reading and writing", (test) => {
   });
 
   test("PyTorch's state dict: names, shapes, and counters of 3", () => {
-    const tensors = tensorsFromSafetensors(
-      new Uint8Array(readFileSync(join(fixtures, "cifar_resnet20_b-s1/weights.safetensors"))),
-    );
+    const tensors = tensorsFromSafetensors(new Uint8Array(readFileSync(join(fixtures, "cifar_resnet20_b-s1/weights.safetensors"))));
     assert.equal(tensors["conv1.weight"]!.shape, [16, 3, 3, 3]);
     assert.equal(tensors["bn1.num_batches_tracked"], { dtype: "i64", shape: [], data: BigInt64Array.of(3n) });
     assert.equal(tensors["layer2.0.downsample.0.weight"]!.shape, [32, 16, 1, 1]);

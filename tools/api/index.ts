@@ -3,7 +3,22 @@
  * Invariant: the only place where the compiler meets files; everything it calls is pure.
  */
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
-import { type AnalyzeRequest, type Analysis, analyze, buildGraphs, type Code, dump, freeSizes, type Graphs, generate, generateWebgpu, check as checkSource, type Stage, type Summary, summarize } from "../../compiler/compile.ts";
+import {
+  type AnalyzeRequest,
+  type Analysis,
+  analyze,
+  buildGraphs,
+  type Code,
+  dump,
+  freeSizes,
+  type Graphs,
+  generate,
+  generateWebgpu,
+  check as checkSource,
+  type Stage,
+  type Summary,
+  summarize,
+} from "../../compiler/compile.ts";
 import { type BlockSignature, signatureOf } from "../../compiler/report/signature.ts";
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
 import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
@@ -83,7 +98,9 @@ export class CompileError extends Error {
   constructor(diagnostics: readonly Diagnostic[]) {
     const errors = diagnostics.filter((diagnostic) => diagnostic.severity === "error");
     const [first] = errors;
-    super(first === undefined ? "the source has errors" : `${first.code}: ${first.message}${errors.length > 1 ? ` (and ${errors.length - 1} more)` : ""}`);
+    super(
+      first === undefined ? "the source has errors" : `${first.code}: ${first.message}${errors.length > 1 ? ` (and ${errors.length - 1} more)` : ""}`,
+    );
     this.name = "CompileError";
     this.diagnostics = diagnostics;
   }
@@ -179,7 +196,10 @@ function usualSizes(analysis: Analysis): Record<string, number> {
   return sizes;
 }
 
-function publicRecipe(recipe: RecipeSpec, analysis: { loss: { text: string } | undefined; optimizer: RecipeSpec["optimizer"]; learningRate: number }): Recipe {
+function publicRecipe(
+  recipe: RecipeSpec,
+  analysis: { loss: { text: string } | undefined; optimizer: RecipeSpec["optimizer"]; learningRate: number },
+): Recipe {
   const { name, schedule, batch, epochs, normalize, augment } = recipe;
   return {
     name,
@@ -201,7 +221,12 @@ export async function signatures(paths: readonly string[]): Promise<BlockSignatu
     const { modules, blocks } = checkSource(readSource(file), readModule, cache);
     return [...modules.entry.own.values()].flatMap((declaration) => {
       if (declaration.kind !== "block") return [];
-      return [signatureOf(declaration.block, blocks.find((checked) => checked.declaration.block === declaration.block))];
+      return [
+        signatureOf(
+          declaration.block,
+          blocks.find((checked) => checked.declaration.block === declaration.block),
+        ),
+      ];
     });
   });
 }
@@ -219,11 +244,19 @@ export async function listModels(): Promise<{ name: string; path: string; refere
   return libraryFiles("models").flatMap((path) => {
     const { entry } = loadModules(readSource(path), readModule);
     return [...entry.own].flatMap(([name, declaration]) => {
-      const declared = declaration.kind === "block" && declaration.block.model ? declaration.block : declaration.kind === "variant" ? declaration.variant : undefined;
+      const declared =
+        declaration.kind === "block" && declaration.block.model
+          ? declaration.block
+          : declaration.kind === "variant"
+            ? declaration.variant
+            : undefined;
       if (declared === undefined) return [];
       const doc = declared.doc ?? "";
       const reference = /^Reference: *(\S+)$/m.exec(doc)?.[1];
-      const source = doc.replaceAll(/^(Reference|Sizes):.*$/gm, "").trim().replaceAll(/\s+/g, " ");
+      const source = doc
+        .replaceAll(/^(Reference|Sizes):.*$/gm, "")
+        .trim()
+        .replaceAll(/\s+/g, " ");
       return [{ name, path, reference, source }];
     });
   });
@@ -238,4 +271,3 @@ export async function starter(from: string, model?: string): Promise<Starter> {
 export function sourceText(path: string): string {
   return readSource(path).text;
 }
-

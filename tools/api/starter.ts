@@ -22,13 +22,18 @@ export function starter(from: string, model: string | undefined): Starter {
   const { entry } = loadModules(readSource(from), readModule);
   const models = entry.module.items.flatMap((item) => ((item.kind === "Block" && item.model) || item.kind === "Variant" ? [item.name.text] : []));
   const name = model ?? (models.length === 1 ? models[0] : undefined);
-  const item = entry.module.items.find((each): each is Block | Variant => (each.kind === "Block" || each.kind === "Variant") && each.name.text === name);
+  const item = entry.module.items.find(
+    (each): each is Block | Variant => (each.kind === "Block" || each.kind === "Variant") && each.name.text === name,
+  );
   if (name === undefined || item === undefined || !models.includes(name)) {
     const problem = model === undefined ? `${from} has several models: choose one with --model` : `${from} has no model ${model}`;
     throw new ResnetError("RN801", `${problem}; it has ${models.join(", ")}`);
   }
   const base = item.kind === "Block" ? item : baseOf(entry, item);
-  const declarations = item.kind === "Block" || item.actions.every((action) => action.kind === "SetParameter") ? [resolved(base, item)] : [itemText(base), itemText(item)];
+  const declarations =
+    item.kind === "Block" || item.actions.every((action) => action.kind === "SetParameter")
+      ? [resolved(base, item)]
+      : [itemText(base), itemText(item)];
   const own = withOwnDeclarations(entry, base, declarations);
   const text = `${["edition 2026", ...importLines(entry, own.join("\n"))].join("\n")}\n\n${[...own, recipeText(base, name)].join("\n\n")}\n`;
   const { diagnostics } = check({ path: `${name}.resnet`, text }, readModule);
@@ -50,7 +55,10 @@ function resolved(base: Block, item: Block | Variant): string {
     const value = set.get(name.text);
     return value === undefined || written === undefined ? [] : [{ span: written.span, value }];
   });
-  const edits = [{ span: base.name.span, replacement: item.name.text }, ...values.map(({ span, value }) => ({ span, replacement: textOf(value.span) }))];
+  const edits = [
+    { span: base.name.span, replacement: item.name.text },
+    ...values.map(({ span, value }) => ({ span, replacement: textOf(value.span) })),
+  ];
   const { source, start, end } = base.span;
   return docOf(item) + applyEdits(source.text, edits, start, end);
 }

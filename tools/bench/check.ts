@@ -68,7 +68,11 @@ function startUp(): void {
   writeFileSync(long, longFile());
   const run = (script: string, ...args: readonly string[]): Cost => {
     const started = performance.now();
-    const timed = spawnSync("/usr/bin/env", ["bash", "-c", 'TIMEFORMAT="%U %S"; time "$0" "$@" >/dev/null 2>/dev/null', process.execPath, script, ...args], { encoding: "utf8" });
+    const timed = spawnSync(
+      "/usr/bin/env",
+      ["bash", "-c", 'TIMEFORMAT="%U %S"; time "$0" "$@" >/dev/null 2>/dev/null', process.execPath, script, ...args],
+      { encoding: "utf8" },
+    );
     const wall = performance.now() - started;
     const [user = 0, system = 0] = timed.stderr.trim().split(" ").map(Number);
     return { cpu: 1000 * (user + system), wall };
@@ -90,8 +94,14 @@ function main(): void {
   const edited = (k: number): Source => ({ path: source.path, text: text.replace("conv(32, 3)\n", `conv(${32 + 8 * k}, 3)\n`) });
   const rest = (k: number): Source => ({ path: source.path, text: text.replace("2*growth, 1)", `${6 + k}*growth, 1)`) });
   console.log(`${text.split("\n").length} lines`);
-  show("parse, first", measure(() => void parse(source)));
-  show("check in this process, first (code not compiled yet)", measure(() => checked(source)));
+  show(
+    "parse, first",
+    measure(() => void parse(source)),
+  );
+  show(
+    "check in this process, first (code not compiled yet)",
+    measure(() => checked(source)),
+  );
   const fresh = Array.from({ length: 7 }, () => measure(() => checked(source)));
   show("check, nothing cached, warm", median(fresh), 100);
   show("parse, warm", median(Array.from({ length: 7 }, () => measure(() => void parse(source)))));
@@ -100,7 +110,11 @@ function main(): void {
   show("check again, nothing changed", median(Array.from({ length: 5 }, () => measure(() => checked(source, cache)))), 50);
   show("check after a line of the model changed", median(Array.from({ length: 7 }, (_, k) => measure(() => checked(edited(k + 1), cache)))), 50);
   show("check after a line of a block changed", median(Array.from({ length: 7 }, (_, k) => measure(() => checked(rest(k + 1), cache)))), 50);
-  for (const model of ["CifarResNet20A", "CifarResNet110A", "CifarResNet1202A"]) show(`elaborate ${model} twice (inference, training)`, measure(() => deepElaboration(model)));
+  for (const model of ["CifarResNet20A", "CifarResNet110A", "CifarResNet1202A"])
+    show(
+      `elaborate ${model} twice (inference, training)`,
+      measure(() => deepElaboration(model)),
+    );
 }
 
 main();

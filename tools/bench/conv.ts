@@ -96,12 +96,7 @@ function kernelOf(shape: Shape, result: Contraction["result"]): Extract<Kernel, 
           [kernel.group, ...kernel.taps, kernel.input, kernel.output],
         ]
       : [
-          [
-            batch,
-            groups,
-            ...window.map((each) => (result === "output" ? each.output : each.input)),
-            result === "output" ? outputs : inputs,
-          ],
+          [batch, groups, ...window.map((each) => (result === "output" ? each.output : each.input)), result === "output" ? outputs : inputs],
           [role.batch, role.group, ...role.spatial, role.channel],
         ];
   const at = extents.map((_, k) => ({ index: { constant: 0, terms: [{ axis: k, coefficient: 1 }] } }));
@@ -166,7 +161,7 @@ function measure(shape: Shape, result: Contraction["result"]): number {
   const last = calls.at(-1);
   let best = Number.POSITIVE_INFINITY;
   const begin = performance.now();
-  for (let now = begin; now - begin < 600;) {
+  for (let now = begin; now - begin < 600; ) {
     last?.();
     const after = performance.now();
     best = Math.min(best, after - now);

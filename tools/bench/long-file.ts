@@ -55,7 +55,8 @@ block Squeeze${i}(reduction: dim = 4) {
 }
 `,
   ];
-  const uses = (i: number): string => [`Plain${i}(${32 + 8 * i}, 2)`, `Narrow${i}(32, 2, groups: 4)`, `Dense${i}(3, 16)`, `Step${i}(32)`, `Squeeze${i}(4)`][i % 5] ?? "relu";
+  const uses = (i: number): string =>
+    [`Plain${i}(${32 + 8 * i}, 2)`, `Narrow${i}(32, 2, groups: 4)`, `Dense${i}(3, 16)`, `Step${i}(32)`, `Squeeze${i}(4)`][i % 5] ?? "relu";
   const blocks = Array.from({ length: 45 }, (_, i) => kinds[i % 5]?.(i) ?? "");
   const stages = Array.from({ length: 45 }, (_, i) => uses(i)).filter((_, i) => i < 12);
   const model = `/// Some of them, one after the other.

@@ -16,8 +16,7 @@ const dist = join(root, "dist");
 const OPTIONAL_PACKAGES = ["webgpu", "esbuild", "prettier"];
 
 /** CommonJS dependencies inside an ES module bundle ask for Node's modules through `require`. */
-const REQUIRE =
-  'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
+const REQUIRE = 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
 
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(

@@ -8,7 +8,8 @@ export type { PortSummary, Summary } from "../../compiler/report/summary.ts";
 export type { CompileOptions, Recipe } from "../api/index.ts";
 
 /** A compiled model, as far as commands use it. */
-export type Program = Pick<api.Program, "model" | "recipe" | "manifest" | "summary" | "dump" | "load" | "module" | "graphs"> & Partial<Pick<api.Program, "assumed">>;
+export type Program = Pick<api.Program, "model" | "recipe" | "manifest" | "summary" | "dump" | "load" | "module" | "graphs"> &
+  Partial<Pick<api.Program, "assumed">>;
 
 export interface Api {
   readonly check: typeof api.check;

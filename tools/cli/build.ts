@@ -57,10 +57,8 @@ export function buildCommand(command: Command, context: Context): void {
     .addHelpText("after", EXAMPLES)
     .action(async (file: string, options: BuildOptions) => {
       const { output, dump } = options;
-      if (output === undefined && dump === undefined)
-        throw new CommandFailure("build: give -o OUT.js, or --dump=STAGE");
-      if (output !== undefined && !/\.m?js$/.test(output))
-        throw new CommandFailure(`-o ${output}: expected a name that ends in .js`);
+      if (output === undefined && dump === undefined) throw new CommandFailure("build: give -o OUT.js, or --dump=STAGE");
+      if (output !== undefined && !/\.m?js$/.test(output)) throw new CommandFailure(`-o ${output}: expected a name that ends in .js`);
       const { compile } = await context.api();
       const program = await compile({
         file,
@@ -79,16 +77,12 @@ export function buildCommand(command: Command, context: Context): void {
 }
 
 async function writeModule(program: Program, output: string, options: BuildOptions, context: Context): Promise<void> {
-  if (options.weights !== undefined && options.weightsUrl !== undefined)
-    throw new CommandFailure("build: give --weights or --weights-url, not both");
-  if (options.beside === true && options.weights === undefined)
-    throw new CommandFailure("build: --beside needs --weights FILE");
+  if (options.weights !== undefined && options.weightsUrl !== undefined) throw new CommandFailure("build: give --weights or --weights-url, not both");
+  if (options.beside === true && options.weights === undefined) throw new CommandFailure("build: --beside needs --weights FILE");
   const weights = options.weights === undefined ? undefined : readRaw(options.weights);
   // A module with weights that do not fit would fail at its user's; it fails here.
   if (weights !== undefined) {
-    await namingFile(options.weights, () =>
-      matchWeights(program.manifest, readSafetensors(weights, options.weights).tensors),
-    );
+    await namingFile(options.weights, () => matchWeights(program.manifest, readSafetensors(weights, options.weights).tensors));
   }
   const besidePath = output.replace(/\.m?js$/, ".safetensors");
   const url = options.beside === true ? `./${encodeURIComponent(basename(besidePath))}` : options.weightsUrl;
@@ -103,9 +97,7 @@ async function writeModule(program: Program, output: string, options: BuildOptio
   if (weights !== undefined && options.beside === true) files.unshift([besidePath, weights]);
   for (const [path, content] of files) {
     writeFileAtomic(path, content);
-    context.terminal.say(
-      `wrote ${path} (${formatCount(typeof content === "string" ? Buffer.byteLength(content) : content.length)} bytes)`,
-    );
+    context.terminal.say(`wrote ${path} (${formatCount(typeof content === "string" ? Buffer.byteLength(content) : content.length)} bytes)`);
   }
 }
 
@@ -113,7 +105,8 @@ async function writeModule(program: Program, output: string, options: BuildOptio
 function parseDevices(text: string): readonly ("wasm" | "webgpu")[] {
   return text.split(",").map((part) => {
     const device = part.trim();
-    if (device !== "wasm" && device !== "webgpu") throw new CommandFailure(`--device ${text}: expected wasm or wasm,webgpu, not ${JSON.stringify(device)}`);
+    if (device !== "wasm" && device !== "webgpu")
+      throw new CommandFailure(`--device ${text}: expected wasm or wasm,webgpu, not ${JSON.stringify(device)}`);
     return device;
   });
 }

@@ -25,12 +25,7 @@ interface CheckOptions {
 export function checkCommand(command: Command, context: Context): void {
   command
     .argument("<path...>", "files, or folders searched for .resnet files")
-    .option(
-      "--format <format>",
-      `one of ${REPORT_FORMATS.join(", ")}`,
-      parseChoice("--format", REPORT_FORMATS),
-      "pretty",
-    )
+    .option("--format <format>", `one of ${REPORT_FORMATS.join(", ")}`, parseChoice("--format", REPORT_FORMATS), "pretty")
     .option("--fix", "write the fixes that are safe into the files, then check again")
     .option("--signatures", "with pretty or json: the ports, shapes and conditions of each block")
     .addHelpText("after", EXAMPLES)
@@ -41,9 +36,7 @@ export function checkCommand(command: Command, context: Context): void {
       const api = await context.api();
       const { terminal } = context;
       const { diagnostics, files } =
-        options.fix === true
-          ? await (await import("./fix.ts")).checkAndFix(api, paths, terminal)
-          : await api.check(paths);
+        options.fix === true ? await (await import("./fix.ts")).checkAndFix(api, paths, terminal) : await api.check(paths);
       const report = renderReport(diagnostics, format, terminal.colors);
       if (options.signatures !== true) {
         if (report !== "") terminal.print(report);

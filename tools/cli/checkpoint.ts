@@ -79,15 +79,12 @@ export async function restoreLast(folder: string, network: Network): Promise<voi
 function readOptimizer(folder: string) {
   const path = join(folder, LAST_OPTIMIZER);
   if (!existsSync(path) || !existsSync(join(folder, LAST))) {
-    throw new CommandFailure(
-      `--resume: ${folder} has no checkpoint (${LAST} and ${LAST_OPTIMIZER}); start without --resume, or give --out`,
-    );
+    throw new CommandFailure(`--resume: ${folder} has no checkpoint (${LAST} and ${LAST_OPTIMIZER}); start without --resume, or give --out`);
   }
   const { tensors, metadata } = readSafetensors(readRaw(path), path);
   const step = Number(metadata["step"]);
   const state = parseState(metadata["training"]);
-  if (!Number.isSafeInteger(step) || state === undefined)
-    throw unusableInput(path, "is not the optimizer state of a training run of this program");
+  if (!Number.isSafeInteger(step) || state === undefined) throw unusableInput(path, "is not the optimizer state of a training run of this program");
   return { tensors, step, state };
 }
 
@@ -95,9 +92,7 @@ function parseState(text: string | undefined): TrainingState | undefined {
   try {
     const state = JSON.parse(text ?? "") as Partial<TrainingState>;
     const numbers = [state.epoch, state.batches, state.seen, state.loss, state.correct, state.seconds];
-    return numbers.every((value) => typeof value === "number") && typeof state.setup === "object"
-      ? (state as TrainingState)
-      : undefined;
+    return numbers.every((value) => typeof value === "number") && typeof state.setup === "object" ? (state as TrainingState) : undefined;
   } catch {
     return undefined;
   }

@@ -120,12 +120,7 @@ export interface EvaluateOptions {
 }
 
 /** Runs the whole set in inference mode; undefined if interrupted. */
-export async function evaluate(
-  network: Network,
-  task: Task,
-  dataset: Dataset,
-  options: EvaluateOptions,
-): Promise<Evaluation | undefined> {
+export async function evaluate(network: Network, task: Task, dataset: Dataset, options: EvaluateOptions): Promise<Evaluation | undefined> {
   let loss = 0;
   let correct = 0;
   for (let from = 0; from < dataset.count; from += options.batch) {

@@ -24,12 +24,7 @@ export function demoCommand(command: Command, context: Context): void {
   command
     .option("--seed <number>", "for pictures, weights and order", parseCount("--seed", Number.MIN_SAFE_INTEGER), 0)
     .option("--epochs <count>", "epochs; default: the recipe's", parseCount("--epochs", 1))
-    .option(
-      "--pictures <count>",
-      "pictures to train on; a sixth as many are held out",
-      parseCount("--pictures", 100),
-      DEFAULT_PICTURES,
-    )
+    .option("--pictures <count>", "pictures to train on; a sixth as many are held out", parseCount("--pictures", 100), DEFAULT_PICTURES)
     .option("--out <folder>", "where to write", join("runs", "demo"))
     .addHelpText("after", EXAMPLES)
     .action(async (options: Options) => {

@@ -26,13 +26,17 @@ export function explainCommand(command: Command, context: Context): void {
       const entries = [...CATALOGUE, ...RUNTIME_CATALOGUE];
       if (code === undefined) {
         if (options.json === true) terminal.print(JSON.stringify(entries.map(asJson), undefined, 2));
-        else for (const line of formatTable(entries.map((each) => [each.code, each.title]), ["left", "left"])) terminal.print(line);
+        else
+          for (const line of formatTable(
+            entries.map((each) => [each.code, each.title]),
+            ["left", "left"],
+          ))
+            terminal.print(line);
         return;
       }
       const wanted = /^(?:RN)?(\d{1,3})$/i.exec(code)?.[1];
       const entry = wanted === undefined ? undefined : entries.find((each) => each.code === `RN${wanted.padStart(3, "0")}`);
-      if (entry === undefined)
-        throw new CommandFailure(`there is no code ${code}; codes look like RN201, and \`resnet explain\` lists them`);
+      if (entry === undefined) throw new CommandFailure(`there is no code ${code}; codes look like RN201, and \`resnet explain\` lists them`);
       if (options.json === true) terminal.print(JSON.stringify(asJson(entry), undefined, 2));
       else for (const line of describeEntry(entry, (text) => terminal.colors.bold(text))) terminal.print(line);
     });
@@ -46,7 +50,11 @@ function asJson(entry: CatalogueEntry): object {
 /** Title, meaning, and the example before and after. */
 export function describeEntry(entry: CatalogueEntry, heading: (text: string) => string): string[] {
   const example = exampleOf(entry.code);
-  const indented = (text: string): string[] => text.trimEnd().split("\n").map((line) => (line === "" ? "" : `  ${line}`));
+  const indented = (text: string): string[] =>
+    text
+      .trimEnd()
+      .split("\n")
+      .map((line) => (line === "" ? "" : `  ${line}`));
   return [
     heading(`${entry.code}: ${entry.title}`),
     "",

@@ -34,10 +34,7 @@ export function gradientsCommand(command: Command, context: Context): void {
   command
     .argument("<file>", "a .resnet file or a std/... path")
     .option("--model <name>", "the model, if the file has several")
-    .option(
-      "--loss <expression>",
-      "the loss; by default the recipe's, else cross_entropy of the only output with `label`",
-    )
+    .option("--loss <expression>", "the loss; by default the recipe's, else cross_entropy of the only output with `label`")
     .option("--recipe <name>", "the recipe, if the file has several")
     .requiredOption("--input <name=file>", ".npy, .safetensors#tensor, .png or .jpg; once for each input", collect)
     .option("--weights <file>", "weights as safetensors; without them they are drawn from seed 0")

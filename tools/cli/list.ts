@@ -22,7 +22,6 @@ export function listCommand(command: Command, context: Context): void {
         return;
       }
       const rows = models.map((model) => [model.name, model.path, model.reference ?? ""]);
-      for (const line of formatTable([["model", "path", "reference"], ...rows], ["left", "left", "left"]))
-        context.terminal.print(line);
+      for (const line of formatTable([["model", "path", "reference"], ...rows], ["left", "left", "left"])) context.terminal.print(line);
     });
 }

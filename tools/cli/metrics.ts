@@ -51,8 +51,7 @@ export function writeLossPicture(path: string, title: string, history: readonly 
   ];
   const chart = renderChart({
     title,
-    subtitle:
-      best === undefined ? "" : `best held-out accuracy ${percent(best.val_accuracy)} after epoch ${best.epoch}`,
+    subtitle: best === undefined ? "" : `best held-out accuracy ${percent(best.val_accuracy)} after epoch ${best.epoch}`,
     xTitle: "epoch",
     panels: [
       {

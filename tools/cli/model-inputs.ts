@@ -18,12 +18,7 @@ export interface PreparedCall {
  * Compiles, reads the model's inputs, compiles again where they decide free sizes, then reads the inputs that the loss
  * adds (which only a program with fixed sizes can name).
  */
-export async function prepareCall(
-  api: Api,
-  options: CompileOptions,
-  inputTexts: readonly string[],
-  terminal: Terminal,
-): Promise<PreparedCall> {
+export async function prepareCall(api: Api, options: CompileOptions, inputTexts: readonly string[], terminal: Terminal): Promise<PreparedCall> {
   const paths = parseInputs(inputTexts);
   const first = await api.compile(options);
   const ports = first.summary().inputs;
@@ -39,16 +34,14 @@ export async function prepareCall(
   const all = [...ports, ...(options.mode === "training" ? lossInputs(program, ports) : [])];
   requireGiven(program.model, all, paths);
   const unknown = Object.keys(paths).find((name) => !all.some((port) => port.name === name));
-  if (unknown !== undefined)
-    throw new CommandFailure(`--input ${unknown}: ${program.model} has no such input; it takes ${listed(all)}`);
+  if (unknown !== undefined) throw new CommandFailure(`--input ${unknown}: ${program.model} has no such input; it takes ${listed(all)}`);
   for (const port of all.slice(ports.length)) inputs[port.name] = readInput(paths[port.name] ?? "", port);
   return { program, inputs };
 }
 
 function requireGiven(model: string, ports: readonly PortSummary[], paths: Readonly<Record<string, string>>): void {
   const missing = ports.find((port) => !Object.hasOwn(paths, port.name));
-  if (missing !== undefined)
-    throw new CommandFailure(`--input ${missing.name}=FILE is missing; ${model} takes ${listed(ports)}`);
+  if (missing !== undefined) throw new CommandFailure(`--input ${missing.name}=FILE is missing; ${model} takes ${listed(ports)}`);
 }
 
 function listed(ports: readonly PortSummary[]): string {

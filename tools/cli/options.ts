@@ -34,8 +34,7 @@ export function parseDims(texts: readonly string[]): Record<string, number> {
   const dims: Record<string, number> = {};
   for (const [name, text] of assignments("--dim", texts, "H=224")) {
     const size = Number(text);
-    if (text === "" || !Number.isInteger(size) || size < 1)
-      throw wrongValue("--dim", `${name}=${text}`, "a whole number from 1, as in --dim H=224");
+    if (text === "" || !Number.isInteger(size) || size < 1) throw wrongValue("--dim", `${name}=${text}`, "a whole number from 1, as in --dim H=224");
     dims[name] = size;
   }
   return dims;
@@ -98,8 +97,7 @@ function assignments(option: string, texts: readonly string[], example: string):
       const match = /^\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*$/s.exec(part);
       if (match === null) throw wrongValue(option, part, `NAME=VALUE, as in ${option} ${example}`);
       const name = match[1] ?? "";
-      if (result.some(([known]) => known === name))
-        throw wrongValue(option, part, `each name once; ${name} was given before`);
+      if (result.some(([known]) => known === name)) throw wrongValue(option, part, `each name once; ${name} was given before`);
       result.push([name, match[2] ?? ""]);
     }
   }

@@ -36,7 +36,11 @@ export function referenceNetwork(program: Program, network: Network, seed: numbe
     const { outputs } = interpret(graph, {
       inputs: new Map(given),
       tensors: new Map(tensors),
-      scalars: new Map([["learning_rate", 0], ["step_number", 1], ["seed", stepSeed(seed, 1)]]),
+      scalars: new Map([
+        ["learning_rate", 0],
+        ["step_number", 1],
+        ["seed", stepSeed(seed, 1)],
+      ]),
       batch: bound.batch,
     });
     return Object.fromEntries(spec.outputs.map((port) => [port.name, rounded(port, outputs)]));
@@ -61,7 +65,11 @@ function sortGradients(found: Tensors): GradientsResult {
     Object.fromEntries(Object.entries(found).flatMap(([name, tensor]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), tensor]] : [])));
   return {
     loss: Number(found["loss"]?.data[0] ?? Number.NaN),
-    outputs: Object.fromEntries(Object.entries(found).filter(([name]) => isOutPort({ name })).map(([name, tensor]) => [name.replace(/^output\./, ""), tensor])),
+    outputs: Object.fromEntries(
+      Object.entries(found)
+        .filter(([name]) => isOutPort({ name }))
+        .map(([name, tensor]) => [name.replace(/^output\./, ""), tensor]),
+    ),
     gradients: below("gradient."),
     inputGradients: below("input."),
   };

@@ -37,8 +37,7 @@ export function renderPretty(diagnostics: readonly Diagnostic[], colors: Colors)
 /** `2 errors, 1 warning in 3 files`. */
 export function summarize(diagnostics: readonly Diagnostic[], files: number): string {
   const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
-  const count = (severity: Severity): number =>
-    diagnostics.filter((diagnostic) => diagnostic.severity === severity).length;
+  const count = (severity: Severity): number => diagnostics.filter((diagnostic) => diagnostic.severity === severity).length;
   const found = [
     [count("error"), "error"],
     [count("warning"), "warning"],

@@ -77,8 +77,7 @@ export function describeOutputs(outputs: Readonly<Record<string, Tensor>>): stri
       const shown = order.slice(0, SHOWN_VALUES).map((index) => `[${index}] ${(part[index] ?? 0).toPrecision(6)}`);
       lines.push(`  ${sample}: ${shown.join("   ")}`);
     }
-    if (samples > SHOWN_SAMPLES)
-      lines.push(`  … ${samples - SHOWN_SAMPLES} more samples; -o OUT.safetensors writes them all`);
+    if (samples > SHOWN_SAMPLES) lines.push(`  … ${samples - SHOWN_SAMPLES} more samples; -o OUT.safetensors writes them all`);
     return lines;
   });
 }

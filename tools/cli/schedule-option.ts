@@ -14,8 +14,7 @@ export function parseSchedule(text: string): readonly Phase[] {
   const { module, diagnostics } = parse({ path: "--schedule", text: `train Model {\n  schedule ${text}\n}\n` });
   const problems = diagnostics.map((diagnostic) => diagnostic.message);
   const [train] = module.items;
-  if (train?.kind !== "Train" || module.items.length !== 1 || train.settings.length !== 1)
-    throw wrongSchedule(text, problems);
+  if (train?.kind !== "Train" || module.items.length !== 1 || train.settings.length !== 1) throw wrongSchedule(text, problems);
   const { schedule } = readRecipe(train, (diagnostic) => problems.push(diagnostic.message));
   if (problems.length > 0 || schedule.length === 0) throw wrongSchedule(text, problems);
   createSchedule(schedule, 1);

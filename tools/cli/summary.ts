@@ -38,8 +38,7 @@ export function sayAssumed(terminal: Context["terminal"], assumed: Readonly<Reco
 
 /** The summary as lines for people. */
 export function describeSummary(summary: Summary): string[] {
-  const ports = (list: Summary["inputs"]): string =>
-    list.map((port) => `${port.name}: ${port.dtype}${formatShape(port.shape)}`).join(", ");
+  const ports = (list: Summary["inputs"]): string => list.map((port) => `${port.name}: ${port.dtype}${formatShape(port.shape)}`).join(", ");
   const heading = ["layer", "operator", "output", "parameters", "MACs", "activation bytes"];
   const rows = summary.layers.map((layer) => [
     layer.path,

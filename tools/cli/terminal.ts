@@ -42,11 +42,7 @@ export function formatTable(rows: readonly (readonly string[])[], alignment: rea
   const widths = alignment.map((_, column) => Math.max(...rows.map((row) => (row[column] ?? "").length)));
   return rows.map((row) =>
     alignment
-      .map((side, column) =>
-        side === "right"
-          ? (row[column] ?? "").padStart(widths[column] ?? 0)
-          : (row[column] ?? "").padEnd(widths[column] ?? 0),
-      )
+      .map((side, column) => (side === "right" ? (row[column] ?? "").padStart(widths[column] ?? 0) : (row[column] ?? "").padEnd(widths[column] ?? 0)))
       .join("  ")
       .trimEnd(),
   );

@@ -68,11 +68,7 @@ export function trainCommand(command: Command, context: Context): void {
     .option("--train-data <path>", "training data, in place of what --data has")
     .option("--test-data <path>", "held-out data, in place of what --data has")
     .option("--epochs <count>", "epochs in all; default: the recipe's", parseCount("--epochs", 1))
-    .option(
-      "--seed <number>",
-      "for weights, order and augmentation; default 0",
-      parseCount("--seed", Number.MIN_SAFE_INTEGER),
-    )
+    .option("--seed <number>", "for weights, order and augmentation; default 0", parseCount("--seed", Number.MIN_SAFE_INTEGER))
     .option("--out <folder>", "where to write; default runs/MODEL")
     .option("--resume", "go on from the last checkpoint in --out")
     .option("--weights <file>", "begin with these weights")
@@ -82,26 +78,20 @@ export function trainCommand(command: Command, context: Context): void {
     .option("--lr <rate>", "learning rate in place of the recipe's", parsePositive("--lr"))
     .option("--loss <expression>", "in place of the recipe's")
     .option("--optimizer <expression>", "in place of the recipe's, e.g. 'adam(lr: 0.001)'")
-    .option(
-      "--schedule <phases>",
-      "in place of the recipe's, e.g. 'warmup(1) -> cosine(10)' or constant",
-      parseSchedule,
-    )
+    .option("--schedule <phases>", "in place of the recipe's, e.g. 'warmup(1) -> cosine(10)' or constant", parseSchedule)
     .option("--device <device>", "wasm, webgpu or auto", parseDevice, "auto")
     .option("--dim <sizes>", "sizes of free dims, e.g. H=32,W=32", collect)
     .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
     .addHelpText("after", EXAMPLES)
     .action(async (file: string, options: TrainOptions) => {
-      if (options.resume === true && options.weights !== undefined)
-        throw new CommandFailure("train: give --weights or --resume, not both");
+      if (options.resume === true && options.weights !== undefined) throw new CommandFailure("train: give --weights or --resume, not both");
       context.finish(await runTraining(file, options, context));
     });
 }
 
 async function runTraining(file: string, options: TrainOptions, context: Context): Promise<number> {
   const { terminal } = context;
-  const given = <K extends "recipe" | "loss" | "optimizer">(name: K) =>
-    options[name] === undefined ? {} : { [name]: options[name] };
+  const given = <K extends "recipe" | "loss" | "optimizer">(name: K) => (options[name] === undefined ? {} : { [name]: options[name] });
   const opened = await openClassifier(
     await context.api(),
     { file, mode: "training", ...modelSelection(options), ...given("recipe"), ...given("loss"), ...given("optimizer") },
@@ -133,12 +123,8 @@ async function runTraining(file: string, options: TrainOptions, context: Context
       return EXIT.interrupted;
     }
     const best = bestEpoch(outcome.history);
-    if (outcome.state === plan.state)
-      terminal.say(`nothing to do: ${plan.out} has ${plan.state.epoch} epochs already; give a higher --epochs`);
-    else if (best !== undefined)
-      terminal.print(
-        `best val_accuracy ${percent(best.val_accuracy)} after epoch ${best.epoch}: ${join(plan.out, BEST)}`,
-      );
+    if (outcome.state === plan.state) terminal.say(`nothing to do: ${plan.out} has ${plan.state.epoch} epochs already; give a higher --epochs`);
+    else if (best !== undefined) terminal.print(`best val_accuracy ${percent(best.val_accuracy)} after epoch ${best.epoch}: ${join(plan.out, BEST)}`);
     return EXIT.clean;
   } finally {
     interrupt.release();
@@ -150,8 +136,7 @@ type RunPlan = Omit<TrainingJob, "network" | "progress" | "onEpoch" | "isInterru
 
 /** Options over the recipe over the defaults; on resuming, the checkpoint's own seed and batch. */
 function planRun({ program, task, train: allTrain, test: allTest }: OpenedClassifier, options: TrainOptions): RunPlan {
-  if (allTrain === undefined || allTest === undefined)
-    throw new CommandFailure("train: needs training and held-out data");
+  if (allTrain === undefined || allTest === undefined) throw new CommandFailure("train: needs training and held-out data");
   const train = takeFirst(allTrain, options.limit ?? allTrain.count);
   const test = takeFirst(allTest, options.limitTest ?? allTest.count);
   const { recipe } = program;
@@ -186,9 +171,7 @@ function requireSameSetup(out: string, before: RunSetup, now: RunSetup): void {
   const options = { model: "--model", seed: "--seed", batch: "--batch", samples: "--limit" } as const;
   for (const key of ["model", "seed", "batch", "samples"] as const) {
     if (before[key] === now[key]) continue;
-    throw new CommandFailure(
-      `--resume: the run in ${out} has ${key} ${before[key]}, but this call ${now[key]}; give ${options[key]} ${before[key]}`,
-    );
+    throw new CommandFailure(`--resume: the run in ${out} has ${key} ${before[key]}, but this call ${now[key]}; give ${options[key]} ${before[key]}`);
   }
 }
 
@@ -206,6 +189,5 @@ function announce(program: Program, plan: RunPlan, terminal: Terminal): void {
       `${formatCount(test.count)} held-out images of ${train.shape.join("×")}; batch ${setup.batch}, ${plan.epochs} epochs, seed ${setup.seed}`,
   );
   if (epoch > 0 || batches > 0) terminal.say(`resuming in epoch ${epoch + 1} after ${formatCount(batches)} batches`);
-  else if (existsSync(join(plan.out, LAST)))
-    terminal.say(`note: ${plan.out} holds an earlier run, which this one replaces`);
+  else if (existsSync(join(plan.out, LAST))) terminal.say(`note: ${plan.out} holds an earlier run, which this one replaces`);
 }

@@ -61,8 +61,7 @@ export async function trainNetwork(job: TrainingJob): Promise<TrainingOutcome> {
       await saveLast(job.out, job.network, state);
       return { interrupted: true, state, history };
     }
-    if (!Number.isFinite(evaluation.loss))
-      throw notFinite(job, state.epoch, evaluation.loss, job.network.stepsDone - 1, job.learningRate);
+    if (!Number.isFinite(evaluation.loss)) throw notFinite(job, state.epoch, evaluation.loss, job.network.stepsDone - 1, job.learningRate);
     const metrics: EpochMetrics = {
       epoch: state.epoch + 1,
       loss: state.loss / state.seen,
@@ -114,10 +113,7 @@ async function trainEpoch(job: TrainingJob, start: TrainingState): Promise<Train
         correct: state.correct + correct,
         seconds: state.seconds + (performance.now() - began) / 1000,
       };
-      progress.update(
-        state.batches,
-        `loss ${(state.loss / state.seen).toFixed(4)}  ${Math.round(state.seen / state.seconds)} images/s`,
-      );
+      progress.update(state.batches, `loss ${(state.loss / state.seen).toFixed(4)}  ${Math.round(state.seen / state.seconds)} images/s`);
       await breathe();
     }
   } finally {

@@ -21,9 +21,7 @@ export interface Augmentation {
 export interface BatchOptions {
   readonly normalize?: Normalization | undefined;
   /** Left out in evaluation. */
-  readonly augment?:
-    | { readonly steps: readonly Augmentation[]; readonly seed: number; readonly epoch: number }
-    | undefined;
+  readonly augment?: { readonly steps: readonly Augmentation[]; readonly seed: number; readonly epoch: number } | undefined;
 }
 
 export interface Batch {
@@ -34,13 +32,7 @@ export interface Batch {
 }
 
 /** The samples at positions `order[from..to)`, prepared for the network. */
-export function makeBatch(
-  dataset: Dataset,
-  order: Int32Array | undefined,
-  from: number,
-  to: number,
-  options: BatchOptions,
-): Batch {
+export function makeBatch(dataset: Dataset, order: Int32Array | undefined, from: number, to: number, options: BatchOptions): Batch {
   const size = pixelCount(dataset.shape);
   const images = new Float32Array((to - from) * size);
   const labels = new Int32Array(to - from);
@@ -111,12 +103,7 @@ function moved(
   return result;
 }
 
-function normalizeInPlace(
-  dataset: Dataset,
-  target: Float32Array,
-  offset: number,
-  normalize: Normalization | undefined,
-): void {
+function normalizeInPlace(dataset: Dataset, target: Float32Array, offset: number, normalize: Normalization | undefined): void {
   if (normalize === undefined) return;
   const [channels, height, width] = dataset.shape;
   const plane = height * width;
@@ -132,8 +119,5 @@ function normalizeInPlace(
 export function requireNormalizeFits(normalize: Normalization | undefined, dataset: Dataset): void {
   const given = normalize?.mean.length ?? 1;
   if (given === 1 || given === dataset.shape[0]) return;
-  throw wrongFormat(
-    dataset.name,
-    `images have ${dataset.shape[0]} channels, but the recipe's normalize gives ${given} means`,
-  );
+  throw wrongFormat(dataset.name, `images have ${dataset.shape[0]} channels, but the recipe's normalize gives ${given} means`);
 }

@@ -24,8 +24,7 @@ export function readCifar(name: string, paths: readonly string[], classNames?: r
     const first = starts[file] ?? 0;
     for (let record = 0; record * RECORD_BYTES < bytes.length; record++) {
       const label = bytes[record * RECORD_BYTES] ?? 0;
-      if (label >= CLASSES)
-        throw labelOutOfRange(paths[file] ?? name, record, label, CLASSES, "CIFAR-10 has ten classes");
+      if (label >= CLASSES) throw labelOutOfRange(paths[file] ?? name, record, label, CLASSES, "CIFAR-10 has ten classes");
       labels[first + record] = label;
     }
   });

@@ -61,8 +61,7 @@ function readTable(path: string): Table {
     for (let column = 0; column < columns; column++) {
       const cell = cells[column] ?? "";
       const value = cell === "" ? Number.NaN : Number(cell);
-      if (!Number.isFinite(value))
-        throw badRow(path, index + 1, `column ${column + 1}: ${quote(cell)} is not a number`);
+      if (!Number.isFinite(value)) throw badRow(path, index + 1, `column ${column + 1}: ${quote(cell)} is not a number`);
       values[base + column] = value;
     }
     labels.push(cells[columns] ?? "");
@@ -107,10 +106,7 @@ function fitShape(path: string, columns: number, task: ImageTask): ImageShape {
   const rest = columns / known;
   const side = free === 2 ? Math.sqrt(rest) : rest;
   if (free > 2 || !Number.isInteger(side) || (free === 0 && rest !== 1)) {
-    throw wrongFormat(
-      path,
-      `rows have ${columns} values and a label; the model's input takes ${task.shape.join("×")} values`,
-    );
+    throw wrongFormat(path, `rows have ${columns} values and a label; the model's input takes ${task.shape.join("×")} values`);
   }
   const [channels, height, width] = task.shape.map((size) => (typeof size === "number" ? size : side));
   return [channels ?? 1, height ?? 1, width ?? 1];

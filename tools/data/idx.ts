@@ -53,10 +53,7 @@ function readArray(path: string, what: "images" | "labels", ranks: readonly numb
   const promised = start + sizes.reduce((product, size) => product * size, 1);
   if (bytes.length !== promised) {
     const record = sizes.slice(1).join("×");
-    const content =
-      what === "images"
-        ? `a header of ${start} and ${sizes[0]} images of ${record}`
-        : `a header of ${start} and ${sizes[0]} labels`;
+    const content = what === "images" ? `a header of ${start} and ${sizes[0]} images of ${record}` : `a header of ${start} and ${sizes[0]} labels`;
     throw wrongLength(path, promised, bytes.length, content);
   }
   return { sizes, start, bytes };

@@ -27,8 +27,7 @@ export function readInput(path: string, port: InputPort): InputTensor {
   const [file = "", tensorName] = splitFragment(path);
   if (/\.(png|jpe?g)$/i.test(file)) {
     const channels = port.shape.length === 4 ? port.shape[1] : undefined;
-    if (channels === undefined)
-      throw unusableInput(file, `a picture fits an input [N, C, H, W]; ${port.name} takes [${port.shape.join(", ")}]`);
+    if (channels === undefined) throw unusableInput(file, `a picture fits an input [N, C, H, W]; ${port.name} takes [${port.shape.join(", ")}]`);
     const { shape, values } = readPicture(file, typeof channels === "number" ? channels : 3);
     return { dtype: "f32", shape: [1, ...shape], data: values, picture: true };
   }
@@ -69,8 +68,7 @@ function readTensor(file: string, name: string | undefined): Tensor {
   const names = Object.keys(tensors);
   const chosen = name ?? (names.length === 1 ? names[0] : undefined);
   const listed = names.length > 8 ? `${names.slice(0, 8).join(", ")} and ${names.length - 8} more` : names.join(", ");
-  if (chosen === undefined)
-    throw unusableInput(file, `holds ${names.length} tensors; choose one with ${file}#NAME: ${listed}`);
+  if (chosen === undefined) throw unusableInput(file, `holds ${names.length} tensors; choose one with ${file}#NAME: ${listed}`);
   const tensor = Object.hasOwn(tensors, chosen) ? tensors[chosen] : undefined;
   if (tensor === undefined) throw unusableInput(file, `has no tensor ${chosen}; it has ${listed}`);
   return tensor;
@@ -82,7 +80,6 @@ function asPortTakes(path: string, tensor: Tensor, port: InputPort): Tensor {
   if (dtypeKind(tensor.dtype) !== "float") return { ...tensor, shape };
   const values = toFloat32(tensor);
   const odd = values.findIndex((value) => !Number.isInteger(value));
-  if (odd >= 0)
-    throw unusableInput(path, `value ${odd} is ${values[odd]}, but ${port.name} takes whole numbers (${port.dtype})`);
+  if (odd >= 0) throw unusableInput(path, `value ${odd} is ${values[odd]}, but ${port.name} takes whole numbers (${port.dtype})`);
   return { dtype: "i32", shape, data: Int32Array.from(values) };
 }

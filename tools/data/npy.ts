@@ -62,35 +62,26 @@ export function readNpy(path: string): NumberArray {
   for (let i = 0; i < count; i++) {
     const value = header.format.get(view, start + i * header.format.bytes, header.little);
     values[i] = value;
-    if (!header.format.float && values[i] !== value)
-      throw unusableInput(path, `value ${i} is ${value}, which does not fit 32 bits`);
+    if (!header.format.float && values[i] !== value) throw unusableInput(path, `value ${i} is ${value}, which does not fit 32 bits`);
   }
   return { shape: header.shape, values: header.fortran ? rowMajor(values, header.shape) : values };
 }
 
-function parseHeader(
-  path: string,
-  text: string,
-): { format: Format; little: boolean; fortran: boolean; shape: number[] } {
+function parseHeader(path: string, text: string): { format: Format; little: boolean; fortran: boolean; shape: number[] } {
   const descriptor = /'descr'\s*:\s*'([<>|=])([a-z]\d+)'/.exec(text);
   const fortran = /'fortran_order'\s*:\s*(True|False)/.exec(text);
   const shape = /'shape'\s*:\s*\(([^)]*)\)/.exec(text);
-  if (descriptor === null || fortran === null || shape === null)
-    throw wrongFormat(path, `unreadable .npy header ${text.trim().slice(0, 80)}`);
+  if (descriptor === null || fortran === null || shape === null) throw wrongFormat(path, `unreadable .npy header ${text.trim().slice(0, 80)}`);
   const format = FORMATS[descriptor[2] ?? ""];
   if (format === undefined) {
-    throw wrongFormat(
-      path,
-      `values of type ${descriptor[2]}; expected floats (f2, f4, f8), integers (i1 to i8, u1 to u8) or b1`,
-    );
+    throw wrongFormat(path, `values of type ${descriptor[2]}; expected floats (f2, f4, f8), integers (i1 to i8, u1 to u8) or b1`);
   }
   const sizes = (shape[1] ?? "")
     .split(",")
     .map((size) => size.trim())
     .filter((size) => size !== "")
     .map(Number);
-  if (sizes.some((size) => !Number.isInteger(size) || size < 0))
-    throw wrongFormat(path, `unreadable shape (${shape[1]})`);
+  if (sizes.some((size) => !Number.isInteger(size) || size < 0)) throw wrongFormat(path, `unreadable shape (${shape[1]})`);
   return { format, little: descriptor[1] !== ">", fortran: fortran[1] === "True", shape: sizes };
 }
 

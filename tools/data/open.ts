@@ -48,8 +48,7 @@ export function openData(options: DataOptions, task: ImageTask, wanted: readonly
   if (options.testData !== undefined) test = openPart(options.testData, "test", task, classNames());
   const needed = wanted.filter((part) => (part === "train" ? train : test) === undefined);
   if (needed.length > 0) {
-    if (options.data === undefined)
-      throw missingPart(`no ${needed.join(" and ")} data: give --data PATH or --${needed[0]}-data PATH`);
+    if (options.data === undefined) throw missingPart(`no ${needed.join(" and ")} data: give --data PATH or --${needed[0]}-data PATH`);
     const opened = openBoth(options.data, needed, task, classNames());
     train ??= opened.train;
     test ??= opened.test;
@@ -59,12 +58,7 @@ export function openData(options: DataOptions, task: ImageTask, wanted: readonly
   return { train, test, notices };
 }
 
-function openBoth(
-  path: string,
-  wanted: readonly PartName[],
-  task: ImageTask,
-  classNames: readonly string[] | undefined,
-): OpenedData {
+function openBoth(path: string, wanted: readonly PartName[], task: ImageTask, classNames: readonly string[] | undefined): OpenedData {
   const tables = tablesOf(path);
   if (tables !== undefined) return openTables(path, tables, wanted, task, classNames);
   const train = wanted.includes("train") ? openPart(path, "train", task, classNames) : undefined;
@@ -88,8 +82,7 @@ function openTables(
   task: ImageTask,
   classNames: readonly string[] | undefined,
 ): OpenedData {
-  const named = (part: PartName): string | undefined =>
-    tables.find((table) => PART_PATTERN[part].test(basename(table)));
+  const named = (part: PartName): string | undefined => tables.find((table) => PART_PATTERN[part].test(basename(table)));
   const single = tables.length === 1;
   const testTable = single ? undefined : named("test");
   const trainTable = single ? tables[0] : named("train");
@@ -107,8 +100,7 @@ function openTables(
   if (!wanted.includes("test")) return { train: all, test: undefined, notices: [] };
   const { train, test } = holdOut(all);
   const notice =
-    `${trainTable} has no test part: held out ${test.count} of ${all.count} rows ` +
-    `(a fixed random choice, the same for every seed and for eval)`;
+    `${trainTable} has no test part: held out ${test.count} of ${all.count} rows ` + `(a fixed random choice, the same for every seed and for eval)`;
   return { train, test, notices: [notice] };
 }
 
@@ -123,12 +115,7 @@ export function holdOut(all: Dataset): { readonly train: Dataset; readonly test:
 }
 
 /** Reads one part from a folder that has it, or from its file. */
-export function openPart(
-  path: string,
-  part: PartName,
-  task: ImageTask,
-  classNames: readonly string[] | undefined,
-): Dataset {
+export function openPart(path: string, part: PartName, task: ImageTask, classNames: readonly string[] | undefined): Dataset {
   if (kindOf(path) === "file") return openFile(path, part, task, classNames);
   const names = fileNames(path);
   const images = preferUnpacked(names.filter(isIdxImages));
@@ -158,12 +145,9 @@ function openIdxPart(folder: string, part: PartName, names: readonly string[], i
   const name = chosen[0];
   if (name === undefined) {
     const usual = part === "train" ? "train-images-idx3-ubyte" : "t10k-images-idx3-ubyte";
-    throw missingPart(
-      `${folder}: no ${part} part: expected ${usual}[.gz]; found ${listed(images)}; or give --${part}-data PATH`,
-    );
+    throw missingPart(`${folder}: no ${part} part: expected ${usual}[.gz]; found ${listed(images)}; or give --${part}-data PATH`);
   }
-  if (chosen.length > 1)
-    throw missingPart(`${folder}: several ${part} parts: ${listed(chosen)}; choose one with --${part}-data PATH`);
+  if (chosen.length > 1) throw missingPart(`${folder}: several ${part} parts: ${listed(chosen)}; choose one with --${part}-data PATH`);
   const path = join(folder, name);
   return readIdx(path, labelsBeside(path, names, part));
 }
@@ -181,9 +165,7 @@ function openCifarPart(folder: string, part: PartName, names: readonly string[],
   const files = batches.filter((name) => pattern.test(name));
   if (files.length === 0) {
     const usual = part === "train" ? "data_batch_1.bin" : "test_batch.bin";
-    throw missingPart(
-      `${folder}: no ${part} part: expected ${usual}[.gz]; found ${listed(batches)}; or give --${part}-data PATH`,
-    );
+    throw missingPart(`${folder}: no ${part} part: expected ${usual}[.gz]; found ${listed(batches)}; or give --${part}-data PATH`);
   }
   const meta = names.find((name) => name === "batches.meta.txt");
   const classNames = meta === undefined ? undefined : readClassNames(join(folder, meta));

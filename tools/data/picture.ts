@@ -17,10 +17,7 @@ interface Pixels {
 }
 
 /** [C, H, W] floats from 0 to 1 in row-major order. */
-export function readPicture(
-  path: string,
-  channels: number,
-): { readonly shape: readonly [number, number, number]; readonly values: Float32Array } {
+export function readPicture(path: string, channels: number): { readonly shape: readonly [number, number, number]; readonly values: Float32Array } {
   const bytes = readBytes(path);
   const pixels = decodePicture(path, bytes);
   if (channels !== 1 && channels !== 3) {

@@ -18,9 +18,7 @@ export function wrongLength(path: string, expected: number, found: number, what:
 /** A compressed file that ends early or is damaged. */
 export function brokenGzip(path: string, cause: unknown): ResnetError {
   const reason = systemReason(cause);
-  const hint = reason.includes("unexpected end")
-    ? "the gzip stream is truncated"
-    : `not a sound gzip stream (${reason})`;
+  const hint = reason.includes("unexpected end") ? "the gzip stream is truncated" : `not a sound gzip stream (${reason})`;
   return new ResnetError("RN802", `${path}: ${hint}; fetch the file again`);
 }
 
@@ -30,31 +28,15 @@ export function wrongFormat(path: string, message: string): ResnetError {
 }
 
 export function countsDiffer(images: string, imageCount: number, labels: string, labelCount: number): ResnetError {
-  return new ResnetError(
-    "RN804",
-    `${images} has ${imageCount} images but ${labels} has ${labelCount} labels; expected one label an image`,
-  );
+  return new ResnetError("RN804", `${images} has ${imageCount} images but ${labels} has ${labelCount} labels; expected one label an image`);
 }
 
 /** `record` counts from 0. */
-export function labelOutOfRange(
-  path: string,
-  record: number,
-  label: number,
-  classes: number,
-  why: string,
-): ResnetError {
-  return new ResnetError(
-    "RN805",
-    `${path}: record ${record} has label ${label}; expected 0 to ${classes - 1} (${why})`,
-  );
+export function labelOutOfRange(path: string, record: number, label: number, classes: number, why: string): ResnetError {
+  return new ResnetError("RN805", `${path}: record ${record} has label ${label}; expected 0 to ${classes - 1} (${why})`);
 }
 
-export function wrongImageSize(
-  name: string,
-  found: readonly number[],
-  expected: readonly (number | string)[],
-): ResnetError {
+export function wrongImageSize(name: string, found: readonly number[], expected: readonly (number | string)[]): ResnetError {
   return new ResnetError(
     "RN806",
     `${name}: images are ${found.join("×")} (channels×height×width), but the model's input takes ${expected.join("×")}`,

@@ -22,9 +22,6 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
     renameSync(temporary, path);
   } catch (error) {
     if (existsSync(temporary)) rmSync(temporary, { force: true });
-    throw new ResnetError(
-      "RN811",
-      `${path}: cannot be written: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new ResnetError("RN811", `${path}: cannot be written: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

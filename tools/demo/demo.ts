@@ -46,9 +46,7 @@ export async function runDemo(api: Api, terminal: Terminal, options: DemoOptions
   const heldOut = Math.max(SHOWN, Math.round(options.pictures / 6));
   terminal.print(
     bold("1. data") +
-      dim(
-        `   ${formatCount(options.pictures)} pen-stroke digits to train on, ${formatCount(heldOut)} held out, from seed ${options.seed}`,
-      ),
+      dim(`   ${formatCount(options.pictures)} pen-stroke digits to train on, ${formatCount(heldOut)} held out, from seed ${options.seed}`),
   );
   const train = digitSet("generated digits", generateDigits(options.pictures, options.seed));
   const test = digitSet("held-out digits", generateDigits(heldOut, options.seed, options.pictures));
@@ -76,22 +74,11 @@ export async function runDemo(api: Api, terminal: Terminal, options: DemoOptions
       ` (${formatCount(result?.correct ?? 0)} of ${formatCount(heldOut)} held-out digits, by the standalone module), ${seconds.toFixed(0)} s in all`,
   );
   if (accuracy >= EXPECTED_ACCURACY) return EXIT.clean;
-  terminal.say(
-    terminal.errorColors.yellow(
-      `this is below the ${percent(EXPECTED_ACCURACY)} that the example is expected to reach`,
-    ),
-  );
+  terminal.say(terminal.errorColors.yellow(`this is below the ${percent(EXPECTED_ACCURACY)} that the example is expected to reach`));
   return EXIT.errors;
 }
 
-async function trainDigits(
-  api: Api,
-  terminal: Terminal,
-  file: string,
-  options: DemoOptions,
-  train: Dataset,
-  test: Dataset,
-) {
+async function trainDigits(api: Api, terminal: Terminal, file: string, options: DemoOptions, train: Dataset, test: Dataset) {
   const program = await api.compile({ file, mode: "training" });
   const task = taskOf(program);
   const { recipe } = program;
@@ -100,9 +87,7 @@ async function trainDigits(
   const parameters = formatCount(program.summary().parameters);
   terminal.print(
     terminal.colors.bold("2. train") +
-      terminal.colors.dim(
-        `  ${program.model}, ${parameters} parameters, ${epochs} epochs of batches of ${recipe.batch}`,
-      ),
+      terminal.colors.dim(`  ${program.model}, ${parameters} parameters, ${epochs} epochs of batches of ${recipe.batch}`),
   );
   const network = await program.load({ device: "auto", seed: options.seed });
   const interrupt = listenForInterrupt(terminal);
@@ -140,8 +125,7 @@ function modelFile(): string {
   const here = dirname(fileURLToPath(import.meta.url));
   const candidates = ["..", "../.."].map((up) => resolve(here, up, MODEL_FILE));
   const found = candidates.find((candidate) => existsSync(candidate));
-  if (found === undefined)
-    throw new CommandFailure(`demo: ${MODEL_FILE} is not here; run it from a copy of the project`);
+  if (found === undefined) throw new CommandFailure(`demo: ${MODEL_FILE} is not here; run it from a copy of the project`);
   return found;
 }
 
@@ -179,9 +163,7 @@ async function showPredictions(network: Network, task: Task, test: Dataset, reci
     const probability = 1 / row.reduce((sum, value) => sum + Math.exp(value - highest), 0);
     const truth = test.labels[sample];
     const caption = `${predicted} (${(probability * 100).toFixed(1)} %)${predicted === truth ? "" : `, is ${truth}`}`;
-    const pixels = Uint8Array.from(plain.subarray(sample * size, (sample + 1) * size), (value) =>
-      Math.round(value * 255),
-    );
+    const pixels = Uint8Array.from(plain.subarray(sample * size, (sample + 1) * size), (value) => Math.round(value * 255));
     return { pixels, size: DIGIT_SIZE, caption };
   });
   return drawPictures(pictures, COLUMNS);

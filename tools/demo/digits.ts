@@ -96,12 +96,7 @@ function smoothPath(points: Stroke): Point[] {
       const t = piece / pieces;
       const blend = (axis: 0 | 1): number =>
         b[axis] +
-        0.5 *
-          t *
-          (c[axis] -
-            a[axis] +
-            t *
-              (2 * a[axis] - 5 * b[axis] + 4 * c[axis] - d[axis] + t * (3 * (b[axis] - c[axis]) + d[axis] - a[axis])));
+        0.5 * t * (c[axis] - a[axis] + t * (2 * a[axis] - 5 * b[axis] + 4 * c[axis] - d[axis] + t * (3 * (b[axis] - c[axis]) + d[axis] - a[axis])));
       path.push([blend(0), blend(1)]);
     }
   }
@@ -140,8 +135,7 @@ function developed(coverage: Float32Array, draws: Draws): Uint8Array {
   const blur = draws.uniform(0, 0.5);
   const noise = draws.uniform(0, 0.05);
   const result = new Uint8Array(coverage.length);
-  const at = (x: number, y: number): number =>
-    x < 0 || y < 0 || x >= DIGIT_SIZE || y >= DIGIT_SIZE ? 0 : (coverage[y * DIGIT_SIZE + x] ?? 0);
+  const at = (x: number, y: number): number => (x < 0 || y < 0 || x >= DIGIT_SIZE || y >= DIGIT_SIZE ? 0 : (coverage[y * DIGIT_SIZE + x] ?? 0));
   for (let y = 0; y < DIGIT_SIZE; y++) {
     for (let x = 0; x < DIGIT_SIZE; x++) {
       const around = (at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1)) / 4;

@@ -84,16 +84,11 @@ function renderPanel(panel: Panel, xAxis: Axis, frame: Frame): string {
     panel.series.flatMap((series) => series.points.map(([, y]) => y)),
     5,
   );
-  const toX = (x: number): number =>
-    frame.left + ((x - xAxis.low) / (xAxis.high - xAxis.low)) * (frame.right - frame.left);
-  const toY = (y: number): number =>
-    frame.bottom - ((y - yAxis.low) / (yAxis.high - yAxis.low)) * (frame.bottom - frame.top);
+  const toX = (x: number): number => frame.left + ((x - xAxis.low) / (xAxis.high - xAxis.low)) * (frame.right - frame.left);
+  const toY = (y: number): number => frame.bottom - ((y - yAxis.low) / (yAxis.high - yAxis.low)) * (frame.bottom - frame.top);
   const horizontal = yAxis.ticks.map((tick) => {
     const y = place(toY(tick));
-    const text =
-      panel.percent === true
-        ? `${(tick * 100).toFixed(Math.max(0, yAxis.decimals - 2))} %`
-        : tick.toFixed(yAxis.decimals);
+    const text = panel.percent === true ? `${(tick * 100).toFixed(Math.max(0, yAxis.decimals - 2))} %` : tick.toFixed(yAxis.decimals);
     return (
       `<line class="grid" x1="${frame.left}" x2="${frame.right}" y1="${y}" y2="${y}"/>` +
       `<text class="tick" x="${frame.left - 8}" y="${y}" dy="0.35em" text-anchor="end">${text}</text>`
@@ -127,9 +122,7 @@ function renderSeries(series: Series, toX: (x: number) => number, toY: (y: numbe
   }
   const dash = series.dashed === true ? ' stroke-dasharray="5 5"' : "";
   const shown = series.points.length <= 40 ? series.points.filter(([, y]) => Number.isFinite(y)) : [];
-  const dots = shown.map(
-    ([x, y]) => `<circle cx="${place(toX(x))}" cy="${place(toY(y))}" r="2.5" fill="${series.color}"/>`,
-  );
+  const dots = shown.map(([x, y]) => `<circle cx="${place(toX(x))}" cy="${place(toY(y))}" r="2.5" fill="${series.color}"/>`);
   return `<path class="line" stroke="${series.color}"${dash} d="${path}"/>${dots.join("")}`;
 }
 
