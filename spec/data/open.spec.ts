@@ -112,7 +112,7 @@ suite("data/open", (test) => {
     inFolder((folder) => {
       putIdx(folder, "train", [0, 1, 5]);
       putIdx(folder, "t10k", [0]);
-      failsWith(() => openData({ data: folder }, GREY, BOTH), "RN805", "train-images", "record 2", "label 5", "0 to 2");
+      failsWith(() => openData({ data: folder }, GREY, BOTH), "RN805", "train-labels", "record 2", "label 5", "0 to 2");
     }));
 });
 

@@ -13,6 +13,8 @@ export interface Dataset {
   readonly count: number;
   readonly shape: ImageShape;
   readonly labels: Int32Array;
+  /** Where the labels come from, if not from `name`. */
+  readonly labelsName?: string;
   /** Highest label + 1, or the number of class names. */
   readonly classes: number;
   readonly classNames?: readonly string[];
@@ -77,7 +79,7 @@ export function requireFits(dataset: Dataset, task: ImageTask): void {
   for (let i = 0; i < dataset.count; i++) {
     const label = dataset.labels[i] ?? 0;
     if (label >= task.classes) {
-      throw labelOutOfRange(dataset.name, i, label, task.classes, `the model has ${task.classes} classes`);
+      throw labelOutOfRange(dataset.labelsName ?? dataset.name, i, label, task.classes, `the model has ${task.classes} classes`);
     }
   }
 }

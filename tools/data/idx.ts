@@ -29,6 +29,7 @@ export function readIdx(imagesPath: string, labelsPath: string): Dataset {
   const values = Int32Array.from(labels.bytes.subarray(labels.start));
   return {
     name: imagesPath,
+    labelsName: labelsPath,
     count,
     shape,
     labels: values,
