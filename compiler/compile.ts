@@ -50,20 +50,11 @@ export interface CheckResult {
 export function check(entry: Source, read: ModuleReader, cache?: ParseCache): CheckResult {
   const modules = loadModules(entry, read, cache);
   const diagnostics = [...modules.diagnostics];
-  const broken = diagnostics.some((diagnostic) => diagnostic.severity === "error");
   const checked = checkFile(modules.entry);
-  diagnostics.push(...(broken ? withoutEchoes(checked.diagnostics, diagnostics) : checked.diagnostics));
+  diagnostics.push(...checked.diagnostics);
   // What is wrong with them was said by the check of the file.
   const recipes = modules.entry.trains.map((train) => readRecipe(train, () => undefined));
   return { modules, blocks: checked.blocks, recipes, diagnostics };
-}
-
-/** After a syntax error, what was said of the same place is an echo of it. */
-function withoutEchoes(later: readonly Diagnostic[], earlier: readonly Diagnostic[]): Diagnostic[] {
-  return later.filter(
-    (each) =>
-      !earlier.some((first) => first.span.source === each.span.source && first.span.start <= each.span.start && each.span.start < first.span.end),
-  );
 }
 
 export interface AnalyzeRequest {

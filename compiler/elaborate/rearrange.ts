@@ -3,7 +3,6 @@
  * Invariant: steps that change nothing are left out, so a pattern costs what it says.
  */
 import type { Span } from "../../grammar/source.ts";
-import type { ReduceOp } from "../ir/attributes.ts";
 import { type Dim, product, sameDim } from "../ir/dim.ts";
 import type { TypeRelation } from "../operators/operator.ts";
 import type { ArgumentReader } from "./argument-reader.ts";
@@ -35,11 +34,6 @@ interface Named {
 export function rearrange(read: ArgumentReader, frame: Frame, span: Span): Value | undefined {
   const x = read.tensor("x");
   return byPattern(read, frame, span, "rearrange", x, read.string("pattern"), undefined);
-}
-
-/** `mean(x, "n c h w -> n c")`: reduces over the axes that the right side lacks. */
-export function reducePattern(read: ArgumentReader, frame: Frame, span: Span, op: ReduceOp, x: TensorValue, pattern: string): Value | undefined {
-  return byPattern(read, frame, span, op, x, pattern, (each, axes) => emitOp(frame, "reduce", [each], { op, axes }, span, op)?.[0]);
 }
 
 /** How a reduction over some axes is built; the axes are dropped. */

@@ -5,7 +5,7 @@
 import { invariant } from "../ir/invariant.ts";
 import type { Affine, Contraction, Coordinate, Expression, Kernel, Operand, RoleStrides, ScalarType, Size } from "../ir/kernel.ts";
 import type { Buffer, Place, Plan } from "../ir/plan.ts";
-import { uniformAt } from "../operators/random-numbers.ts";
+import { randomUniform as uniformAt } from "../ir/random.ts";
 import { binaryFunctions, integerDivide, unaryFunctions } from "../operators/scalar-functions.ts";
 import { typeOf } from "./expression.ts";
 import { evaluateSize } from "./size.ts";

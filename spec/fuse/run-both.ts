@@ -10,7 +10,7 @@ import { verifyKernel } from "../../compiler/ir/verify-kernel.ts";
 import type { Plan } from "../../compiler/ir/plan.ts";
 import { createPersistentArena } from "../../compiler/plan/persistent.ts";
 import { planProgram } from "../../compiler/plan/plan-program.ts";
-import { uniformAt } from "../../compiler/operators/random-numbers.ts";
+import { randomUniform as uniformAt } from "../../compiler/ir/random.ts";
 
 /** A generator of numbers in [-1, 1). */
 export function randomNumbers(seed: number): () => number {
