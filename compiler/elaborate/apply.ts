@@ -181,7 +181,7 @@ function instantiate(
   const { facts, complaints, fresh, rounds } = session;
   const inferred = session.inferred.length;
   session.trail.push(use);
-  const frame: Frame = { session, block: declaration.block.name.text, types: [], entries: [], path: fullPath, prefix: [] };
+  const frame: Frame = { session, block: declaration.block.name.text, types: [], entries: [], path: fullPath, prefix: [], derived: new Set() };
   const schemeBefore = session.scheme;
   const instance = elaborateBlock(frame, declaration, parameters, arrivals);
   session.scheme = schemeBefore;

@@ -5,7 +5,6 @@
 import type { CallStage, Chain, Label, Pattern, RepeatStage, Stage, StagesStage, Statement } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { constantOf, formatDim } from "../ir/dim.ts";
-import type { Entry } from "../ir/program.ts";
 import type { Relation } from "../ir/relation.ts";
 import { applyBlock, derivedName } from "./apply.ts";
 import { assignOut, type Body, elaborateStatements } from "./body.ts";
@@ -240,11 +239,9 @@ function applyStage(frame: Frame, callee: Value, flow: Value, path: readonly str
 }
 
 /** Marks an unlabelled use in a nested body, whose component goes if it is the body's only one. */
-const derivedMarks = new WeakMap<Entry, true>();
-
 function markDerived(frame: Frame, start: number): void {
   const entry = frame.entries[start];
-  if (entry?.kind === "call" && entry.instance.holdsTensors) derivedMarks.set(entry, true);
+  if (entry?.kind === "call" && entry.instance.holdsTensors) frame.derived.add(entry);
 }
 
 /** In a nested body or a skip's chain, a sole unlabelled use that holds tensors adds no path component: `layer1.0.conv1`, not `layer1.0.basic.conv1`. */
@@ -258,7 +255,7 @@ export function collapseSole(frame: Frame, start: number, depth: number): void {
   }
   const [only] = holders;
   const entry = only === undefined ? undefined : frame.entries[only];
-  if (holders.length !== 1 || only === undefined || entry?.kind !== "call" || !derivedMarks.has(entry)) return;
+  if (holders.length !== 1 || only === undefined || entry?.kind !== "call" || !frame.derived.has(entry)) return;
   if (entry.path.length === depth + 1) frame.entries[only] = { ...entry, path: entry.path.slice(0, depth) };
 }
 

@@ -99,6 +99,8 @@ export interface Frame {
   readonly path: readonly string[];
   /** Path components of the bodies (stages, repeats) that are open, added to what is entered. */
   prefix: readonly string[];
+  /** Unlabelled uses in nested bodies: their path component goes if each is its body's only one. */
+  readonly derived: Set<Entry>;
   /** Within a loop: what `depth` means there. */
   depth?: DepthTracker | undefined;
 }

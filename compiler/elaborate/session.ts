@@ -53,5 +53,5 @@ export function newSession(options: SessionOptions): Session {
 }
 
 export function newFrame(session: Session, block: string): Frame {
-  return { session, block, types: [], entries: [], path: [], prefix: [] };
+  return { session, block, types: [], entries: [], path: [], prefix: [], derived: new Set() };
 }

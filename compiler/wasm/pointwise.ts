@@ -17,9 +17,9 @@ export function vectorVersions(axis: number, ...unrolls: readonly number[]): Lan
   return [...wide, { axis, width: 1, unroll: 1 }];
 }
 
-/** Emits the kernel into the frame and returns its units. */
-export function emitPointwise(frame: Frame, kernel: Extract<Kernel, { form: "pointwise" }>): Size {
-  const scope = openScope({
+/** The scope of a kernel that has stores alone, without accumulators. */
+function storesScope(frame: Frame, kernel: Kernel): Scope {
+  return openScope({
     frame,
     operands: kernel.operands,
     lets: kernel.lets,
@@ -28,6 +28,11 @@ export function emitPointwise(frame: Frame, kernel: Extract<Kernel, { form: "poi
     extents: kernel.axes.map((axis) => axis.extent),
     accumulatorTypes: [],
   });
+}
+
+/** Emits the kernel into the frame and returns its units. */
+export function emitPointwise(frame: Frame, kernel: Extract<Kernel, { form: "pointwise" }>): Size {
+  const scope = storesScope(frame, kernel);
   const axes = mergeAxes(
     scope,
     storeOrder(
@@ -152,15 +157,7 @@ export function loopUnits(
 
 /** In order on one thread: nothing is hoisted, as stores may change what loads read. */
 export function emitSequential(frame: Frame, kernel: Extract<Kernel, { form: "sequential" }>): Size {
-  const scope = openScope({
-    frame,
-    operands: kernel.operands,
-    lets: kernel.lets,
-    roots: [],
-    stores: kernel.stores,
-    extents: kernel.axes.map((axis) => axis.extent),
-    accumulatorTypes: [],
-  });
+  const scope = storesScope(frame, kernel);
   const axes = mergeAxes(
     scope,
     kernel.axes.map((_, axis) => axis),
