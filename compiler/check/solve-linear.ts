@@ -2,13 +2,23 @@
  * Integer linear arithmetic over products of atoms, by bounded Fourier–Motzkin elimination with gcd tightening.
  * Invariant: `true` only when no integer assignment satisfies the constraints; dropping one only loses answers.
  */
-import { childrenOf, type Dim, type DimAtom, mul, sub } from "../ir/dim.ts";
-import { boundsOf } from "../ir/dim-bounds.ts";
-import { atomKey, factorsKey, floorQuotient, fromAtom, fromParts, greatestCommonDivisor, partsOf } from "../ir/dim-polynomial.ts";
+import { childrenOf, type Dim, type DimAtom, dimKey, mul, sub, add } from "../ir/dim.ts";
+import { type AtomBounds, boundsOf } from "../ir/dim-bounds.ts";
+import {
+  atomKey,
+  divideWithRemainder,
+  factorsKey,
+  floorQuotient,
+  fromAtom,
+  fromParts,
+  greatestCommonDivisor,
+  partsOf,
+} from "../ir/dim-polynomial.ts";
 
 const MAX_CONSTRAINTS = 240;
 const MAX_PAIRS = 400;
 const MAX_DERIVED = 60;
+const MAX_FLOORS = 12;
 
 /** `sum(coefficients * variables) + constant <= 0` (or `== 0` among equations); variables are products by key. */
 interface Row {
@@ -45,13 +55,21 @@ function derivedConstraints(dims: readonly Dim[], facts: readonly Dim[]): Dim[] 
     }
   };
   dims.forEach(note);
+  const known = floorBounds([...atoms.values()], facts);
   for (const factors of [...products.values()].slice(0, MAX_DERIVED)) {
-    for (const constraint of productConstraints(factors)) {
+    for (const constraint of productConstraints(factors, known)) {
       derived.push(constraint);
       note(constraint);
     }
   }
-  derived.push(...scaledFacts(facts, [...products.values()], new Set(products.keys())));
+  for (const constraint of nestedFloorConstraints([...atoms.values()])) {
+    derived.push(constraint);
+    note(constraint);
+  }
+  for (const constraint of scaledFacts(facts, [...products.values()], new Set(products.keys()))) {
+    derived.push(constraint);
+    note(constraint);
+  }
   for (const factors of products.values()) derived.push(...boundConstraints(fromParts(0, [{ coefficient: 1, factors }])));
   return derived;
 }
@@ -75,8 +93,36 @@ function boundConstraints(dim: Dim): readonly Dim[] {
   return constraints;
 }
 
+/** A floor is not negative where one fact says so of its numerator: from `k <= H` follows `floor((H - k)/s) >= 0`. */
+function floorBounds(atoms: readonly DimAtom[], facts: readonly Dim[]): AtomBounds {
+  const notNegative = new Set<string>();
+  for (const atom of atoms.filter((each) => each.kind === "floor").slice(0, MAX_FLOORS)) {
+    if (boundsOf(atom.denominator).low < 1 || boundsOf(atom.numerator).low >= 0) continue;
+    // fact <= 0, so the numerator is at least numerator + fact.
+    if (facts.some((fact) => boundsOf(add(atom.numerator, fact)).low >= 0)) notNegative.add(atomKey(atom));
+  }
+  return (atom) => (notNegative.has(atomKey(atom)) ? { low: 0, high: Number.POSITIVE_INFINITY } : undefined);
+}
+
+/** `floor(a/(m*d))` is `floor(floor(a/d)/m)` for d >= 1: `m*outer <= inner < m*outer + m`. */
+function nestedFloorConstraints(atoms: readonly DimAtom[]): readonly Dim[] {
+  const floors = atoms.filter((atom) => atom.kind === "floor").slice(0, MAX_FLOORS);
+  const constraints: Dim[] = [];
+  for (const inner of floors) {
+    if (boundsOf(inner.denominator).low < 1) continue;
+    for (const outer of floors) {
+      if (outer === inner || dimKey(outer.numerator) !== dimKey(inner.numerator)) continue;
+      const { quotient, remainder } = divideWithRemainder(outer.denominator, inner.denominator);
+      if (remainder !== 0 || boundsOf(quotient).low < 1) continue;
+      const below = sub(mul(quotient, fromAtom(outer)), fromAtom(inner));
+      constraints.push(below, sub(sub(1, quotient), below));
+    }
+  }
+  return constraints;
+}
+
 /** `(x - low(x)) * (y - low(y)) >= 0` for each split of a product in one atom and the others. */
-function productConstraints(factors: readonly DimAtom[]): readonly Dim[] {
+function productConstraints(factors: readonly DimAtom[], known: AtomBounds): readonly Dim[] {
   if (factors.length < 2 || factors.length > 4) return [];
   const constraints: Dim[] = [];
   const seen = new Set<string>();
@@ -85,30 +131,46 @@ function productConstraints(factors: readonly DimAtom[]): readonly Dim[] {
     seen.add(atomKey(factor));
     const one = fromAtom(factor);
     const others = fromParts(0, [{ coefficient: 1, factors: factors.filter((_, other) => other !== index) }]);
-    const [low, lowOthers] = [boundsOf(one).low, boundsOf(others).low];
+    const [low, lowOthers] = [boundsOf(one, known).low, boundsOf(others, known).low];
+    // Among integers a square is at least its root, of either sign.
+    if (factors.length === 2 && factors.every((each) => atomKey(each) === atomKey(factor))) {
+      constraints.push(sub(one, mul(one, one)), sub(mul(-1, one), mul(one, one)));
+    }
     if (!Number.isFinite(low) || !Number.isFinite(lowOthers)) continue;
     constraints.push(mul(-1, mul(sub(one, low), sub(others, lowOthers))));
   }
   return constraints;
 }
 
-/** Facts times an atom known not to be negative, where that speaks of products that occur. */
+/**
+ * Facts times an atom known not to be negative, where that speaks of products that occur; a product that does not may
+ * link two of them: `s <= t` and `x < y` give `s*x <= t*x` and `t*x < t*y`.
+ */
 function scaledFacts(facts: readonly Dim[], products: readonly (readonly DimAtom[])[], known: ReadonlySet<string>): readonly Dim[] {
-  const scaled: Dim[] = [];
   const multipliers = new Map<string, Dim>();
   for (const factors of products) {
     if (factors.length < 2) continue;
     for (const factor of factors) multipliers.set(atomKey(factor), fromAtom(factor));
   }
+  const scaled: Dim[] = [];
+  const linked: { readonly dim: Dim; readonly product: string }[] = [];
+  const uses = new Map<string, number>();
   for (const multiplier of multipliers.values()) {
     if (boundsOf(multiplier).low < 0) continue;
     for (const fact of facts) {
-      if (scaled.length >= MAX_DERIVED) return scaled;
       const candidate = mul(fact, multiplier);
-      if (partsOf(candidate).terms.every((term) => known.has(factorsKey(term.factors)))) scaled.push(candidate);
+      const foreign = partsOf(candidate).terms.flatMap((term) => (known.has(factorsKey(term.factors)) ? [] : [factorsKey(term.factors)]));
+      const [product] = foreign;
+      if (product === undefined) scaled.push(candidate);
+      else if (foreign.length === 1 && linked.length < MAX_DERIVED) {
+        linked.push({ dim: candidate, product });
+        uses.set(product, (uses.get(product) ?? 0) + 1);
+      }
+      if (scaled.length >= MAX_DERIVED) return scaled;
     }
   }
-  return scaled;
+  const useful = linked.filter(({ product }) => (uses.get(product) ?? 0) >= 2).map(({ dim }) => dim);
+  return [...scaled, ...useful].slice(0, MAX_DERIVED);
 }
 
 function rowOf(dim: Dim): Row {

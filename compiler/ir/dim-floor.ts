@@ -52,19 +52,30 @@ function cancelContent(a: Dim, b: Dim): Dim | undefined {
   return floorDiv(fromParts(constant, terms), divideCoefficients(b, divisor));
 }
 
-/** Atoms that every product of both sides has cancel. */
+/**
+ * Atoms that every product of the divisor has cancel: `floor((c*x + r)/(c*y)) = floor((x + floor(r/c))/y)` where the sign
+ * and size of r decide the inner quotient, or there is no r.
+ */
 function cancelFactors(a: Dim, b: Dim): Dim | undefined {
-  const top = partsOf(a);
   const bottom = partsOf(b);
   const first = bottom.terms[0];
-  if (top.constant !== 0 || bottom.constant !== 0 || first === undefined) return undefined;
-  const all = [...top.terms, ...bottom.terms];
+  if (bottom.constant !== 0 || first === undefined) return undefined;
+  const top = partsOf(a);
   const common: DimAtom[] = [];
   for (const factor of first.factors) {
-    if (all.every((term) => divideFactors(term.factors, [...common, factor]) !== undefined)) common.push(factor);
+    const more = [...common, factor];
+    if (!bottom.terms.every((term) => divideFactors(term.factors, more) !== undefined)) continue;
+    if (top.terms.some((term) => divideFactors(term.factors, more) !== undefined)) common.push(factor);
   }
   if (common.length === 0) return undefined;
-  return floorDiv(withoutFactors(a, common), withoutFactors(b, common));
+  const whole = top.terms.filter((term) => divideFactors(term.factors, common) !== undefined);
+  const rest = sub(a, fromParts(0, whole));
+  const divisor = withoutFactors(b, common);
+  const inner = withoutFactors(fromParts(0, whole), common);
+  if (rest === 0) return floorDiv(inner, divisor);
+  if (!isPositive(divisor)) return undefined;
+  const shift = nearZero(rest, fromParts(0, [{ coefficient: 1, factors: common }]));
+  return shift === undefined ? undefined : floorDiv(add(inner, shift), divisor);
 }
 
 function withoutFactors(a: Dim, factors: readonly DimAtom[]): Dim {
