@@ -2,7 +2,7 @@
  * Relations between sizes: their data, truth under an assignment, normal form and text.
  * Invariant: a literal holds exactly where the relation it came from holds and its sides have values.
  */
-import { add, type Dim, evaluate, formatDim, isConstant, modulo, mul, negate, type SymbolAtom, sub, symbolsOf } from "../ir/dim.ts";
+import { add, type Dim, evaluate, formatCondition, formatDim, isConstant, modulo, mul, negate, type SymbolAtom, sub, symbolsOf } from "../ir/dim.ts";
 import { divideWithRemainder, fromParts, partsOf } from "../ir/dim-polynomial.ts";
 
 export type Comparison = "==" | "!=" | "<" | "<=" | ">" | ">=";
@@ -204,6 +204,9 @@ export function formatRelation(relation: Relation): string {
         .join(relation.op === "and" ? " && " : " || ");
     case "divides":
       return `${asOperand(relation.dividend)} % ${asOperand(relation.divisor)} == 0`;
+    case "==":
+    case "!=":
+      return formatCondition({ op: relation.op, left: relation.left, right: relation.right });
     default:
       return `${formatDim(relation.left)} ${relation.op} ${formatDim(relation.right)}`;
   }

@@ -4,11 +4,12 @@
  */
 import type { Span } from "../../grammar/source.ts";
 import { assume } from "../check/solve.ts";
-import { add, constantOf, type Dim, type DimCondition, divExact, modulo, mul, sub, symbol } from "../ir/dim.ts";
+import { add, constantOf, type Dim, divExact, modulo, mul, sub, symbol } from "../ir/dim.ts";
 import type { Relation } from "../ir/relation.ts";
 import { asReal } from "./arguments.ts";
 import { demand, type Frame, report } from "./context.ts";
 import * as problems from "./problems.ts";
+import { UNKNOWN_CONDITION } from "./solver.ts";
 import { dimValue, POISON, type Value } from "./values.ts";
 
 /** Bounds products of sums, whose terms multiply. */
@@ -119,12 +120,12 @@ function realArithmetic(operator: "+" | "-" | "*" | "/" | "%", a: number, b: num
 export type Comparison = "==" | "!=" | "<" | "<=" | ">" | ">=";
 
 /** A comparison as a truth value or, of unknown sizes, as a relation. */
-export function comparison(operator: Comparison, left: Value, right: Value): Value | undefined {
+export function comparison(operator: Comparison, left: Value, right: Value, span: Span): Value | undefined {
   if (left.kind === "dim" && right.kind === "dim") return { kind: "bool", value: compareDims(operator, left.dim, right.dim) };
   const a = asReal(left);
   const b = asReal(right);
   if (a?.kind === "real" && b?.kind === "real") {
-    if (Number.isNaN(a.value) || Number.isNaN(b.value)) return { kind: "bool", value: unknownCondition() };
+    if (Number.isNaN(a.value) || Number.isNaN(b.value)) return { kind: "bool", value: unknownCondition(span) };
     return { kind: "bool", value: compareNumbers(operator, a.value, b.value) };
   }
   if ((left.kind === "string" && right.kind === "string") || (left.kind === "bool" && right.kind === "bool")) {
@@ -161,28 +162,8 @@ function compareNumbers(operator: Comparison, a: number, b: number): boolean {
   }
 }
 
-/** A condition over a real parameter that is unknown while a block is checked by itself. */
-function unknownCondition(): Relation {
-  return { op: "==", left: symbol("a condition", { id: "?condition", least: 0 }), right: 1 };
-}
-
-/** A condition that a size can depend on, with whether it is negated; undefined for compound ones. */
-export function dimCondition(relation: Relation): { condition: DimCondition; negated: boolean } | undefined {
-  switch (relation.op) {
-    case "==":
-    case "!=":
-    case "<":
-    case "<=":
-      return { condition: { op: relation.op, left: relation.left, right: relation.right }, negated: false };
-    case ">":
-      return { condition: { op: "<", left: relation.right, right: relation.left }, negated: false };
-    case ">=":
-      return { condition: { op: "<=", left: relation.right, right: relation.left }, negated: false };
-    case "not": {
-      const inner = dimCondition(relation.part);
-      return inner === undefined ? undefined : { condition: inner.condition, negated: !inner.negated };
-    }
-    default:
-      return undefined;
-  }
+/** A condition over a real parameter, unknown while a block is checked by itself; those of different places are told apart. */
+function unknownCondition({ source, start, end }: Span): Relation {
+  const text = source.text.slice(start, end);
+  return { op: "==", left: symbol(text, { id: `${UNKNOWN_CONDITION} ${source.path} ${start}`, least: 0 }), right: 1 };
 }

@@ -8,11 +8,12 @@ import type { Span } from "../../grammar/source.ts";
 import type { Relation } from "../ir/relation.ts";
 import { duplicateName } from "../resolve/problems.ts";
 import { runChain } from "./chain.ts";
-import { decide, type Frame, report } from "./context.ts";
+import { mergeValues } from "./branches.ts";
+import { assuming, decide, type Frame, report } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import { noSuchJoin } from "./join-problems.ts";
 import * as problems from "./problems.ts";
-import { lookup, openScope, type Scope } from "./scope.ts";
+import { lookup, openScope, type OutTarget, type Scope } from "./scope.ts";
 import { declareTensor, declareUpdate } from "./tensors.ts";
 import { asTensor } from "./tensor-expressions.ts";
 import { POISON, type Value } from "./values.ts";
@@ -236,25 +237,36 @@ function elaborateBoth(
   condition: Extract<Value, { kind: "bool" }>,
   flow: Value | undefined,
 ): Value | undefined {
-  const { session } = frame;
-  const facts = session.facts;
-  const relation = typeof condition.value === "boolean" ? undefined : condition.value;
+  if (typeof condition.value === "boolean") return flow;
+  const relation = condition.value;
   const before = new Map([...scope.outs].map(([name, out]) => [name, out.assigned]));
-  const branches = [statement.then, statement.else].map((statements, i) => {
-    if (relation !== undefined) session.facts = { relations: [...facts.relations, i === 0 ? relation : { op: "not", part: relation }] };
-    for (const [name, out] of scope.outs) out.assigned = before.get(name);
-    const inner = openScope(scope);
-    const result = elaborateStatements(frame, inner, withoutOuterSkips(statements), flow);
-    const assigned = new Map([...scope.outs].map(([name, out]) => [name, out.assigned]));
-    session.facts = facts;
-    return { inner, result, assigned };
-  });
-  const [then, otherwise] = branches;
-  if (then === undefined || otherwise === undefined) return flow;
-  for (const [name, out] of scope.outs) out.assigned = then.assigned.get(name) ?? otherwise.assigned.get(name);
+  const branch = (statements: readonly Statement[], holds: Relation): Branch =>
+    assuming(frame.session, holds, () => {
+      for (const [name, out] of scope.outs) out.assigned = before.get(name);
+      const inner = openScope(scope);
+      const result = elaborateStatements(frame, inner, withoutOuterSkips(statements), flow);
+      return { inner, result, assigned: new Map([...scope.outs].map(([name, out]) => [name, out.assigned])) };
+    });
+  const then = branch(statement.then, relation);
+  const otherwise = branch(statement.else, { op: "not", part: relation });
+  const branching = { condition: relation, span: statement.condition.span };
+  const merge = (a: Value, b: Value | undefined): Value => (b === undefined ? a : mergeValues(frame, branching, a, b));
+  for (const [name, out] of scope.outs) {
+    const [one, other] = [then.assigned.get(name), otherwise.assigned.get(name)];
+    out.assigned = one === undefined || one === other ? other : { value: merge(one.value, other?.value), span: one.span };
+  }
   for (const [name, binding] of [...then.inner.names, ...otherwise.inner.names]) {
     scope.later.delete(name);
-    if (name !== "it" && lookup(scope, name) === undefined) scope.names.set(name, binding);
+    if (name === "it" || lookup(scope, name) !== undefined) continue;
+    const other = then.inner.names.has(name) ? otherwise.inner.names.get(name) : undefined;
+    scope.names.set(name, { ...binding, value: merge(binding.value, other?.value) });
   }
-  return then.result ?? otherwise.result;
+  return then.result === undefined ? otherwise.result : merge(then.result, otherwise.result);
+}
+
+/** What one branch of an undecided `if` bound and assigned. */
+interface Branch {
+  readonly inner: Scope;
+  readonly result: Value | undefined;
+  readonly assigned: ReadonlyMap<string, OutTarget["assigned"]>;
 }

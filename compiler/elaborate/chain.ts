@@ -5,10 +5,10 @@
 import type { CallStage, Chain, Label, Pattern, RepeatStage, Stage, StagesStage, Statement } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { constantOf, formatDim } from "../ir/dim.ts";
-import type { Relation } from "../ir/relation.ts";
 import { applyBlock, derivedName } from "./apply.ts";
 import { assignOut, type Body, elaborateStatements } from "./body.ts";
-import { decide, type Frame, report } from "./context.ts";
+import { mergeValues } from "./branches.ts";
+import { assuming, decide, type Frame, report } from "./context.ts";
 import { countingDepth, passStage, roundOfDepth } from "./depth.ts";
 import { applyValue, evaluate } from "./expressions.ts";
 import { repeatSymbolic } from "./induction.ts";
@@ -105,11 +105,10 @@ export function runStage(frame: Frame, scope: Scope, body: Body, stage: Stage, f
         return POISON;
       }
       const relation = condition.value;
-      const then = assuming(frame, relation, () => runBody(frame, scope, stage.then, flow));
-      const otherwise = assuming(frame, typeof relation === "boolean" ? relation : { op: "not", part: relation }, () =>
-        runBody(frame, scope, stage.else, flow),
-      );
-      return then.kind === "poison" ? otherwise : then;
+      if (typeof relation === "boolean") return POISON;
+      const then = assuming(frame.session, relation, () => runBody(frame, scope, stage.then, flow));
+      const otherwise = assuming(frame.session, { op: "not", part: relation }, () => runBody(frame, scope, stage.else, flow));
+      return mergeValues(frame, { condition: relation, span: stage.condition.span }, then, otherwise);
     }
     case "BodyStage": {
       const added = stage.label === undefined ? [] : [labelText(frame, scope, stage.label)];
@@ -120,16 +119,6 @@ export function runStage(frame: Frame, scope: Scope, body: Body, stage: Stage, f
     default:
       return stage satisfies never;
   }
-}
-
-/** Runs one branch of an undecided `if`, whose condition is a fact there. */
-function assuming<T>(frame: Frame, relation: Relation | boolean, run: () => T): T {
-  const { session } = frame;
-  const { facts } = session;
-  if (typeof relation !== "boolean") session.facts = { relations: [...facts.relations, relation] };
-  const result = run();
-  session.facts = facts;
-  return result;
 }
 
 /** A nested body with its own scope, flowing from `it`. */

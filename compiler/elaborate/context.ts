@@ -50,6 +50,8 @@ export interface Session {
   readonly solver: Solver;
   /** What a block that is checked by itself needs of its sizes beyond its `where`: part of its signature. */
   readonly inferred: Relation[];
+  /** Conditions of the undecided branches that are open. */
+  readonly branches: Relation[];
   /** Elaborated uses, with what was known then. */
   readonly memo: Map<string, { readonly facts: Facts; readonly instance: Instance | undefined }>;
   /** Those of a file's blocks in all sessions that reported nothing. */
@@ -229,9 +231,24 @@ export function speculate<T>(session: Session, attempt: () => T | undefined): T 
 export function infer(session: Session, relation: Relation): boolean {
   if (session.solver.answer(session.facts, relation).kind === "proved") return true;
   if (session.solver.answer(session.facts, { op: "not", part: relation }).kind === "proved") return false;
-  session.inferred.push(relation);
+  // Within a branch of an undecided `if` the users need it only where they take that branch.
+  const { branches } = session;
+  session.inferred.push(
+    branches.length === 0 ? relation : { op: "or", parts: [...branches.map((part): Relation => ({ op: "not", part })), relation] },
+  );
   session.facts = { relations: [...session.facts.relations, relation] };
   return true;
+}
+
+/** Runs one branch of an undecided `if`, whose condition is a fact there. */
+export function assuming<T>(session: Session, condition: Relation, run: () => T): T {
+  const { facts } = session;
+  session.facts = { relations: [...facts.relations, condition] };
+  session.branches.push(condition);
+  const result = run();
+  session.branches.pop();
+  session.facts = facts;
+  return result;
 }
 
 /** Decides a condition under the facts; undefined if it holds for some sizes only. */

@@ -4,15 +4,16 @@
  */
 import type { Binary, Call, Conditional, Expression, ShapeDim, ShapeType } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
-import { ceilDiv, constantOf, type Dim, floorDiv, negate, select, symbol } from "../ir/dim.ts";
+import { ceilDiv, constantOf, type Dim, floorDiv, negate } from "../ir/dim.ts";
 import type { TensorType } from "../ir/type.ts";
 import type { Declaration } from "../resolve/modules.ts";
 import { PRELUDE } from "../resolve/modules.ts";
 import { recursiveConstant, unknownName } from "../resolve/problems.ts";
 import { asReal, evaluateArguments } from "./arguments.ts";
 import { applyBlock } from "./apply.ts";
-import { arithmetic, type Comparison, comparison, dimCondition, logical, mapDims } from "./arithmetic.ts";
-import { decide, type Frame, report } from "./context.ts";
+import { arithmetic, type Comparison, comparison, logical, mapDims } from "./arithmetic.ts";
+import { mergeValues } from "./branches.ts";
+import { assuming, decide, type Frame, report } from "./context.ts";
 import { depthHere } from "./depth.ts";
 import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
 import * as problems from "./problems.ts";
@@ -313,7 +314,7 @@ function evaluateBinary(frame: Frame, scope: Scope, expression: Binary): Value {
     const result = arithmetic(frame, operator as "+" | "-" | "*" | "/" | "%", left, right, span);
     if (result !== undefined) return result;
   } else {
-    const result = comparison(operator as Comparison, left, right);
+    const result = comparison(operator as Comparison, left, right, span);
     if (result !== undefined) return result;
   }
   report(frame.session, problems.badOperands(span, operator, left, right));
@@ -329,17 +330,11 @@ function evaluateConditional(frame: Frame, scope: Scope, expression: Conditional
   }
   const decided = decide(frame.session, condition.value);
   if (decided !== undefined) return evaluate(frame, scope, decided ? expression.then : expression.else);
-  const then = evaluate(frame, scope, expression.then);
-  const otherwise = evaluate(frame, scope, expression.else);
-  if (then.kind === "poison" || otherwise.kind === "poison") return POISON;
-  if (then.kind === "dim" && otherwise.kind === "dim" && typeof condition.value === "object") {
-    const simple = dimCondition(condition.value);
-    if (simple !== undefined)
-      return dimValue(simple.negated ? select(simple.condition, otherwise.dim, then.dim) : select(simple.condition, then.dim, otherwise.dim));
-    return dimValue(symbol("a choice", { id: `?choice${frame.session.fresh++}`, least: 1 }));
-  }
-  if (then.kind === "real" || otherwise.kind === "real") return { kind: "real", value: Number.NaN };
-  return POISON;
+  if (typeof condition.value === "boolean") return POISON;
+  const relation = condition.value;
+  const then = assuming(frame.session, relation, () => evaluate(frame, scope, expression.then));
+  const otherwise = assuming(frame.session, { op: "not", part: relation }, () => evaluate(frame, scope, expression.else));
+  return mergeValues(frame, { condition: relation, span: expression.condition.span }, then, otherwise);
 }
 
 /** The dims of a written shape; undefined if one is poisoned. */

@@ -36,6 +36,7 @@ export function newSession(options: SessionOptions): Session {
     guards: [],
     solver: options.shared.solver,
     inferred: [],
+    branches: [],
     memo: new Map(),
     instances: options.shared.instances,
     complaints: 0,

@@ -4,6 +4,8 @@
  */
 import type { Skip, Via } from "../../grammar/ast.ts";
 import { ceilDiv, constantOf, type Dim, type DimAtom, dimKey, formatDim, sub, symbol, symbolsOf } from "../ir/dim.ts";
+import { boundsOf } from "../ir/dim-bounds.ts";
+import { divideWithRemainder } from "../ir/dim-polynomial.ts";
 import type { Relation } from "../ir/relation.ts";
 import { applyBlock } from "./apply.ts";
 import { evaluateArguments } from "./arguments.ts";
@@ -113,6 +115,11 @@ function strideCandidates(from: readonly Dim[], to: readonly Dim[]): Dim[] {
   const same = from.slice(2).every((size, i) => dimKey(size) === dimKey(to[i + 2] ?? size));
   if (same) add(1);
   for (const dim of [...to.slice(2), ...from.slice(2)]) for (const divisor of divisorsIn(dim)) add(divisor);
+  // `s*H` after an enlargement comes back to `H` with stride s.
+  for (const [i, dim] of from.slice(2).entries()) {
+    const { quotient, remainder } = divideWithRemainder(dim, to[i + 2] ?? dim);
+    if (remainder === 0 && boundsOf(quotient).low >= 1) add(quotient);
+  }
   for (let stride = 1; stride <= MOST_STRIDE; stride++) add(stride);
   return [...candidates.values()];
 }

@@ -72,10 +72,13 @@ const UNPROVED: Answer = { kind: "unproved" };
 
 /** Ids of sizes that a repeat leaves unknown begin with this. */
 export const OPAQUE = "?repeat";
+/** Ids of conditions over real parameters begin with this. */
+export const UNKNOWN_CONDITION = "?condition";
 
-/** An unknown size has one value, which need not be the witness's. */
+/** An unknown size, or an unknown condition, has one value, which need not be the witness's. */
 function withoutOpaque(relation: Relation, answer: Answer): Answer {
-  return answer.kind === "refuted" && idsIn(relation).some((id) => id.startsWith(OPAQUE)) ? UNPROVED : answer;
+  const unknown = (id: string): boolean => id.startsWith(OPAQUE) || id.startsWith(UNKNOWN_CONDITION);
+  return answer.kind === "refuted" && idsIn(relation).some(unknown) ? UNPROVED : answer;
 }
 
 /** A condition that stands for a truth value not known yet (`training`, a real parameter), of which no fact speaks. */

@@ -56,10 +56,22 @@ export function formatDim(a: Dim): string {
 
 /** A condition as text; `1 <= i` turns to `i >= 1`. */
 export function formatCondition({ op, left, right }: DimCondition): string {
+  const truth = truthName(left);
+  if (truth !== undefined && right === 1 && (op === "==" || op === "!=")) return op === "==" ? truth : `!${truth}`;
   if (typeof left === "number" && op !== "==" && op !== "!=") {
     return `${formatDim(right)} ${op === "<" ? ">" : ">="} ${formatDim(left)}`;
   }
   return `${formatDim(left)} ${op} ${formatDim(right)}`;
+}
+
+/** The name of a parameter or condition that is true or false and stands among sizes as 1 or 0; such ids begin with `?`. */
+function truthName(a: Dim): string | undefined {
+  const { constant, terms } = partsOf(a);
+  const [term] = terms;
+  const [atom] = term?.factors ?? [];
+  if (constant !== 0 || terms.length !== 1 || term?.coefficient !== 1 || term.factors.length !== 1 || atom?.kind !== "symbol") return undefined;
+  if (!atom.id.startsWith("?")) return undefined;
+  return /^\w+$/.test(atom.name) ? atom.name : `(${atom.name})`;
 }
 
 /** Positive parts come first; the constant is last unless nothing else is positive. */

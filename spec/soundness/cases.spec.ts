@@ -20,6 +20,35 @@ suite("soundness: single cases", (test) => {
     assert.equal(codes(`  out y: [N, C, H, W]\n  if C % g == 0 { ${grouped} } else { x -> conv(C, 3) -> y }`), []);
   });
 
+  test("after a branch each size is the one or the other", () => {
+    const out = (channels: string): string => `  out y: [N, ${channels}, H, W]\n`;
+    const stage = "  x -> if s == 1 { conv(4, 3) } else { conv(8, 3) } -> y";
+    const statement = "  if s == 1 { x -> conv(4, 3) -> y } else { x -> conv(8, 3) -> y }";
+    const local = "  if s == 1 { let k = 4 } else { let k = 8 }\n  x -> conv(k, 3) -> y";
+    for (const body of [stage, statement, local]) {
+      assert.equal(codes(out("4") + body), ["error RN209"], body);
+      assert.equal(codes(out("8") + body), ["error RN209"], body);
+      assert.equal(codes(out("s == 1 ? 4 : 8") + body), [], body);
+      assert.equal(codes(`${out("4")}  where s == 1\n${body}`), [], body);
+    }
+    const either = "  x -> if s == 1 || s == 3 && n == 2 { conv(4, 3) } else { conv(8, 3) } -> y";
+    assert.equal(codes(out("s == 1 || s == 3 && n == 2 ? 4 : 8") + either), []);
+    assert.equal(codes(`${out("4")}  where s % 2 == 1, s <= 3, n == 2\n${either}`), []);
+    assert.equal(codes(`${out("4")}  where s % 2 == 1, s <= 3\n${either}`), ["error RN209"]);
+  });
+
+  test("a choice is evaluated under its condition", () => {
+    assert.equal(codes("  out y: [N, n % 2 == 0 ? n / 2 : n, H, W]\n  where n >= 1\n  x -> conv(n % 2 == 0 ? n / 2 : n, 3) -> y"), []);
+    assert.equal(codes("  out y\n  where n >= 1\n  x -> conv(n % 2 == 0 ? n : n / 2, 3) -> y"), ["error RN212"]);
+  });
+
+  test("what is unknown of a real number neither proves nor refutes, and conditions of two places differ", () => {
+    const parameters = "p: real, q: real";
+    assert.equal(codes("  out y: [N, 4, H, W]\n  let k = p > 0 ? 4 : 8\n  x -> conv(k, 3) -> y", parameters), ["hint RN220"]);
+    const nested = "  out y: [N, C, H, W]\n  if p > 0 { if q > 0 { x -> relu -> y } else { x -> conv(C + 1, 3) -> y } } else { x -> y }";
+    assert.equal(codes(nested, parameters), ["hint RN220"]);
+  });
+
   test("a repeat that may have no round keeps the size it began with", () => {
     const wrong = codes("  out y: [N, w, H, W]\n  x -> repeat n - 1 { conv(w, 3) } -> y");
     assert.equal(wrong, ["error RN209"]);

@@ -218,8 +218,11 @@ function reshaping(writer: Writer): void {
   const next = shape.map((each, i) => (i === from ? taken : i === to ? times(each, factor) : each));
   simple(writer, `reshape([N, ${next.map((each) => each.text).join(", ")}])`, "reshape", next, (now, env) => {
     const by = factor.value(env) ?? 1;
-    if ((now[from] ?? 0) % by !== 0) return undefined;
-    return now.map((each, i) => (i === from ? each / by : i === to ? each * by : each));
+    const wanted = values(env, next);
+    if ((now[from] ?? 0) % by !== 0 || wanted === undefined) return undefined;
+    // The written sizes may be those of a declaration that is slightly wrong.
+    const product = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
+    return product(wanted) === product(now) ? wanted : undefined;
   });
 }
 

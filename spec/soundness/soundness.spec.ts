@@ -23,8 +23,8 @@ import { suite } from "../harness.ts";
 import { drawProgram, type Program } from "./programs.ts";
 import { type Draw, type Env, generator, grid } from "./sizes.ts";
 
-const PROGRAMS = 800;
-/** Another seed draws other programs: `RESNET_SEED=7`. */
+/** More programs, of another seed: `RESNET_PROGRAMS=50000 RESNET_SEED=7`. */
+const PROGRAMS = Number(process.env["RESNET_PROGRAMS"] ?? 800);
 const SEED = Number(process.env["RESNET_SEED"] ?? 20261123);
 const BATCH = 2;
 const library = join(dirname(fileURLToPath(import.meta.url)), "../../stdlib");
@@ -191,8 +191,8 @@ suite("soundness: random shape programs", (test) => {
         .map(([what, count]) => `${what} ${count}`)
         .join(", ")}; ${kinds.size} kinds of stages`,
     );
-    assert.ok(tally.proved >= 240 && tally.refuted >= 240, JSON.stringify(tally));
-    assert.ok(tally.unproved >= 12 && tally.unproved <= PROGRAMS / 8, JSON.stringify(tally));
-    assert.ok(tally.witnesses >= 200 && tally.executed >= 500 && tally.failed >= 200, JSON.stringify(tally));
+    assert.ok(tally.proved >= 0.3 * PROGRAMS && tally.refuted >= 0.3 * PROGRAMS, JSON.stringify(tally));
+    assert.ok(tally.unproved >= 0.015 * PROGRAMS && tally.unproved <= PROGRAMS / 8, JSON.stringify(tally));
+    assert.ok(tally.witnesses >= 0.25 * PROGRAMS && tally.executed >= 0.6 * PROGRAMS && tally.failed >= 0.25 * PROGRAMS, JSON.stringify(tally));
   });
 });
