@@ -9,7 +9,7 @@ import type { TensorType } from "../ir/type.ts";
 import { countOf, fixedSize } from "./kernel-expressions.ts";
 import type { Computation, LogicalContraction, LogicalRole, Operator, RoleAxis, TypeContext } from "./operator.ts";
 import { at, elementCount, inputAt, shapeAt } from "./row-major.ts";
-import { expectFloat, expectInputs, expectRank, expectSameDtype, requireEqual } from "./type-rules.ts";
+import { expectFloat, expectInputs, expectRank, expectSameDtype, requireAtLeast, requireEqual } from "./type-rules.ts";
 import { expectWindow, requireFit, tapsOf, windowAxes, windowDims, windowOutput } from "./window.ts";
 
 /** Two real tensors of one dtype. */
@@ -104,6 +104,7 @@ export const convolution_input_gradient: Operator<"convolution_input_gradient"> 
     if (!expectWindow(context, attributes, dy.shape.length - 2)) return undefined;
     requireEqual(context, dy.shape[1] ?? 1, weight.shape[0] ?? 1, "output channels");
     requireWeight(context, weight, attributes);
+    for (const [axis, size] of attributes.inputSize.entries()) requireAtLeast(context, size, 1, `size of the result, spatial axis ${axis}`);
     requireOutput(context, attributes.inputSize, dy.shape.slice(2), attributes);
     const channels = mul(attributes.groups, weight.shape[1] ?? 1);
     return [{ dtype: dy.dtype, shape: [dy.shape[0] ?? 1, channels, ...attributes.inputSize] }];

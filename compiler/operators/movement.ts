@@ -74,6 +74,7 @@ export const reshape: Operator<"reshape"> = {
   type(context, inputs, { shape }) {
     const [x] = inputs;
     if (!expectInputs(context, inputs, 1) || x === undefined) return undefined;
+    for (const [axis, size] of shape.entries()) requireAtLeast(context, size, 1, `size of axis ${axis}`);
     requireEqual(context, product(x.shape), product(shape), "count of elements");
     return [{ dtype: x.dtype, shape }];
   },

@@ -2,23 +2,34 @@
  * Random shape programs: the source text beside a judge that computes its shapes with PyTorch's formulas on whole numbers.
  * Invariant: the judge knows nothing of the compiler; equal seeds give equal programs.
  */
+import { branching, calling, staging } from "./nested.ts";
 import { ceilOf, type Draw, type Env, exactly, floorOf, least, minus, named, number, pick, plus, type Size, times } from "./sizes.ts";
 
-type Shape = readonly number[];
+export type Shape = readonly number[];
 
 /** Shapes by label, `it` the value that flows. */
-type Flow = Map<string, Shape>;
+export type Flow = Map<string, Shape>;
+
+/** The shape that flows. */
+export function inputOf(flow: Flow): Shape {
+  return flow.get("it") ?? [];
+}
 
 /** Runs one stage on concrete shapes; false where it cannot run. `uniform`: a projection's stride is the written one. */
 type Step = (flow: Flow, env: Env, uniform: boolean) => boolean;
 
-interface Fact {
+export interface Fact {
   readonly text: string;
   readonly holds: (env: Env) => boolean;
 }
 
 export interface Program {
-  /** With `block` or `model` as its keyword; the declaration is called `Drawn`. */
+  readonly name: string;
+  /** Blocks that it uses. */
+  readonly inner: readonly Program[];
+  /** The declaration without its keyword. */
+  readonly text: string;
+  /** The file, with `block` or `model` as this declaration's keyword. */
   readonly source: (keyword: "block" | "model") => string;
   /** Values that the brute force gives to parameters and sizes. */
   readonly ranges: ReadonlyMap<string, readonly number[]>;
@@ -33,13 +44,15 @@ export interface Program {
   readonly kinds: ReadonlySet<string>;
 }
 
-interface Writer {
+export interface Writer {
   readonly draw: Draw;
   readonly used: Set<string>;
   readonly parts: string[];
   readonly skips: string[];
   readonly steps: Step[];
   readonly kinds: Set<string>;
+  /** Declarations of blocks that it uses. */
+  readonly blocks: Program[];
   shape: readonly Size[];
   count: number;
 }
@@ -70,12 +83,12 @@ function at(shape: readonly Size[], axis: number): Size {
   return shape[axis] ?? number(1);
 }
 
-function values(env: Env, sizes: readonly Size[]): number[] | undefined {
+export function values(env: Env, sizes: readonly Size[]): number[] | undefined {
   const found = sizes.map((each) => each.value(env));
   return found.some((each) => each === undefined) ? undefined : (found as number[]);
 }
 
-function stage(writer: Writer, text: string, kind: string, shape: readonly Size[], step: Step): void {
+export function stage(writer: Writer, text: string, kind: string, shape: readonly Size[], step: Step): void {
   writer.parts.push(text);
   writer.kinds.add(kind);
   writer.steps.push(step);
@@ -83,7 +96,13 @@ function stage(writer: Writer, text: string, kind: string, shape: readonly Size[
 }
 
 /** A stage of one input and one output whose sizes are `change`d, or undefined where it cannot run. */
-function simple(writer: Writer, text: string, kind: string, shape: readonly Size[], change: (shape: Shape, env: Env) => Shape | undefined): void {
+export function simple(
+  writer: Writer,
+  text: string,
+  kind: string,
+  shape: readonly Size[],
+  change: (shape: Shape, env: Env) => Shape | undefined,
+): void {
   stage(writer, text, kind, shape, (flow, env) => {
     const result = change(flow.get("it") ?? [], env);
     if (result === undefined || result.some((each) => each < 1)) return false;
@@ -125,7 +144,7 @@ function slideBoth(shape: Shape, window: readonly [number, number, number, numbe
   return height === undefined || width === undefined ? undefined : [height, width];
 }
 
-function convolution(writer: Writer, out: Size, plain = false): Window {
+export function convolution(writer: Writer, out: Size, plain = false): Window {
   const { draw, shape } = writer;
   const kernel = plain ? number(pick(draw, [1, 3])) : size(writer, [1, 2, 3, 3, 5], "k");
   const stride = plain ? number(1) : size(writer, [1, 1, 2, 3], "s");
@@ -153,7 +172,7 @@ function convolution(writer: Writer, out: Size, plain = false): Window {
   return window;
 }
 
-function pooling(writer: Writer): void {
+export function pooling(writer: Writer): void {
   const { draw, shape } = writer;
   const name = pick(draw, ["maxpool", "avgpool"]);
   const kernel = size(writer, [2, 2, 3], "k");
@@ -184,7 +203,7 @@ function slicing(writer: Writer): void {
   });
 }
 
-function padding(writer: Writer): void {
+export function padding(writer: Writer): void {
   const { draw, shape } = writer;
   const axis = 1 + draw(3);
   const [before, after] = [size(writer, [0, 1, 2], "s"), number(draw(3))];
@@ -194,13 +213,29 @@ function padding(writer: Writer): void {
   );
 }
 
-function upsampling(writer: Writer): void {
+export function upsampling(writer: Writer): void {
   const factor = size(writer, [2, 3], "s");
   const { shape } = writer;
   const next = [at(shape, 0), times(at(shape, 1), factor), times(at(shape, 2), factor)];
   simple(writer, `upsample(${factor.text})`, "upsample", next, (now, env) =>
     now.map((each, i) => (i === 0 ? each : each * (factor.value(env) ?? 1))),
   );
+}
+
+/** (S - 1)*stride - 2*padding + kernel + output_padding (PyTorch's ConvTranspose2d). */
+function transposing(writer: Writer): void {
+  const { draw, shape } = writer;
+  const kernel = size(writer, [2, 3, 4], "k");
+  const stride = size(writer, [1, 2, 3], "s");
+  const [around, more] = [number(draw(2)), number(draw(3) === 0 ? 1 : 0)];
+  const out = size(writer, [2, 3], "w");
+  const grown = (each: Size): Size => plus(minus(plus(times(minus(each, number(1)), stride), kernel), times(number(2), around)), more);
+  const text = `conv_transposed(${out.text}, ${kernel.text}, ${stride.text}, padding: ${around.text}, output_padding: ${more.text})`;
+  simple(writer, text, "conv_transposed", [out, grown(at(shape, 1)), grown(at(shape, 2))], ([, height = 0, width = 0], env) => {
+    const [k, s, o] = [kernel.value(env) ?? 1, stride.value(env) ?? 1, out.value(env) ?? 1];
+    const [p, q] = [around.value(env) ?? 0, more.value(env) ?? 0];
+    return q >= s ? undefined : [o, (height - 1) * s - 2 * p + k + q, (width - 1) * s - 2 * p + k + q];
+  });
 }
 
 /** Moves a factor between two axes, exactly or not. */
@@ -227,7 +262,7 @@ function reshaping(writer: Writer): void {
 }
 
 /** `a: relu -> layers -> join j: add` with a skip from the label, adapted in one of the language's ways. */
-function residual(writer: Writer): void {
+export function residual(writer: Writer): void {
   const { draw } = writer;
   const label = `a${writer.count++}`;
   const before = writer.shape;
@@ -241,6 +276,9 @@ function residual(writer: Writer): void {
   const window = convolution(writer, out, via === "identity" && draw(3) > 0);
   const join = `j${writer.count++}`;
   writer.skips.push(`  skip ${label} -> ${join}${via === "identity" ? "" : ` via ${via}`}`);
+  // A second skip, whose size must be the same as the first's for a sum.
+  const twice = merge === "add" && via === "identity" && draw(3) === 0;
+  if (twice) writer.skips.push(`  skip second${join}: ${label} -> ${join} via maxpool(1)`);
   const shape = merge === "concat(channel)" ? [plus(at(before, 0), at(writer.shape, 0)), at(writer.shape, 1), at(writer.shape, 2)] : writer.shape;
   stage(writer, `join ${join}: ${merge}`, `join ${merge} ${via}`, shape, (flow, env, uniform) => {
     const [main, skip] = [flow.get("it") ?? [], flow.get(label) ?? []];
@@ -258,7 +296,7 @@ function residual(writer: Writer): void {
 }
 
 /** A repeat whose count may be a parameter. */
-function repeating(writer: Writer): void {
+export function repeating(writer: Writer): void {
   const { draw } = writer;
   const n = size(writer, [2, 3], "n");
   const count = draw(3) === 0 ? minus(n, number(1 + draw(2))) : n;
@@ -277,12 +315,14 @@ function repeating(writer: Writer): void {
   else if (kind === 4) inner.parts.push("maxpool(2)");
   else if (kind === 5) inner.parts.push("maxpool(3, 1, padding: 1)");
   else inner.parts.push(`conv(${growth.text}, 1)`);
-  const round = (now: Shape, grown: number): Shape | undefined => {
+  const round = (now: Shape, grown: number, written: number): Shape | undefined => {
     const [channels = 0, height = 0, width = 0] = now;
+    // The convolution writes the channels that the stage before was meant to give.
+    if (kind === 1 && channels !== written) return undefined;
     const moved: readonly Shape[] = [
       [channels + grown, height, width],
       now,
-      [channels, height - 2, width - 2],
+      [written, height - 2, width - 2],
       [channels, height + 1, width],
       [channels, Math.floor(height / 2), Math.floor(width / 2)],
       now,
@@ -308,7 +348,7 @@ function repeating(writer: Writer): void {
   simple(writer, text, `repeat ${kind}`, after[kind] ?? before, (now, env) => {
     let shape: Shape | undefined = now;
     const rounds = count.value(env) ?? 0;
-    for (let i = 0; i < rounds && shape !== undefined; i++) shape = round(shape, growth.value(env) ?? 0);
+    for (let i = 0; i < rounds && shape !== undefined; i++) shape = round(shape, growth.value(env) ?? 0, at(before, 0).value(env) ?? 0);
     return shape;
   });
 }
@@ -323,7 +363,7 @@ function ending(writer: Writer): void {
   simple(writer, `linear(${out.text})`, "linear", [out], (_, env) => [out.value(env) ?? 1]);
 }
 
-function facts(writer: Writer): readonly Fact[] {
+export function facts(writer: Writer): readonly Fact[] {
   const { used, draw } = writer;
   const all: readonly (readonly [readonly string[], string, (env: (name: string) => number) => boolean])[] = [
     [["H"], "H % 2 == 0", (v) => v("H") % 2 === 0],
@@ -386,12 +426,18 @@ const STAGES: readonly ((writer: Writer) => void)[] = [
   reshaping,
   repeating,
   repeating,
+  transposing,
+  branching,
+  branching,
+  calling,
+  calling,
+  staging,
   (writer) => simple(writer, "batchnorm", "batchnorm", writer.shape, (now) => now),
 ];
 
 /** Draws a program of one to four stages. */
 export function drawProgram(draw: Draw): Program {
-  const writer: Writer = { draw, used: new Set(), parts: [], skips: [], steps: [], kinds: new Set(), shape: [], count: 0 };
+  const writer: Writer = { draw, used: new Set(), parts: [], skips: [], steps: [], kinds: new Set(), blocks: [], shape: [], count: 0 };
   const input = inputShape(writer);
   writer.shape = input;
   const stages = 1 + draw(3);
@@ -405,29 +451,50 @@ export function drawProgram(draw: Draw): Program {
     .map((each) => (/\b[HC]\b/.test(each.text) && each.text.length === 1 && !writer.used.has(each.text) ? number(7) : each));
   const [hidden] = [...writer.used].filter((name) => name === "C" || name === "H");
   if (stated && hidden !== undefined && draw(6) === 0) outputs[0] = disguised(at(outputs, 0), named(hidden));
-  const parameters = [...writer.used].filter((name) => !["C", "H", "W"].includes(name));
+  return assemble({ name: "Drawn", writer, input, outputs: stated ? outputs : undefined, where });
+}
+
+interface Draft {
+  readonly name: string;
+  readonly writer: Writer;
+  readonly input: readonly Size[];
+  /** What its `out` port declares, if anything. */
+  readonly outputs: readonly Size[] | undefined;
+  readonly where: readonly Fact[];
+}
+
+/** The stages that were drawn, as a declaration with its judge. */
+export function assemble({ name, writer, input, outputs, where }: Draft): Program {
+  const parameters = [...writer.used].filter((each) => !["C", "H", "W"].includes(each));
   const lines = [
     `  in  x: [N, ${input.map((each) => each.text).join(", ")}]`,
-    stated ? `  out y: [N, ${outputs.map((each) => each.text).join(", ")}]` : "  out y",
+    outputs === undefined ? "  out y" : `  out y: [N, ${outputs.map((each) => each.text).join(", ")}]`,
     ...(where.length === 0 ? [] : [`  where ${where.map((each) => each.text).join(", ")}`]),
     `  x -> ${writer.parts.join(" -> ")} -> y`,
     ...writer.skips,
   ];
-  const list = parameters.map((name) => `${name}: ${name === "n" ? "int" : "dim"}`).join(", ");
+  const list = parameters.map((each) => `${each}: ${each === "n" ? "int" : "dim"}`).join(", ");
+  const text = `${name}(${list}) {\n${lines.join("\n")}\n}\n`;
   return {
-    source: (keyword) => `edition 2026\n${keyword} Drawn(${list}) {\n${lines.join("\n")}\n}\n`,
-    ranges: new Map([...writer.used].map((name) => [name, RANGES[name] ?? [1, 2]])),
+    name,
+    inner: writer.blocks,
+    source: (keyword) => `edition 2026\n${declarations(writer.blocks)}${keyword} ${text}`,
+    text,
+    ranges: new Map([...writer.used].map((each) => [each, RANGES[each] ?? [1, 2]])),
     parameters,
     allowed: (env) => where.every((each) => each.holds(env)),
     input: (env) => values(env, input) ?? [],
     judge: (env, uniform = false) => {
       const flow: Flow = new Map([["it", values(env, input) ?? []]]);
       if (!writer.steps.every((step) => step(flow, env, uniform))) return undefined;
-      const result = flow.get("it") ?? [];
-      const wanted = values(env, outputs);
-      if (stated && (wanted === undefined || wanted.length !== result.length || wanted.some((each, axis) => each !== result[axis]))) return undefined;
-      return result;
+      const result = inputOf(flow);
+      const wanted = outputs === undefined ? result : values(env, outputs);
+      return wanted?.length === result.length && wanted.every((each, axis) => each === result[axis]) ? result : undefined;
     },
     kinds: writer.kinds,
   };
+}
+
+function declarations(blocks: readonly Program[]): string {
+  return blocks.map((each) => `block ${each.text}`).join("");
 }
