@@ -5,7 +5,7 @@
 import type { Argument, Parameter, ParameterType } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { constantOf } from "../ir/dim.ts";
-import { closest } from "../resolve/closest.ts";
+import { closest } from "../../grammar/closest.ts";
 import { evaluate } from "./expressions.ts";
 import { demand, type Frame, report, type Session } from "./context.ts";
 import * as problems from "./problems.ts";

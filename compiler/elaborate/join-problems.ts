@@ -1,8 +1,9 @@
 /** Diagnostics of joins and skips: sizes that differ, projections that cannot be, joins without skips. */
 import type { Diagnostic, Edit, Fix, Label } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
-import { constantOf, type Dim, formatDim, mul } from "../ir/dim.ts";
-import { closest } from "../resolve/closest.ts";
+import type { Witness } from "../check/solve.ts";
+import { constantOf, type Dim, evaluate, formatDim, mul, symbolsOf } from "../ir/dim.ts";
+import { closest } from "../../grammar/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
 import { samePlace } from "./anchor.ts";
 import { originLabels, originText, stepsOf } from "./origins.ts";
@@ -72,16 +73,24 @@ export function joinRanks(skip: JoinSide, join: JoinSide, span: Span): Diagnosti
   };
 }
 
-export function projectImpossible(skip: JoinSide, join: JoinSide, axis: number, span: Span): Diagnostic {
+/** RN203; at the witness's sizes every stride misses. */
+export function projectImpossible(skip: JoinSide, join: JoinSide, axis: number, witness: Witness, span: Span): Diagnostic {
   const name = axisName(axis, join.value.type.shape.length);
-  const [size, wanted] = [formatDim(skip.value.type.shape[axis] ?? 0), formatDim(join.value.type.shape[axis] ?? 0)];
+  const [from, to] = [skip.value.type.shape[axis] ?? 0, join.value.type.shape[axis] ?? 0];
+  const [size, wanted] = [formatDim(from), formatDim(to)];
+  const values = new Map([...symbolsOf(from), ...symbolsOf(to)].map(([id, { name: shown }]) => [id, witness.bindings.get(shown) ?? 1]));
+  const at = [...witness.bindings]
+    .slice(0, witness.own ?? witness.bindings.size)
+    .map(([shown, value]) => `${shown} = ${value}`)
+    .join(", ");
   return {
     ...plain,
     code: "RN203",
     message: `no stride takes skip \`${skip.edge}\` from ${name} ${size} to ${name} ${wanted} of join \`${join.edge}\``,
     span,
-    note: "a projection divides each size by a whole stride, rounding up",
+    note: at === "" ? `${size} to ${wanted}` : `${at}: ${evaluate(from, values)} to ${evaluate(to, values)}`,
     labels: [...sizeLabel(skip.value.origins[axis], axis, span), ...sizeLabel(join.value.origins[axis], axis, span)],
+    help: ["a projection divides each size by one whole stride, rounding up"],
   };
 }
 
@@ -92,12 +101,14 @@ export interface StrideMismatch {
   readonly gives: Dim;
   readonly axis: number;
   readonly sides: { readonly skip: JoinSide; readonly join: JoinSide };
+  /** Sizes for which the written stride misses; empty for numbers. */
+  readonly witness: string;
   /** The written stride. */
   readonly span: Span;
 }
 
 /** RN203 where a stride was written: the right one is a safe fix. */
-export function projectStride({ given, needed, gives, axis, sides, span }: StrideMismatch): Diagnostic {
+export function projectStride({ given, needed, gives, axis, sides, witness, span }: StrideMismatch): Diagnostic {
   const { skip, join } = sides;
   const name = axisName(axis, join.value.type.shape.length);
   const wanted = formatDim(join.value.type.shape[axis] ?? 0);
@@ -107,7 +118,7 @@ export function projectStride({ given, needed, gives, axis, sides, span }: Strid
     code: "RN203",
     message: `\`project(stride: ${formatDim(given)})\` gives ${name} ${formatDim(gives)}; join \`${join.edge}\` has ${name} ${wanted}`,
     span,
-    note: `gives ${formatDim(gives)}, not ${wanted}`,
+    note: `gives ${formatDim(gives)}, not ${wanted}${witness}`,
     labels: [...sizeLabel(skip.value.origins[axis], axis, span), ...sizeLabel(join.value.origins[axis], axis, span)],
     help: needed === undefined ? ["no whole stride fits: `pad` or pool one of the two paths"] : [],
     fixes: needed === undefined ? [] : [{ title: `write \`stride: ${needed}\``, applicability: "safe", edits }],

@@ -6,7 +6,7 @@ import { formatRelation, formatWitness, type Witness } from "../check/solve.ts";
 import { type Dim, evaluate, formatDim, sameDim, symbolsOf } from "../ir/dim.ts";
 import type { Relation } from "../ir/relation.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
-import { closest } from "../resolve/closest.ts";
+import { closest } from "../../grammar/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
 import { samePlace } from "./anchor.ts";
 import { chainLabels, originLabels } from "./origins.ts";

@@ -3,10 +3,11 @@
  * Invariant: strides come from the two size expressions, proved for all sizes, never guessed from measured ones.
  */
 import type { Skip, Via } from "../../grammar/ast.ts";
-import { ceilDiv, constantOf, type Dim, type DimAtom, dimKey, formatDim, sub, symbol, symbolsOf } from "../ir/dim.ts";
+import { ceilDiv, constantOf, type Dim, type DimAtom, dimKey, formatDim, max, sub, symbol, symbolsOf } from "../ir/dim.ts";
 import { boundsOf } from "../ir/dim-bounds.ts";
 import { divideWithRemainder } from "../ir/dim-polynomial.ts";
 import type { Relation } from "../ir/relation.ts";
+import { formatWitness } from "../check/solve.ts";
 import { applyBlock } from "./apply.ts";
 import { evaluateArguments } from "./arguments.ts";
 import { emitOp, type Frame, guard, provedEqual, report, type Session } from "./context.ts";
@@ -78,11 +79,26 @@ function findStrides(frame: Frame, sides: Sides, skip: Skip): Dim | undefined {
   const to = sides.join.value.type.shape;
   const found = strideFor(frame.session, from, to) ?? possibleStride(frame.session, from, to, skip);
   if (found !== undefined) return found;
-  const spatial = from.slice(2).map((size, i) => ({ size, wanted: to[i + 2] ?? size }));
-  const candidates = strideCandidates(from, to);
-  const first = spatial.findIndex(({ size, wanted }) => !candidates.some((stride) => provedEqual(frame.session, ceilDiv(size, stride), wanted)));
-  report(frame.session, problems.projectImpossible(sides.skip, sides.join, 2 + Math.max(0, first), skip.span));
+  const stride = leastStride(from, to);
+  for (const [i, relation] of strideRelations(from, to, stride).entries()) {
+    const answer = frame.session.solver.answer(frame.session.facts, relation);
+    if (answer.kind !== "refuted") continue;
+    report(frame.session, problems.projectImpossible(sides.skip, sides.join, 2 + i, answer.witness, skip.span));
+    return undefined;
+  }
   return undefined;
+}
+
+/**
+ * The least stride that takes no size of one shape beyond the other's: `ceil(f/s) <= t` says `s >= ceil(f/t)`. If it misses
+ * a size then so does every stride, since greater ones give less.
+ */
+function leastStride(from: readonly Dim[], to: readonly Dim[]): Dim {
+  return from.slice(2).reduce((least: Dim, size, i) => max(least, ceilDiv(size, to[i + 2] ?? size)), 1);
+}
+
+function strideRelations(from: readonly Dim[], to: readonly Dim[], stride: Dim): Relation[] {
+  return from.slice(2).map((size, i) => ({ op: "==", left: ceilDiv(size, stride), right: to[i + 2] ?? size }));
 }
 
 /** The first stride proved to take the spatial sizes of one shape to those of the other, rounding up. */
@@ -94,13 +110,11 @@ export function strideFor(session: Session, from: readonly Dim[], to: readonly D
 
 /** The first stride that nothing refutes: it is used, and what could not be proved of it becomes guards. */
 function possibleStride(session: Session, from: readonly Dim[], to: readonly Dim[], skip: Skip): Dim | undefined {
-  const relations = (stride: Dim): Relation[] =>
-    from.slice(2).map((size, i) => ({ op: "==", left: ceilDiv(size, stride), right: to[i + 2] ?? size }));
-  const stride = strideCandidates(from, to).find((each) =>
-    relations(each).every((relation) => session.solver.answer(session.facts, relation).kind !== "refuted"),
+  const stride = [...strideCandidates(from, to), leastStride(from, to)].find((each) =>
+    strideRelations(from, to, each).every((relation) => session.solver.answer(session.facts, relation).kind !== "refuted"),
   );
   if (stride === undefined) return undefined;
-  for (const relation of relations(stride))
+  for (const relation of strideRelations(from, to, stride))
     if (session.solver.answer(session.facts, relation).kind !== "proved")
       guard(session, relation, skip.span, `the skip's stride is ${formatDim(stride)}`);
   return stride;
@@ -115,6 +129,7 @@ function strideCandidates(from: readonly Dim[], to: readonly Dim[]): Dim[] {
   const same = from.slice(2).every((size, i) => dimKey(size) === dimKey(to[i + 2] ?? size));
   if (same) add(1);
   for (const dim of [...to.slice(2), ...from.slice(2)]) for (const divisor of divisorsIn(dim)) add(divisor);
+  for (const dim of [...from.slice(2), ...to.slice(2)]) for (const each of symbolsOf(dim).values()) if (each.least >= 1) add(symbol(each.name, each));
   // `s*H` after an enlargement comes back to `H` with stride s.
   for (const [i, dim] of from.slice(2).entries()) {
     const { quotient, remainder } = divideWithRemainder(dim, to[i + 2] ?? dim);
@@ -149,9 +164,17 @@ function checkStride(frame: Frame, sides: Sides, written: GivenArgument, stride:
     if (axis < 2) continue;
     const wanted = to.type.shape[axis] ?? size;
     const gives = ceilDiv(size, stride);
-    if (provedEqual(frame.session, gives, wanted)) continue;
+    const relation: Relation = { op: "==", left: gives, right: wanted };
+    const answer = frame.session.solver.answer(frame.session.facts, relation);
+    if (answer.kind === "proved") continue;
+    if (answer.kind === "unproved") {
+      guard(frame.session, relation, written.span, "size after the projection");
+      continue;
+    }
+    const shown = formatWitness(answer.witness);
+    const witness = (answer.witness.own ?? 0) > 0 ? ` (${shown})` : "";
     const needed = soleStride(frame.session, from.type.shape, to.type.shape);
-    report(frame.session, problems.projectStride({ given: stride, needed, gives, axis, sides, span: written.span }));
+    report(frame.session, problems.projectStride({ given: stride, needed, gives, axis, sides, witness, span: written.span }));
     return undefined;
   }
   return stride;

@@ -3,7 +3,7 @@ import type { Diagnostic, Fix, Label } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { formatDim } from "../ir/dim.ts";
 import type { TensorType } from "../ir/type.ts";
-import { closest } from "../resolve/closest.ts";
+import { closest } from "../../grammar/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
 import type { LossSpec } from "./recipe.ts";
 

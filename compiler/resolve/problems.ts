@@ -2,7 +2,7 @@
 import type { Edition, Name } from "../../grammar/ast.ts";
 import type { Diagnostic, Fix } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
-import { closest } from "./closest.ts";
+import { closest } from "../../grammar/closest.ts";
 
 const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
 

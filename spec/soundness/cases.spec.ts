@@ -81,6 +81,19 @@ suite("soundness: single cases", (test) => {
     );
   });
 
+  test("no stride fits only where none does, for stated sizes", () => {
+    const body = (first: string, last: string): string =>
+      `  out y\n  x -> ${first} -> a: relu -> ${last} -> join j: add -> y\n  skip a -> j via project?`;
+    assert.equal(codes(body("upsample(s)", "conv(2, 1, s)")), []);
+    assert.equal(codes(body("conv_transposed(2, 3, s, padding: 1)", "conv(2, 1, s)")), []);
+    const shrinking = `block B(k: dim) {\n  in  x: [N, C, H, W]\n${body("relu", "conv(2, k)")}\n}\n`;
+    const found = check({ path: "case.resnet", text: shrinking }, readModule).diagnostics;
+    assert.equal(
+      found.map(({ code, note }) => [code, note]),
+      [["RN203", "H = 4, k = 4, W = 4: 4 to 3"]],
+    );
+  });
+
   test("constants that need one another are an error, shared ones cost nothing", () => {
     const ring = "edition 2026\nconst a = b\nconst b = a + 1\n";
     assert.ok(check({ path: "ring.resnet", text: ring }, readModule).diagnostics.some(({ code }) => code === "RN104"));
