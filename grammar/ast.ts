@@ -68,7 +68,8 @@ export interface Parameter {
 export type ParameterType =
   | {
       readonly kind: "ScalarType";
-      readonly name: "dim" | "int" | "real" | "prob" | "bool" | "init" | "block" | "string";
+      /** `dims` and `ints`: one for all axes, or a list with one for each. */
+      readonly name: "dim" | "dims" | "int" | "ints" | "real" | "prob" | "bool" | "init" | "block" | "string";
       readonly span: Span;
     }
   | { readonly kind: "ListType"; readonly element: ParameterType; readonly span: Span }

@@ -105,7 +105,7 @@ function buildParameter(context: Context, cst: CstNode): Parameter {
   const written = node(cst, "parameterType");
   const after = { ...name.span, start: name.span.end };
   if (name.text !== "" && (written === undefined || token(cst, "Colon") === undefined)) {
-    const help = ["the types are dim, int, real, prob, bool, init, block, string, lists `[T]` and tuples `(T, T)`"];
+    const help = ["the types are dim, int, dims, ints, real, prob, bool, init, block, string, lists `[T]` and tuples `(T, T)`"];
     context.report(malformed(`parameter \`${name.text}\` needs a type, as in \`${name.text}: int\``, name.span, { help }));
   }
   const type: ParameterType = written === undefined ? { kind: "ScalarType", name: "dim", span: after } : buildParameterType(context, written);
@@ -118,7 +118,7 @@ function buildParameter(context: Context, cst: CstNode): Parameter {
 type ScalarName = Extract<ParameterType, { kind: "ScalarType" }>["name"];
 
 const SCALARS: ReadonlyMap<string, ScalarName> = new Map(
-  (["dim", "int", "real", "prob", "bool", "init", "block", "string"] as const).map((name) => [name, name]),
+  (["dim", "dims", "int", "ints", "real", "prob", "bool", "init", "block", "string"] as const).map((name) => [name, name]),
 );
 
 function buildParameterType(context: Context, cst: CstNode): ParameterType {
@@ -134,7 +134,7 @@ function buildParameterType(context: Context, cst: CstNode): ParameterType {
   const word = token(cst, "Identifier")?.image;
   const name = SCALARS.get(word ?? "dim");
   if (name === undefined) {
-    const help = ["the types are dim, int, real, prob, bool, init, block, string, lists `[T]` and tuples `(T, T)`"];
+    const help = ["the types are dim, int, dims, ints, real, prob, bool, init, block, string, lists `[T]` and tuples `(T, T)`"];
     context.report(malformed(`\`${word}\` is not a parameter type`, span, { help }));
   }
   return { kind: "ScalarType", name: name ?? "dim", span };

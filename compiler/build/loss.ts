@@ -3,11 +3,11 @@
  * Invariant: prediction and target shapes must agree exactly; nothing broadcasts (a [N,1] against [N] is an error).
  */
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
-import { formatDim } from "../ir/dim.ts";
+import { formatDim, mul, product } from "../ir/dim.ts";
 import type { NamedValue, Value } from "../ir/graph.ts";
 import { sameType, type TensorType } from "../ir/type.ts";
 import * as problems from "../recipe/problems.ts";
-import type { LossSpec } from "../recipe/recipe.ts";
+import { labelType, type LossSpec } from "../recipe/recipe.ts";
 import type { Built } from "./build.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 
@@ -35,7 +35,7 @@ export function buildLoss(built: Built, spec: LossSpec, report: (diagnostic: Dia
   const wanted = targetType(spec, type);
   if (wanted === undefined) {
     const shape = `[${type.shape.map(formatDim).join(", ")}]`;
-    report(problems.lossRank(`cross_entropy needs logits [N, classes], but \`${spec.output}\` is ${shape}`, spec.span, []));
+    report(problems.lossRank(spec, shape, []));
     return undefined;
   }
   const known = built.inputs.find((port) => port.name === spec.target);
@@ -50,9 +50,7 @@ export function buildLoss(built: Built, spec: LossSpec, report: (diagnostic: Dia
 }
 
 function targetType(spec: LossSpec, output: TensorType): TensorType | undefined {
-  if (spec.kind !== "cross_entropy") return { dtype: "f32", shape: output.shape };
-  const [samples] = output.shape;
-  return output.shape.length === 2 && samples !== undefined ? { dtype: "i64", shape: [samples] } : undefined;
+  return spec.kind === "cross_entropy" ? labelType(output) : { dtype: "f32", shape: output.shape };
 }
 
 function meanLoss(builder: GraphBuilder, spec: LossSpec, output: Value, target: Value): Value {
@@ -61,12 +59,24 @@ function meanLoss(builder: GraphBuilder, spec: LossSpec, output: Value, target: 
   return builder.emit("reduce", [each], { op: "mean", axes });
 }
 
+/** Logits at several positions are as many rows: `[N, K, H, W]` becomes `[N*H*W, K]`, its labels `[N*H*W]`. */
+function rowsOfLogits(builder: GraphBuilder, logits: Value, labels: Value): readonly [Value, Value] {
+  const [samples = 1, classes = 1, ...positions] = builder.typeOf(logits).shape;
+  if (positions.length === 0) return [logits, labels];
+  const rows = mul(samples, product(positions));
+  const permutation = [0, ...positions.map((_, i) => i + 2), 1];
+  const last = builder.emit("transpose", [logits], { permutation });
+  return [builder.emit("reshape", [last], { shape: [rows, classes] }), builder.emit("reshape", [labels], { shape: [rows] })];
+}
+
 function elementLoss(builder: GraphBuilder, spec: LossSpec, output: Value, target: Value): Value {
   const constant = (value: number): Value => builder.emit("constant", [], { value, dtype: "f32", shape: [] });
   const difference = (): Value => builder.emitBinary("subtract", output, target);
   switch (spec.kind) {
-    case "cross_entropy":
-      return builder.emit("softmax_cross_entropy", [output, target], { smoothing: spec.smoothing });
+    case "cross_entropy": {
+      const [logits, labels] = rowsOfLogits(builder, output, target);
+      return builder.emit("softmax_cross_entropy", [logits, labels], { smoothing: spec.smoothing });
+    }
     case "mse":
       return builder.emit("unary", [difference()], { op: "square" });
     case "l1":

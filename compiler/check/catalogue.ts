@@ -116,7 +116,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     code: "RN208",
     title: "loss of unequal shapes",
-    text: "Output and target of a loss must have one shape: `[N, 1]` against `[N]` would compare every sample with every other, and train without a sign of it. `cross_entropy` takes logits `[N, classes]` and labels `i64[N]`.",
+    text: "Output and target of a loss must have one shape: `[N, 1]` against `[N]` would compare every sample with every other, and train without a sign of it. `cross_entropy` takes logits `[N, classes]` and labels `i64[N]`, or logits with positions, `[N, classes, H, W]`, and a label for each, `i64[N, H, W]`.",
   },
   {
     code: "RN209",

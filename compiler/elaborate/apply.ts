@@ -15,11 +15,11 @@ import { elaborateStatements } from "./body.ts";
 import { addValue, type Frame, report, type Session } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import { inheritOrigins } from "./origins.ts";
-import { type Arrivals, bindPorts, finishOutputs } from "./ports.ts";
+import { type Arrivals, bindPorts, bindSizes, finishOutputs } from "./ports.ts";
 import * as problems from "./problems.ts";
 import { requireAll } from "./requirements.ts";
 import { type OutTarget, rootScope, type Scope } from "./scope.ts";
-import { type BlockDeclaration, type BlockValue, type GivenArgument, POISON, type TensorValue, type Value, valueKey } from "./values.ts";
+import { type BlockDeclaration, type BlockValue, type GivenArgument, listText, POISON, type TensorValue, type Value, valueKey } from "./values.ts";
 
 /** Far beyond any network; keeps elaboration within the stack. */
 const MOST_NESTED = 100;
@@ -126,10 +126,14 @@ function argumentText(value: Value): string {
   switch (value.kind) {
     case "dim":
       return formatDim(value.dim);
+    case "pack":
+      return `[${value.dims.map(formatDim).join(", ")}]`;
     case "bool":
       return typeof value.value === "boolean" ? String(value.value) : "…";
     case "real":
       return Number.isNaN(value.value) ? "…" : String(value.value);
+    case "list":
+      return listText(value.elements) ?? "…";
     case "block":
       return value.declaration.block.name.text;
     case "primitive":
@@ -213,7 +217,7 @@ function shareKey(
 }
 
 /** Parameters whose keys say all of them; the others may lead to blocks, whose uses a session may treat differently. */
-const SHARED_KINDS: ReadonlySet<Value["kind"]> = new Set(["dim", "real", "bool", "init", "string"]);
+const SHARED_KINDS: ReadonlySet<Value["kind"]> = new Set(["dim", "pack", "real", "bool", "init", "string"]);
 
 function formatTypeKey(type: TensorType): string {
   return valueKey({ kind: "tensor", id: 0, type, origins: [] });
@@ -242,12 +246,14 @@ export function elaborateBlock(
     declared: "parameter",
   });
   const ports = block.body.filter((statement): statement is InPort => statement.kind === "InPort");
+  // Conditions hold wherever they are written, so they come before the sizes that are computed in the ports.
+  if (bindSizes(frame, scope, ports, arrivals))
+    for (const statement of block.body) {
+      if (statement.kind === "Where") requireAll(frame, scope, block, statement.conditions, arrivals);
+      if (statement.kind === "InPort") requireAll(frame, scope, block, statement.where, arrivals);
+    }
   const inputs = bindPorts(frame, scope, block, ports, arrivals);
   if (inputs === undefined) return undefined;
-  for (const statement of block.body) {
-    if (statement.kind === "Where") requireAll(frame, scope, block, statement.conditions, arrivals);
-    if (statement.kind === "InPort") requireAll(frame, scope, block, statement.where, arrivals);
-  }
   inspect?.(scope);
   const errorsBefore = session.errors;
   elaborateStatements(frame, scope, block.body, undefined);

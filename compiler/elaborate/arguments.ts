@@ -10,7 +10,7 @@ import { evaluate } from "./expressions.ts";
 import { demand, type Frame, report, type Session } from "./context.ts";
 import * as problems from "./problems.ts";
 import type { Scope } from "./scope.ts";
-import { type GivenArgument, POISON, type Value } from "./values.ts";
+import { elementsOf, type GivenArgument, POISON, type Value } from "./values.ts";
 
 /** Evaluates written arguments in order. */
 export function evaluateArguments(frame: Frame, scope: Scope, written: readonly Argument[]): GivenArgument[] {
@@ -55,7 +55,9 @@ export function typeText(type: ParameterType): string {
     case "ScalarType":
       return {
         dim: "a dim (a positive integer)",
+        dims: "a dim, or a list with one for each axis",
         int: "an integer",
+        ints: "an integer, or a list with one for each axis",
         real: "a real number",
         prob: "a probability between 0 and 1",
         bool: "true or false",
@@ -104,6 +106,17 @@ function coerceScalar(value: Value, type: Extract<ParameterType, { kind: "Scalar
       return (constantOf(value.dim) ?? 1) >= 1 ? value : undefined;
     case "int":
       return value.kind === "dim" ? value : undefined;
+    case "dims":
+    case "ints": {
+      const one = type === "dims" ? "dim" : "int";
+      const elements = elementsOf(value);
+      if (elements === undefined) return coerceScalar(value, one);
+      const dims = elements.flatMap((element) => {
+        const each = coerceScalar(element, one);
+        return each?.kind === "dim" ? [each.dim] : [];
+      });
+      return dims.length === elements.length ? { kind: "pack", dims } : undefined;
+    }
     case "real":
       return asReal(value);
     case "prob": {
@@ -182,10 +195,11 @@ export function bindParameters(
       bind(parameter, POISON, span);
       continue;
     }
-    if (value.kind === "dim" && parameter.type.kind === "ScalarType" && parameter.type.name === "dim" && argument !== undefined)
-      demand(session, { op: ">=", left: value.dim, right: 1 }, span, `\`${parameter.name.text}\` is at least 1`, () =>
-        problems.wrongArgument(callee, parameter.name.text, typeText(parameter.type), written, span, parameter.span),
-      );
+    if (argument !== undefined && parameter.type.kind === "ScalarType" && (parameter.type.name === "dim" || parameter.type.name === "dims"))
+      for (const left of value.kind === "dim" ? [value.dim] : value.kind === "pack" ? value.dims : [])
+        demand(session, { op: ">=", left, right: 1 }, span, `\`${parameter.name.text}\` is at least 1`, () =>
+          problems.wrongArgument(callee, parameter.name.text, typeText(parameter.type), written, span, parameter.span),
+        );
     bind(parameter, value, span);
   }
   return session.diagnostics.length === before;

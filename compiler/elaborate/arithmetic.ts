@@ -18,8 +18,8 @@ const MOST_TERMS = 2000;
 /** Bounds products of many factors. */
 const MOST_FACTORS = 64;
 
-/** Longest list that repetition may make. */
-const MOST_ELEMENTS = 10_000;
+/** Longest list that a computation may make. */
+export const MOST_ELEMENTS = 10_000;
 
 /** Dims with dims, or packs element by element. */
 export function mapDims(left: Value, right: Value, combine: (a: Dim, b: Dim) => Dim): Value | undefined {
@@ -122,6 +122,7 @@ export type Comparison = "==" | "!=" | "<" | "<=" | ">" | ">=";
 /** A comparison as a truth value or, of unknown sizes, as a relation. */
 export function comparison(operator: Comparison, left: Value, right: Value, span: Span): Value | undefined {
   if (left.kind === "dim" && right.kind === "dim") return { kind: "bool", value: compareDims(operator, left.dim, right.dim) };
+  if (left.kind === "pack" || right.kind === "pack") return comparePacks(operator, left, right);
   const a = asReal(left);
   const b = asReal(right);
   if (a?.kind === "real" && b?.kind === "real") {
@@ -134,6 +135,21 @@ export function comparison(operator: Comparison, left: Value, right: Value, span
     if (operator === "!=") return { kind: "bool", value: left.value !== right.value };
   }
   return undefined;
+}
+
+/** Packs compare axis by axis: all must hold, or for `!=` one. */
+function comparePacks(operator: Comparison, left: Value, right: Value): Value | undefined {
+  const length = left.kind === "pack" ? left.dims.length : right.kind === "pack" ? right.dims.length : 0;
+  const dimsOf = (value: Value): readonly Dim[] | undefined =>
+    value.kind === "dim" ? Array.from({ length }, () => value.dim) : value.kind === "pack" ? value.dims : undefined;
+  const [a, b] = [dimsOf(left), dimsOf(right)];
+  if (a?.length !== b?.length || a === undefined || b === undefined) return undefined;
+  const joined = operator === "!=" ? "||" : "&&";
+  const start: Value = { kind: "bool", value: joined === "&&" };
+  return a.reduce<Value>(
+    (rest, dim, i) => (rest.kind === "bool" ? logical(joined, rest.value, compareDims(operator, dim, b[i] ?? dim)) : rest),
+    start,
+  );
 }
 
 function compareDims(operator: Comparison, left: Dim, right: Dim): boolean | Relation {

@@ -16,7 +16,7 @@ import * as problems from "./problems.ts";
 import { lookup, openScope, type OutTarget, type Scope } from "./scope.ts";
 import { declareTensor, declareUpdate } from "./tensors.ts";
 import { asTensor } from "./tensor-expressions.ts";
-import { POISON, type Value } from "./values.ts";
+import { elementsOf, POISON, type Value } from "./values.ts";
 
 /** What a chain needs to know of the statements around it. */
 export interface Body {
@@ -33,7 +33,7 @@ export interface ConditionalSkip {
   readonly condition: Relation | undefined;
 }
 
-/** Elaborates statements; the result is what the last chain that began from `it` ends with. */
+/** Elaborates statements; the result is what the last chain ends with, or what flows in where there is none. */
 export function elaborateStatements(frame: Frame, scope: Scope, statements: readonly Statement[], it: Value | undefined): Value | undefined {
   const { session } = frame;
   const chains = statements.flatMap((statement) => (statement.kind === "ChainStatement" ? [statement.chain] : []));
@@ -58,12 +58,14 @@ export function elaborateStatements(frame: Frame, scope: Scope, statements: read
   for (const statement of statements) if (statement.kind === "Names" && statement.order.length === 0) session.scheme = statement.scheme.text;
   if (it !== undefined)
     scope.names.set("it", { value: it, span: statements[0]?.span ?? { source: scope.file.module.span.source, start: 0, end: 0 } });
+  const last = statements.findLast((statement) => statement.kind === "ChainStatement" || statement.kind === "IfStatement");
   let flow = it;
-  for (const statement of statements) flow = elaborateStatement(frame, scope, body, statement, flow);
+  for (const statement of statements) flow = elaborateStatement(frame, scope, body, statement, flow, statement === last && it !== undefined);
   return flow;
 }
 
-function elaborateStatement(frame: Frame, scope: Scope, body: Body, statement: Statement, flow: Value | undefined): Value | undefined {
+/** The flow after the statement. The last chain of a nested body gives its result, whatever value it begins with. */
+function elaborateStatement(frame: Frame, scope: Scope, body: Body, statement: Statement, flow: Value | undefined, last: boolean): Value | undefined {
   switch (statement.kind) {
     case "InPort":
     case "OutPort":
@@ -85,7 +87,7 @@ function elaborateStatement(frame: Frame, scope: Scope, body: Body, statement: S
       return flow;
     case "ChainStatement": {
       const result = runChain(frame, scope, body, statement.chain, flow);
-      return result.fromFlow ? result.value : flow;
+      return (result.fromFlow || last) && !result.delivered ? result.value : flow;
     }
     case "IfStatement":
       return elaborateIf(frame, scope, statement, flow);
@@ -172,7 +174,7 @@ function bindNames(frame: Frame, scope: Scope, statement: Let | Assign): void {
     bindName(frame, scope, names[0], value, statement);
     return;
   }
-  const elements = value.kind === "tuple" || value.kind === "list" ? value.elements : undefined;
+  const elements = elementsOf(value);
   if (elements !== undefined && elements.length !== names.length)
     report(frame.session, problems.wrongKind(statement.value.span, `${names.length} results`, value));
   else if (elements === undefined && value.kind !== "poison")

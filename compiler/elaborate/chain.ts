@@ -2,7 +2,7 @@
  * Chains: a value flows through stages. Blocks and operators are applied, joins merge, repeats and stages unroll.
  * Invariant: a poisoned flow passes through silently, but labels are still bound.
  */
-import type { CallStage, Chain, Label, Pattern, RepeatStage, Stage, StagesStage, Statement } from "../../grammar/ast.ts";
+import type { CallStage, Chain, Expression, Label, Pattern, RepeatStage, Stage, StagesStage, Statement } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { constantOf, formatDim } from "../ir/dim.ts";
 import { applyBlock, derivedName } from "./apply.ts";
@@ -15,13 +15,15 @@ import { repeatSymbolic } from "./induction.ts";
 import { runJoin } from "./join.ts";
 import * as problems from "./problems.ts";
 import { applyPrimitive, isPrimitive } from "./primitives.ts";
-import { lookup, openScope, type Scope } from "./scope.ts";
-import { dimValue, POISON, type Value } from "./values.ts";
+import { lookup, lookupLater, openScope, type Scope } from "./scope.ts";
+import { dimValue, elementsOf, POISON, type Value } from "./values.ts";
 
 export interface ChainResult {
   readonly value: Value;
   /** The chain began from `it`, so its end is where the body's flow goes on. */
   readonly fromFlow: boolean;
+  /** It ends in an `out` port, which takes the value. */
+  readonly delivered: boolean;
 }
 
 export function runChain(frame: Frame, scope: Scope, body: Body, chain: Chain, it: Value | undefined): ChainResult {
@@ -44,7 +46,13 @@ export function runChain(frame: Frame, scope: Scope, body: Body, chain: Chain, i
     }
     flow = runStage(frame, scope, body, stage, flow ?? POISON);
   }
-  return { value: flow ?? POISON, fromFlow };
+  return { value: flow ?? POISON, fromFlow, delivered: endsInOut(scope, chain) };
+}
+
+function endsInOut(scope: Scope, chain: Chain): boolean {
+  const last = chain.stages.at(-1);
+  if (chain.stages.length < 2 || last?.kind !== "CallStage" || last.value.kind !== "Reference") return false;
+  return scope.outs.has(last.value.name.text) && lookup(scope, last.value.name.text) === undefined;
 }
 
 /** The first stage as a value: a port, a label, or an expression over tensors. undefined: it is a stage to apply. */
@@ -62,20 +70,43 @@ function startValue(frame: Frame, scope: Scope, stage: Stage): { value: Value; i
     if (bound.value.kind === "block" || bound.value.kind === "primitive") return undefined;
     return { value: bound.value, isFlow: expression.name.text === "it" };
   }
-  if (expression.kind === "Call") {
-    const hasTensor = expression.arguments.some(
-      (argument) => argument.name === undefined && mentionsTensor(scope, argument.value.kind === "Reference" ? argument.value.name.text : undefined),
-    );
-    if (!hasTensor) return undefined;
-  }
+  if (expression.kind === "Call" && !isOverTensors(scope, expression)) return undefined;
   const value = evaluate(frame, scope, expression);
   bindLabel(frame, scope, stage, value, undefined, []);
   return { value, isFlow: false };
 }
 
-function mentionsTensor(scope: Scope, name: string | undefined): boolean {
-  return name !== undefined && lookup(scope, name)?.value.kind === "tensor";
+/** The expression has a tensor as its value: a name of one, an operation over one, or a call that is given one. */
+function isOverTensors(scope: Scope, expression: Expression): boolean {
+  switch (expression.kind) {
+    case "Reference": {
+      const { text } = expression.name;
+      const kind = (lookup(scope, text)?.value ?? scope.outs.get(text)?.assigned?.value)?.kind;
+      return kind === "tensor" || (kind === undefined && lookupLater(scope, text) !== undefined);
+    }
+    case "Call":
+      if (expression.callee.kind === "Reference" && MAKES_TENSORS.has(expression.callee.name.text)) return true;
+      return expression.arguments.some((argument) => argument.name === undefined && isOverTensors(scope, argument.value));
+    case "Unary":
+      return isOverTensors(scope, expression.operand);
+    case "Binary":
+      return isOverTensors(scope, expression.left) || isOverTensors(scope, expression.right);
+    case "Conditional":
+      return isOverTensors(scope, expression.then) || isOverTensors(scope, expression.else);
+    case "Index":
+      return isOverTensors(scope, expression.object);
+    case "Spread":
+      return isOverTensors(scope, expression.value);
+    case "ListExpression":
+    case "TupleExpression":
+      return expression.elements.some((element) => isOverTensors(scope, element));
+    default:
+      return false;
+  }
 }
+
+/** Operators that make a tensor of sizes alone. */
+const MAKES_TENSORS: ReadonlySet<string> = new Set(["iota", "random"]);
 
 function frameKnows(scope: Scope, name: string): boolean {
   return scope.file.visible.has(name) || isPrimitive(name);
@@ -356,7 +387,7 @@ function bindPattern(frame: Frame, scope: Scope, pattern: Pattern, value: Value)
     scope.names.set(pattern.name.text, { value, span: pattern.name.span, declared: "local" });
     return;
   }
-  const elements = value.kind === "tuple" || value.kind === "list" ? value.elements : undefined;
+  const elements = elementsOf(value);
   if (elements === undefined || elements.length !== pattern.elements.length) {
     if (value.kind !== "poison") report(frame.session, problems.wrongKind(pattern.span, `a pattern for ${pattern.elements.length} values`, value));
     for (const element of pattern.elements) bindPattern(frame, scope, element, POISON);

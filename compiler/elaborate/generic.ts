@@ -115,8 +115,10 @@ function symbolicParameter(parameter: Parameter): Value | undefined {
   const name = parameter.name.text;
   switch (parameter.type.name) {
     case "dim":
+    case "dims":
       return dimValue(symbol(name));
     case "int":
+    case "ints":
       return dimValue(symbol(name, { least: integerLeast(parameter) }));
     case "real":
     case "prob":

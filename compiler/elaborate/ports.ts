@@ -2,7 +2,7 @@
  * Ports of a block: what arrives is matched with the declared patterns, what the body gives with the declared outputs.
  * Invariant: a declared shape is an assertion; names in it that are not bound yet are bound by what arrives.
  */
-import type { Block, InPort, OutPort } from "../../grammar/ast.ts";
+import type { Block, InPort, OutPort, ShapeDim } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { walk } from "../../grammar/walk.ts";
 import { type Dim, sameDim, symbol } from "../ir/dim.ts";
@@ -24,7 +24,7 @@ export interface Arrivals {
   readonly useSpan: Span;
 }
 
-/** Binds port names and the dims of their patterns. */
+/** Binds port names; the sizes in their patterns are bound already. */
 export function bindPorts(
   frame: Frame,
   scope: Scope,
@@ -66,13 +66,23 @@ export function bindPorts(
   return bound;
 }
 
-/** The declared pattern with fresh symbols for names not bound yet. */
-function symbolicType(frame: Frame, scope: Scope, port: InPort): TensorType | undefined {
-  const { session } = frame;
-  if (port.type === undefined) {
-    return { dtype: "f32", shape: [freshDim(session, "N"), freshDim(session, "C"), freshDim(session, "H"), freshDim(session, "W")] };
+/**
+ * Binds the names that stand alone in the ports' patterns: to what arrives, or to symbols. False if what arrives has
+ * another number of axes somewhere, which `bindPorts` reports.
+ */
+export function bindSizes(frame: Frame, scope: Scope, ports: readonly InPort[], arrivals: Arrivals | undefined): boolean {
+  let fits = true;
+  for (const [i, port] of ports.entries()) {
+    const given = arrivals?.given[i];
+    if (given === undefined) bindSymbols(frame, scope, port);
+    else fits = bindToShape(scope, port, given) && fits;
   }
-  for (const dim of port.type.dims) {
+  return fits;
+}
+
+/** Fresh symbols for names not bound yet. */
+function bindSymbols({ session }: Frame, scope: Scope, port: InPort): void {
+  for (const dim of port.type?.dims ?? []) {
     if (dim.value.kind !== "Reference") continue;
     const name = dim.value.name.text;
     if (scope.names.has(name) || scope.file.own.has(name)) continue;
@@ -82,6 +92,36 @@ function symbolicType(frame: Frame, scope: Scope, port: InPort): TensorType | un
       const fixed = session.settings.dims.get(name);
       scope.names.set(name, { value: dimValue(fixed ?? symbol(name)), span: dim.span, declared: "dim" });
     }
+  }
+}
+
+/** Names in the pattern that are not bound yet are bound to the sizes at their places, if the number of axes fits. */
+function bindToShape(scope: Scope, port: InPort, given: TensorValue): boolean {
+  const dims = port.type?.dims ?? [];
+  const { shape } = given.type;
+  if (port.type === undefined) return true;
+  const packAt = dims.findIndex((dim) => isFreePack(scope, dim));
+  const fits = packAt < 0 ? portRank(scope, dims) === shape.length : shape.length >= dims.length - 1;
+  if (!fits) return false;
+  let axis = 0;
+  for (const [i, dim] of dims.entries()) {
+    const name = dim.value.kind === "Reference" ? dim.value.name.text : undefined;
+    const width = i === packAt ? shape.length - (dims.length - 1) : portRank(scope, [dim]);
+    const actual = shape[axis];
+    if (name !== undefined && i === packAt)
+      scope.names.set(name, { value: { kind: "pack", dims: shape.slice(axis, axis + width) }, span: dim.span, declared: "dim" });
+    else if (name !== undefined && dim.kind === "DimExpression" && isFree(scope, name) && actual !== undefined)
+      scope.names.set(name, { value: dimValue(actual), span: dim.span, declared: "dim" });
+    axis += width;
+  }
+  return true;
+}
+
+/** The declared shape of a port whose names are bound. */
+function symbolicType(frame: Frame, scope: Scope, port: InPort): TensorType | undefined {
+  const { session } = frame;
+  if (port.type === undefined) {
+    return { dtype: "f32", shape: [freshDim(session, "N"), freshDim(session, "C"), freshDim(session, "H"), freshDim(session, "W")] };
   }
   return evaluateShape(frame, scope, port.type);
 }
@@ -94,34 +134,20 @@ function freshDim(session: Session, name: string): Dim {
   return symbol(name, { id: `${name}?${session.fresh++}` });
 }
 
-/** Binds the pattern's names to what arrives and demands the rest. */
+/** Demands that what arrives has the sizes of the pattern. */
 function matchPort(frame: Frame, scope: Scope, block: Block, port: InPort, given: TensorValue, useSpan: Span): TensorType | undefined {
   if (port.type === undefined) return given.type;
   const dims = port.type.dims;
-  const packAt = dims.findIndex((dim) => dim.kind === "PackExpression" && dim.value.kind === "Reference" && isFree(scope, dim.value.name.text));
   const shape = given.type.shape;
-  const fixedCount = packAt < 0 ? undefined : dims.length - 1;
-  const rankFits = packAt < 0 ? portRank(scope, dims) === shape.length : shape.length >= (fixedCount ?? 0);
-  if (!rankFits) {
-    const wanted = packAt < 0 ? portRank(scope, dims) : undefined;
-    reportRank(frame, block, port, given, wanted, useSpan);
+  const freePack = dims.some((dim) => isFreePack(scope, dim));
+  const wantedRank = freePack ? undefined : portRank(scope, dims);
+  if (wantedRank === undefined ? shape.length < dims.length - 1 : shape.length !== wantedRank) {
+    reportRank(frame, block, port, given, wantedRank, useSpan);
     return undefined;
   }
   let axis = 0;
   let sound = true;
-  for (const [i, dim] of dims.entries()) {
-    if (i === packAt && dim.value.kind === "Reference") {
-      const count = shape.length - (fixedCount ?? 0);
-      scope.names.set(dim.value.name.text, { value: { kind: "pack", dims: shape.slice(axis, axis + count) }, span: dim.span, declared: "dim" });
-      axis += count;
-      continue;
-    }
-    const actual = shape[axis];
-    if (dim.value.kind === "Reference" && dim.kind === "DimExpression" && isFree(scope, dim.value.name.text) && actual !== undefined) {
-      scope.names.set(dim.value.name.text, { value: dimValue(actual), span: dim.span, declared: "dim" });
-      axis++;
-      continue;
-    }
+  for (const dim of dims) {
     const declared = evaluate(frame, scope, dim.value);
     const list = declared.kind === "dim" ? [declared.dim] : declared.kind === "pack" ? declared.dims : undefined;
     if (list === undefined) {
@@ -167,13 +193,22 @@ function isFree(scope: Scope, name: string): boolean {
   return !scope.names.has(name) && scope.file.own.get(name)?.kind !== "constant";
 }
 
-function portRank(scope: Scope, dims: NonNullable<InPort["type"]>["dims"]): number {
-  let rank = 0;
-  for (const dim of dims) {
-    const bound = dim.value.kind === "Reference" ? scope.names.get(dim.value.name.text)?.value : undefined;
-    rank += dim.kind === "PackExpression" && bound?.kind === "pack" ? bound.dims.length : 1;
-  }
-  return rank;
+function isFreePack(scope: Scope, dim: ShapeDim): boolean {
+  return dim.kind === "PackExpression" && dim.value.kind === "Reference" && isFree(scope, dim.value.name.text);
+}
+
+function portRank(scope: Scope, dims: readonly ShapeDim[]): number {
+  return dims.reduce((rank, dim) => rank + (dim.kind === "PackExpression" ? packRank(scope, dim) : 1), 0);
+}
+
+/** As many axes as the pack in it has: `..ceil(S/2)` has those of S. */
+function packRank(scope: Scope, dim: ShapeDim): number {
+  let rank: number | undefined;
+  walk(dim, (node) => {
+    const bound = node.kind === "Reference" ? scope.names.get(node.name.text)?.value : undefined;
+    if (bound?.kind === "pack") rank ??= bound.dims.length;
+  });
+  return rank ?? 1;
 }
 
 /** Gives each out port its value, checked against the declared shape, which also stands in for what failed. */

@@ -4,9 +4,8 @@
  */
 import type { Train } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
-import type { TensorType } from "../ir/type.ts";
 import * as recipeProblems from "../recipe/problems.ts";
-import { type LossSpec, readRecipe } from "../recipe/recipe.ts";
+import { labelType, type LossSpec, readRecipe } from "../recipe/recipe.ts";
 import type { ModuleScope } from "../resolve/modules.ts";
 import { unknownName } from "../resolve/problems.ts";
 import { demand } from "./context.ts";
@@ -46,8 +45,8 @@ function checkLoss(loss: LossSpec, built: BuiltModel): readonly Diagnostic[] {
     ];
   const outPort = declaration.block.body.find((statement) => statement.kind === "OutPort" && statement.name.text === loss.output);
   const origin = outPort === undefined ? [] : [{ span: outPort.span, text: `\`${loss.output}\` is ${formatShape(type)}` }];
-  if (loss.kind === "cross_entropy" && type.shape.length !== 2)
-    return [recipeProblems.lossRank(`cross_entropy needs logits [N, classes], but \`${loss.output}\` is ${formatShape(type)}`, loss.span, origin)];
+  const wanted = loss.kind === "cross_entropy" ? labelType(type) : { dtype: "f32" as const, shape: type.shape };
+  if (wanted === undefined) return [recipeProblems.lossRank(loss, formatShape(type), origin)];
   const session = newSession({ shared: frame.session, training: true });
   session.facts = frame.session.facts;
   session.trail.push({ declaration, span: undefined, text: () => `\`${program.model}\`` });
@@ -60,7 +59,6 @@ function checkLoss(loss: LossSpec, built: BuiltModel): readonly Diagnostic[] {
     loss.declared === undefined && inPort !== undefined
       ? [...origin, { span: inPort.span, text: `\`${loss.target}\` is ${formatShape(target)}` }]
       : origin;
-  const wanted: TensorType = loss.kind === "cross_entropy" ? { dtype: "i64", shape: type.shape.slice(0, 1) } : { dtype: "f32", shape: type.shape };
   const mismatch = (witness: string): Diagnostic => recipeProblems.lossShapes({ loss, output: type, target, wanted, witness, span, labels });
   if (target.shape.length !== wanted.shape.length) return [mismatch("")];
   for (const [axis, size] of wanted.shape.entries())

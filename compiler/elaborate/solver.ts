@@ -83,8 +83,15 @@ function withoutOpaque(relation: Relation, answer: Answer): Answer {
 
 /** A condition that stands for a truth value not known yet (`training`, a real parameter), of which no fact speaks. */
 function unconstrained(relation: Relation, facts: Facts): boolean {
+  if (!dimsIn(relation).every(isBare)) return false;
   const ids = idsIn(relation);
   return ids.length > 0 && ids.every((id) => id.startsWith("?")) && !facts.relations.some((fact) => idsIn(fact).some((id) => ids.includes(id)));
+}
+
+/** A number or a symbol by itself; a size that a condition chooses is neither. */
+function isBare(dim: Dim): boolean {
+  const [term, ...more] = typeof dim === "number" ? [] : dim.terms;
+  return more.length === 0 && (term === undefined || (term.factors.length === 1 && term.factors[0]?.kind === "symbol"));
 }
 
 function idsIn(relation: Relation): readonly string[] {

@@ -81,6 +81,12 @@ export function dimValue(dim: Dim): Value {
   return { kind: "dim", dim };
 }
 
+/** The elements of a list or tuple, the dims of a pack; undefined for what has none. */
+export function elementsOf(value: Value): readonly Value[] | undefined {
+  if (value.kind === "pack") return value.dims.map(dimValue);
+  return value.kind === "list" || value.kind === "tuple" ? value.elements : undefined;
+}
+
 /** For messages: "a block", "the size 4*w", ... */
 export function describe(value: Value): string {
   switch (value.kind) {
@@ -99,11 +105,11 @@ export function describe(value: Value): string {
     case "string":
       return `the string "${value.value}"`;
     case "list":
-      return "a list";
+      return `the list ${listText(value.elements) ?? "of other values"}`;
     case "tuple":
       return "a tuple";
     case "pack":
-      return "a pack of dims";
+      return `the sizes [${value.dims.map(formatDim).join(", ")}]`;
     case "primitive":
       return `the operator \`${value.name}\``;
     case "namespace":
@@ -115,6 +121,17 @@ export function describe(value: Value): string {
     default:
       return value satisfies never;
   }
+}
+
+/** A short list of numbers, names and lists as it could be written; undefined for others. */
+export function listText(elements: readonly Value[]): string | undefined {
+  const texts = elements.map((element) => {
+    if (element.kind === "dim") return formatDim(element.dim);
+    if (element.kind === "real" && !Number.isNaN(element.value)) return String(element.value);
+    if (element.kind === "list") return listText(element.elements);
+    return element.kind === "block" ? element.declaration.block.name.text : undefined;
+  });
+  return elements.length <= 8 && texts.every((text) => text !== undefined) ? `[${texts.join(", ")}]` : undefined;
 }
 
 export function formatShape(type: TensorType): string {

@@ -41,8 +41,9 @@ export function unknownChoice(what: string, name: string, span: Span, known: rea
   };
 }
 
-/** RN208: the output has no row of logits a sample. */
-export function lossRank(message: string, span: Span, labels: readonly Label[]): Diagnostic {
+/** RN208: the output has no axis of classes; `shape` is its own. */
+export function lossRank({ output, span }: LossSpec, shape: string, labels: readonly Label[]): Diagnostic {
+  const message = `cross_entropy needs logits [N, classes], or [N, classes, ..positions], but \`${output}\` is ${shape}`;
   const help = ["give one row of logits a sample, for example with `global_avgpool` and `linear(classes)`"];
   return { ...plain, code: "RN208", message, span, note: "shapes do not fit", labels, help };
 }

@@ -5,6 +5,7 @@
 import type { Argument, Expression, ShapeType, Train, TrainSetting } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
+import type { TensorType } from "../ir/type.ts";
 import type { OptimizerSpec } from "../differentiate/optimizer.ts";
 import * as problems from "./problems.ts";
 
@@ -130,6 +131,11 @@ function asCall(expression: Expression): NamedCall | undefined {
   if (expression.kind === "Reference") return { name: expression.name.text, span: expression.span, arguments: [] };
   if (expression.kind !== "Call" || expression.callee.kind !== "Reference") return undefined;
   return { name: expression.callee.name.text, span: expression.callee.span, arguments: expression.arguments };
+}
+
+/** Labels of logits: `[N]` for `[N, classes]`, `[N, H, W]` for `[N, classes, H, W]`, as in PyTorch; undefined without classes. */
+export function labelType({ shape }: TensorType): TensorType | undefined {
+  return shape.length < 2 ? undefined : { dtype: "i64", shape: shape.filter((_, axis) => axis !== 1) };
 }
 
 /** `cross_entropy(logits, label: i64[N], smoothing: 0.1)` */
