@@ -3,51 +3,20 @@
  * PyTorch's fixtures, a lost device. Shaders are validated even where no adapter is.
  * Invariant: everything runs in child processes that are ended after a time.
  */
-import { execFile, spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { execFile } from "node:child_process";
 import * as assert from "uvu/assert";
 import { hasFixture } from "../fixtures/fixture-files.ts";
 import { compile } from "../../tools/api/index.ts";
 import { suite } from "../harness.ts";
+import { type Answer, answerOf, childArguments, findAdapter } from "./adapter.ts";
 
-interface Answer {
-  readonly ok: boolean;
-  readonly reason?: string;
-  readonly [finding: string]: unknown;
-}
-
-const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
 const LIMIT_SECONDS = 280;
 const MOST_OUTPUT = 64 * 1024 * 1024;
-
-/** Quiet where there is no desktop. */
-const ENVIRONMENT: NodeJS.ProcessEnv = { ...process.env, NODEVICE_SELECT: "1" };
-
-const argumentsFor = (mode: string): string[] => ["--import", "tsx", CHILD, mode];
-
-function answerOf(stdout: string, otherwise: string): Answer {
-  const line = stdout.trim().split("\n").at(-1) ?? "";
-  return line.startsWith("{") ? (JSON.parse(line) as Answer) : { ok: false, reason: otherwise };
-}
-
-function probe(env: NodeJS.ProcessEnv): Answer {
-  const { stdout, stderr, signal } = spawnSync(process.execPath, argumentsFor("probe"), {
-    env,
-    encoding: "utf8",
-    timeout: 60_000,
-    killSignal: "SIGKILL",
-  });
-  const missing = /Cannot find package '(\w+)'/.exec(stderr)?.[1];
-  return answerOf(
-    stdout,
-    missing === undefined ? `the probe ended with ${signal ?? stderr.trim().slice(-200)}` : `the package ${missing} is not installed`,
-  );
-}
 
 function run(mode: string, env: NodeJS.ProcessEnv): Promise<Answer> {
   const options = { env, timeout: LIMIT_SECONDS * 1000, killSignal: "SIGKILL", maxBuffer: MOST_OUTPUT } as const;
   return new Promise((resolve) => {
-    execFile(process.execPath, argumentsFor(mode), options, (error, stdout, stderr) => {
+    execFile(process.execPath, childArguments(mode), options, (error, stdout, stderr) => {
       resolve(answerOf(stdout, `${mode} ended without an answer: ${error?.signal ?? error?.message ?? ""}\n${stderr.slice(-2000)}`));
     });
   });
@@ -66,10 +35,7 @@ function within(answer: Answer, tolerances: Readonly<Record<string, number>>): v
   }
 }
 
-const probed = probe(ENVIRONMENT);
-const usable = probed.ok ? ENVIRONMENT : undefined;
-const reason = `${probed.reason ?? ""}; VK_ICD_FILENAMES may name a software one`;
-const isInstalled = !/not installed/.test(reason);
+const { environment: usable, reason, isInstalled } = findAdapter();
 
 suite("webgpu", (test) => {
   const onDevice = (name: string, body: (env: NodeJS.ProcessEnv) => Promise<void>): void => {
