@@ -2,7 +2,7 @@
  * Checks what a user gives for the inputs of a program, finds the batch, and copies the values in.
  * Invariant: `bindInputs` changes nothing; after it, only a whole number out of range can still be refused.
  */
-import type { PortSpec, ProgramSpec, SizeSpec, TensorDtype } from "./manifest.ts";
+import type { PortSpec, PortTypeSpec, SizeSpec, TensorDtype } from "./manifest.ts";
 import { resolveSize } from "./memory.ts";
 import {
   batchesDiffer,
@@ -23,29 +23,33 @@ export type InputValue = InputData | { readonly data: InputData; readonly shape:
 
 export type Inputs = Readonly<Record<string, InputValue>>;
 
-export interface BoundInput {
-  readonly port: PortSpec;
+export interface BoundInput<P extends PortTypeSpec = PortSpec> {
+  readonly port: P;
   readonly data: InputData;
   readonly dtype: Dtype | undefined;
 }
 
-export interface BoundInputs {
+export interface BoundInputs<P extends PortTypeSpec = PortSpec> {
   readonly batch: number;
-  readonly inputs: readonly BoundInput[];
+  readonly inputs: readonly BoundInput<P>[];
 }
 
 /** A port's shape for people: `["N", 3, 32, 32]`. */
-export function portShape(port: PortSpec): readonly (number | string)[] {
+export function portShape(port: PortTypeSpec): readonly (number | string)[] {
   return port.shape.map((size) => (typeof size === "number" ? size : size.batch === 1 ? "N" : `${size.batch}*N`));
 }
 
 /** Throws RN701 to RN706 and RN708. Without an input that tells, the batch is `fixedBatch` or 1. */
-export function bindInputs(program: Pick<ProgramSpec, "inputs">, given: Inputs, fixedBatch: number | undefined): BoundInputs {
+export function bindInputs<P extends PortTypeSpec>(
+  program: { readonly inputs: readonly P[] },
+  given: Inputs,
+  fixedBatch: number | undefined,
+): BoundInputs<P> {
   const known = program.inputs.map((port) => port.name);
   for (const name of Object.keys(given ?? {})) if (!known.includes(name)) throw unexpectedInput(name, known);
   let batch = fixedBatch;
   let decidedBy: string | undefined;
-  const inputs = program.inputs.map((port): BoundInput => {
+  const inputs = program.inputs.map((port): BoundInput<P> => {
     const value = given?.[port.name];
     const expected = `${port.dtype}${formatShape(portShape(port))}`;
     if (value === undefined || value === null) throw missingInput(port.name, expected, Object.keys(given ?? {}));
@@ -63,7 +67,7 @@ export function bindInputs(program: Pick<ProgramSpec, "inputs">, given: Inputs, 
   return { batch: batch ?? 1, inputs };
 }
 
-function unwrap(port: PortSpec, value: InputValue): { data: InputData; shape?: readonly number[]; dtype?: Dtype } {
+function unwrap(port: PortTypeSpec, value: InputValue): { data: InputData; shape?: readonly number[]; dtype?: Dtype } {
   if (Array.isArray(value) || ArrayBuffer.isView(value)) return { data: value as InputData };
   const { data, shape, dtype } = value as { data: InputData; shape: readonly number[]; dtype?: Dtype };
   const isData = Array.isArray(data) || ArrayBuffer.isView(data);
@@ -74,7 +78,7 @@ function unwrap(port: PortSpec, value: InputValue): { data: InputData; shape?: r
 }
 
 /** The dtype of the data (undefined: plain numbers), if the port takes it. */
-function checkDtype(port: PortSpec, data: InputData, claimed: Dtype | undefined): Dtype | undefined {
+function checkDtype(port: PortTypeSpec, data: InputData, claimed: Dtype | undefined): Dtype | undefined {
   if (Array.isArray(data)) {
     const index = data.findIndex((value) => typeof value !== "number" && typeof value !== "boolean");
     if (index < 0) return undefined;
@@ -100,7 +104,7 @@ function describeArray(data: InputData, dtype: Dtype | undefined): string {
   return dtype === undefined ? name : `${dtype} (${name})`;
 }
 
-function batchFromShape(port: PortSpec, shape: readonly number[], length: number): number | undefined {
+function batchFromShape(port: PortTypeSpec, shape: readonly number[], length: number): number | undefined {
   const mismatch = (): Error => wrongInputShape(port.name, formatShape(portShape(port)), formatShape(shape));
   if (shape.length !== port.shape.length) throw mismatch();
   let batch: number | undefined;
@@ -120,7 +124,7 @@ function batchFromShape(port: PortSpec, shape: readonly number[], length: number
   return batch;
 }
 
-function batchFromLength(port: PortSpec, length: number): number | undefined {
+function batchFromLength(port: PortTypeSpec, length: number): number | undefined {
   const axes = port.shape.filter((size) => typeof size !== "number").length;
   const perSample = portElements(port, 1);
   const mismatch = (): Error => {
@@ -137,7 +141,7 @@ function batchFromLength(port: PortSpec, length: number): number | undefined {
 }
 
 /** Elements of a port at a batch. */
-export function portElements(port: PortSpec, batch: number): number {
+export function portElements(port: PortTypeSpec, batch: number): number {
   return elementCount(resolveShape(port.shape, batch));
 }
 
@@ -147,7 +151,7 @@ export function resolveShape(shape: readonly SizeSpec[], batch: number): readonl
 }
 
 /** Copies an input to where the program reads it, as f32 or i32. Throws RN705. */
-export function writeInput(target: Float32Array | Int32Array, input: BoundInput): void {
+export function writeInput(target: Float32Array | Int32Array, input: BoundInput<PortTypeSpec>): void {
   const { port, data, dtype } = input;
   if (target instanceof Int32Array) {
     writeInt32(target, data, `input \`${port.name}\``);

@@ -23,10 +23,13 @@ export type InitializerSpec =
   | { readonly kind: "uniform"; readonly low: number; readonly high: number };
 
 /** Inside, tensors are f32 or i32; `dtype` is what crosses the border. Shapes are PyTorch's, row-major. */
-export interface PortSpec {
+export interface PortTypeSpec {
   readonly name: string;
   readonly dtype: TensorDtype;
   readonly shape: readonly SizeSpec[];
+}
+
+export interface PortSpec extends PortTypeSpec {
   /** [arena, byte offset]: 0 persistent, 1 fixed, 2 batch. */
   readonly place: readonly [number, number];
 }
@@ -117,30 +120,78 @@ export type GuardSize =
   | { readonly kind: "floor"; readonly numerator: GuardSize; readonly denominator: GuardSize }
   | { readonly kind: "select"; readonly condition: GuardCondition; readonly then: GuardSize; readonly otherwise: GuardSize };
 
-/** A dispatch: so many workgroups as the product of `workgroups`, each its sizes' product over `per`, rounded up. */
-export interface WebgpuStepSpec {
-  /** Index into `WebgpuSpec.shaders`. */
+/**
+ * Memory of a WebGPU program: kept between calls, or alive from step `first` to step `last`, both included (an input
+ * from -1, a result to the number of steps). Tensors that share memory (parts of a concat, results in place) are one.
+ */
+export type WebgpuBufferSpec =
+  /** Position in `WebgpuSpec.persistent`. */
+  { readonly persistent: number } | { readonly bytes: SizeSpec; readonly first: number; readonly last: number };
+
+export interface WebgpuPortSpec extends PortTypeSpec {
+  /** Position in the program's `buffers`; the tensor begins where the buffer does. */
+  readonly buffer: number;
+}
+
+/** One compute dispatch: so many workgroups as the product of `workgroups`, each its sizes' product over `per`, rounded up. */
+export interface WebgpuDispatchSpec {
+  /** Position in `WebgpuSpec.shaders`. */
   readonly shader: number;
-  /** Where its operands begin, as in `ArgumentSpec`; the uniform holds the batch and these in elements of 4 bytes. */
-  readonly addresses: readonly (readonly [number, number] | readonly [number, number, number])[];
+  /** What bindings 1, 2, .. are: positions in the program's `buffers`, continued by the variant's `scratch`. All differ. */
+  readonly bindings: readonly number[];
+  /** After the batch, the values of the uniform: elements at which the kernel's operands begin in their bindings. */
+  readonly offsets: readonly SizeSpec[];
   readonly workgroups: readonly { readonly sizes: readonly SizeSpec[]; readonly per: number }[];
+}
+
+/** One way to compute a step: dispatches in order. */
+export interface WebgpuVariantSpec {
+  /** Of the tiling, for profiles and for what is remembered of measurements; unique within the step. */
+  readonly name: string;
+  readonly dispatches: readonly WebgpuDispatchSpec[];
+  /** Bytes of buffers that live during this step alone. */
+  readonly scratch: readonly SizeSpec[];
+  /** What the device must have beyond WebGPU's defaults. */
+  readonly requires?: WebgpuRequirements;
+  /** The compiler's choice up to this batch; beyond it the next variant. */
+  readonly upTo?: number;
+}
+
+export interface WebgpuRequirements {
+  /** Names of GPUFeatureName, e.g. `subgroups`, `shader-f16`. */
+  readonly features?: readonly string[];
+  /** `maxComputeWorkgroupStorageSize` and `maxComputeInvocationsPerWorkgroup`, at least. */
+  readonly workgroupStorage?: number;
+  readonly invocations?: number;
+}
+
+export interface WebgpuStepSpec {
+  /** Ways to the same result, not empty; the last needs nothing. Without a measurement the first that the device and the batch allow. */
+  readonly variants: readonly WebgpuVariantSpec[];
+  /** Multiplications and additions, and bytes of operands each counted once, for profiles. */
+  readonly flops: SizeSpec;
+  readonly bytes: SizeSpec;
   /** Source paths served, for profiles. */
   readonly serves?: string;
 }
 
-export interface WebgpuProgramSpec extends Omit<ProgramSpec, "steps"> {
+export interface WebgpuProgramSpec {
+  readonly inputs: readonly WebgpuPortSpec[];
+  readonly scalars: readonly WebgpuPortSpec[];
+  readonly outputs: readonly WebgpuPortSpec[];
+  readonly buffers: readonly WebgpuBufferSpec[];
   readonly steps: readonly WebgpuStepSpec[];
 }
 
 /**
- * The programs for WebGPU: bindings 0 to 2 of each shader are the arenas (persistent, fixed, batch), all storage
- * read_write; binding 3 is the uniform of the step; the entry point is `main`.
+ * The programs for WebGPU. Of each shader the entry point is `main`, binding 0 of group 0 the uniform (`batch`, then the
+ * dispatch's `offsets`, all i32, 256 bytes at most), bindings 1.. are storage, `read_write`. A dispatch may be given as a
+ * grid of two dimensions (x fastest) that is larger than asked for.
  */
 export interface WebgpuSpec {
   readonly shaders: readonly { readonly name: string; readonly code: string }[];
-  readonly persistentBytes: number;
-  /** Byte offsets in the persistent arena, by position in `Manifest.tensors`. */
-  readonly offsets: readonly number[];
+  /** Bytes of what is kept: first `Manifest.tensors`, in that order, then what `prepare` makes. */
+  readonly persistent: readonly number[];
   readonly prepare: WebgpuProgramSpec | undefined;
   readonly infer: WebgpuProgramSpec | undefined;
   readonly gradients: WebgpuProgramSpec | undefined;

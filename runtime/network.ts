@@ -7,7 +7,7 @@ import type { BoundInputs, Inputs } from "./inputs.ts";
 import { bindInputs, portElements, portShape, resolveShape, writeInput } from "./inputs.ts";
 import type { Engine } from "./engine.ts";
 import { checkGuards } from "./guards.ts";
-import type { Manifest, PortSpec, ProgramSpec, TensorDtype, TensorSpec } from "./manifest.ts";
+import type { Manifest, PortSpec, PortTypeSpec, ProgramSpec, TensorDtype, TensorSpec } from "./manifest.ts";
 import type { ProgramName } from "./memory.ts";
 import { badOption, disposed, notCompiled, optimizerStateMismatch, unknownHyperparameter } from "./problems.ts";
 import { stepSeed } from "./random.ts";
@@ -200,7 +200,7 @@ function readPort(engine: Engine, port: PortSpec, batch: number): Tensor {
   return tensorFromInternal(port.dtype, resolveShape(port.shape, batch), viewPort(engine, port, batch));
 }
 
-function describePort(port: PortSpec): PortInfo {
+function describePort(port: PortTypeSpec): PortInfo {
   return { name: port.name.replace(OUTPUT, ""), dtype: port.dtype, shape: portShape(port) };
 }
 
@@ -209,12 +209,12 @@ const INPUT = /^input\./;
 const OUTPUT = /^output\./;
 
 /** Outputs of a training program that are the model's own. */
-export function isOutPort(port: Pick<PortSpec, "name">): boolean {
+export function isOutPort(port: Pick<PortTypeSpec, "name">): boolean {
   return port.name !== "loss" && !GRADIENT.test(port.name) && !INPUT.test(port.name);
 }
 
 /** Tells apart what a training program returns, by the naming that the manifest lays down. */
-export function sortOutputs(program: Pick<ProgramSpec, "outputs">, read: (port: PortSpec) => Tensor): GradientsResult {
+export function sortOutputs<P extends PortTypeSpec>(program: { readonly outputs: readonly P[] }, read: (port: P) => Tensor): GradientsResult {
   const named = (pattern: RegExp): Tensors =>
     Object.fromEntries(program.outputs.filter((port) => pattern.test(port.name)).map((port) => [port.name.replace(pattern, ""), read(port)]));
   const loss = program.outputs.find((port) => port.name === "loss");

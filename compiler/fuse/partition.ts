@@ -141,14 +141,18 @@ class Partitioner {
         return base;
       }
       // What it reads became roots of full size after all, so that it must be stored.
-      this.inlined.delete(input);
-      const group: Group = { ...this.base(this.shapeOf(input)), form: "pointwise" };
-      const producer = this.program.statements[this.tensor(input).statement];
-      invariant(producer !== undefined, `tensor ${input} has no statement`);
-      this.open(group, producer, [value]);
-      this.attach(group, loadsOf([value]), costOf([value]));
+      this.store(input);
       return input;
     });
+    for (const [position, value] of prologues) {
+      const loads = loadsOf(prologues.values()).map((load) => load.operand);
+      if (new Set([...operands, ...loads]).size < this.target.maximumOperands) break;
+      const input = statement.inputs[position];
+      invariant(input !== undefined && value !== undefined, "a prologue is of an input");
+      this.store(input);
+      prologues.delete(position);
+      operands[position] = input;
+    }
     const domain = this.shapeOf(statement.outputs[0] ?? -1);
     const group: Group = { ...this.base(domain), form: "contraction", contraction, operands, prologues };
     for (const input of operands) this.addRead(group, input);
@@ -156,9 +160,36 @@ class Partitioner {
     this.open(group, statement, [{ kind: "accumulator", index: 0 }]);
   }
 
+  /** Gives a tensor that was to be evaluated in place a group of its own. */
+  private store(tensor: number): void {
+    const producer = this.program.statements[this.tensor(tensor).statement];
+    invariant(producer !== undefined, `tensor ${tensor} has no statement`);
+    const values = producer.outputs.map((output) => {
+      const value = this.inlined.get(output);
+      invariant(value !== undefined, `tensor ${output} is not evaluated in place`);
+      this.inlined.delete(output);
+      return value;
+    });
+    const group: Group = { ...this.base(this.shapeOf(tensor)), form: "pointwise" };
+    this.open(group, producer, values);
+    this.attach(group, loadsOf(values), costOf(values));
+  }
+
+  /** The values over what is stored, after as many inputs were stored as the target's limit on operands asks for. */
+  private resolveWithin(statement: Statement, values: readonly Expression[]): readonly Expression[] {
+    const distinct = (expressions: readonly Expression[]): number => new Set(loadsOf(expressions).map((load) => load.operand)).size;
+    for (;;) {
+      const resolved = values.map(this.resolver(statement));
+      if (distinct(resolved) + statement.outputs.length <= this.target.maximumOperands) return resolved;
+      const reads = (input: number): number => distinct([this.inlined.get(input)].filter((value) => value !== undefined));
+      const largest = statement.inputs.reduce((best, input) => (reads(input) > reads(best) ? input : best), statement.inputs[0] ?? -1);
+      if (reads(largest) < 2) return resolved;
+      this.store(largest);
+    }
+  }
+
   private placePointwise(statement: Statement, values: readonly Expression[], isRoot: boolean): void {
-    const resolve = this.resolver(statement);
-    const resolved = values.map(resolve);
+    const resolved = this.resolveWithin(statement, values);
     let latest = -1;
     for (const input of statement.inputs) latest = Math.max(latest, this.ready[input] ?? -1);
     if (!isRoot) {
@@ -226,9 +257,9 @@ class Partitioner {
   }
 
   private placeReduction(statement: Statement, body: Extract<Statement["body"], { form: "reduction" }>): void {
-    const resolve = this.resolver(statement);
-    const accumulators = body.accumulators.map((each) => ({ ...each, value: resolve(each.value) }));
-    const values = body.values.map(resolve);
+    const found = this.resolveWithin(statement, [...body.accumulators.map((each) => each.value), ...body.values]);
+    const accumulators = body.accumulators.map((each, k) => ({ ...each, value: found[k] ?? each.value }));
+    const values = found.slice(accumulators.length);
     const loads = loadsOf([...accumulators.map((each) => each.value), ...values]);
     const domain = body.axes.map((axis) => axis.extent);
     const sibling = this.reductionSibling(body, accumulators, loads);

@@ -21,6 +21,16 @@ export interface Buffer {
   readonly place: Place;
 }
 
+/** Memory that buffers take turns in: alive from step `first` to step `last`; -1 and the number of steps are the ends. */
+export interface PlanSlot {
+  /** In elements. */
+  readonly size: Size;
+  readonly first: number;
+  readonly last: number;
+  /** Ids. */
+  readonly buffers: readonly number[];
+}
+
 export interface PlanStep {
   /** Buffers in `kernel.operands[].buffer` are ids of `Plan.buffers`. */
   readonly kernel: Kernel;
@@ -50,6 +60,8 @@ export interface PersistentTensor {
 
 export interface Plan {
   readonly buffers: readonly Buffer[];
+  /** Every temporary that a step or a port uses is in one of them. */
+  readonly slots: readonly PlanSlot[];
   readonly steps: readonly PlanStep[];
   readonly inputs: readonly PortBuffer[];
   readonly scalars: readonly PortBuffer[];

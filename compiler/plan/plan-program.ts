@@ -5,7 +5,7 @@
 import type { LoweredProgram } from "../fuse/lower-graph.ts";
 import type { Target } from "../fuse/rules.ts";
 import { invariant } from "../ir/invariant.ts";
-import type { Buffer, Place, Plan, PlanStep, PortBuffer } from "../ir/plan.ts";
+import type { Buffer, Place, Plan, PlanSlot, PlanStep, PortBuffer } from "../ir/plan.ts";
 import { align, type Interval, packIntervals } from "./arena.ts";
 import { findSlots, type Slot } from "./lifetime.ts";
 import type { PersistentArena } from "./persistent.ts";
@@ -45,7 +45,9 @@ export function planProgram(program: LoweredProgram, persistent: PersistentArena
     const operands = kernel.operands.map((operand) => ({ ...operand, buffer: idOf(operand.buffer) }));
     return { kernel: { ...kernel, operands }, frees: (frees[step] ?? []).map(idOf) };
   });
-  return { buffers, steps, inputs, scalars, outputs: program.outputs.map(port), fixedBytes: fixed, batchBytes: batch };
+  const outputs = program.outputs.map(port);
+  const planned = slots.map(({ size, start, end, buffers: own }): PlanSlot => ({ size, first: start, last: end, buffers: own.map(idOf) }));
+  return { buffers, slots: planned, steps, inputs, scalars, outputs, fixedBytes: fixed, batchBytes: batch };
 }
 
 function placeSlots(slots: readonly Slot[], arena: "fixed" | "batch", places: Map<number, Place>): number {

@@ -3,7 +3,7 @@
  * Invariant: what no tile kernel takes is computed as a plain reduction, so every contraction has code.
  */
 import type { Size } from "../ir/kernel.ts";
-import { asReduction, type ContractionKernel } from "./as-reduction.ts";
+import { asReduction, type ContractionKernel } from "../fuse/as-reduction.ts";
 import { emitConvolution } from "./convolve.ts";
 import type { Frame } from "./frame.ts";
 import { emitKernelGradient, MOST_DIMENSIONS } from "./kernel-gradient.ts";

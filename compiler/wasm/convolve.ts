@@ -5,7 +5,7 @@
  */
 import { invariant } from "../ir/invariant.ts";
 import type { Size } from "../ir/kernel.ts";
-import type { ContractionKernel } from "./as-reduction.ts";
+import type { ContractionKernel } from "../fuse/as-reduction.ts";
 import { bandOf, geometryOf, lineSpan, sourceStrides, type Band, type Dimension, type Geometry } from "./bands.ts";
 import { copyLines, openLineCopier, type Copier } from "./copy.ts";
 import type { Local } from "./encode.ts";

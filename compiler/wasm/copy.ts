@@ -4,7 +4,7 @@
  */
 import { invariant } from "../ir/invariant.ts";
 import type { Expression, Operand, RoleStrides, Size, Store } from "../ir/kernel.ts";
-import type { ContractionKernel } from "./as-reduction.ts";
+import type { ContractionKernel } from "../fuse/as-reduction.ts";
 import { fixed, paddedExtent, type Dimension, type Geometry } from "./bands.ts";
 import type { Local } from "./encode.ts";
 import { evaluateAs, evaluateStores } from "./expression.ts";

@@ -5,7 +5,7 @@
  */
 import { invariant } from "../ir/invariant.ts";
 import type { Size } from "../ir/kernel.ts";
-import type { ContractionKernel } from "./as-reduction.ts";
+import type { ContractionKernel } from "../fuse/as-reduction.ts";
 import { fixed, geometryOf, lineSpan, paddedExtent, sourceStrides, type Geometry } from "./bands.ts";
 import { bindCopier, copyChannels, copyElements, copyLines, openCopier, openLineCopier, writingTo, type Copier } from "./copy.ts";
 import type { Local } from "./encode.ts";

@@ -8,7 +8,7 @@
  */
 import { invariant } from "../ir/invariant.ts";
 import type { Affine, Axis, Contraction, Coordinate, Expression, Kernel, Operand, Size } from "../ir/kernel.ts";
-import type { ContractionKernel } from "./as-reduction.ts";
+import type { ContractionKernel } from "../fuse/as-reduction.ts";
 import { children } from "./scope.ts";
 import { multiply } from "./sizes.ts";
 

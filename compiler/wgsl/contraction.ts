@@ -6,12 +6,13 @@
  *   kernel: rows = taps, input channels;     columns = output channels;  depth = batch, output positions
  * Invariant: a sum runs over depth in order, in one invocation.
  */
-import { type ContractionKernel, leavesInput } from "../wasm/as-reduction.ts";
+import { asReduction, type ContractionKernel, leavesInput } from "../fuse/as-reduction.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Axis, Contraction, Expression, RoleStrides, Size, WindowAxis } from "../ir/kernel.ts";
 import { evaluateAs, pointAt, writeStores } from "./expression.ts";
-import { entryPoint, splitIndex } from "./loops.ts";
+import { emitReduction, entryPoint, splitIndex } from "./loops.ts";
 import { type Extent, productText, type Shader, sizeText, sumText, timesText, type Value } from "./shader.ts";
+import type { VariantPlan } from "./variant.ts";
 
 /** Results of an invocation along rows and columns. */
 const BLOCK = 4;
@@ -32,7 +33,7 @@ interface Shape {
 }
 
 /** Whether rows, columns and depth are worth a tile; what is not is summed element by element. */
-export function isTiled(kernel: ContractionKernel): boolean {
+function isTiled(kernel: ContractionKernel): boolean {
   const { columns, depth, rows } = shapeOf(kernel);
   return columns >= 8 && guess(rows) >= 8 && guess(depth) >= 8;
 }
@@ -66,11 +67,20 @@ function shapeOf({ contraction, axes }: ContractionKernel): Shape {
   };
 }
 
-/** Emits the kernel; returns its workgroups. */
-export function emitContraction(shader: Shader, kernel: ContractionKernel): readonly Extent[] {
+/** The ways to compute a contraction. */
+export function contractionVariants(kernel: ContractionKernel): readonly VariantPlan[] {
+  if (!isTiled(kernel)) {
+    const reduction = asReduction(kernel);
+    return [{ name: "", scratch: [], dispatches: [{ role: "", kernel: reduction, emit: (shader) => emitReduction(shader, reduction) }] }];
+  }
   const shape = shapeOf(kernel);
   const large = shape.columns >= 48 && guess(shape.rows) >= 1024;
   const tiling: Tiling = large ? { side: 64, lanes: 16 } : { side: 32, lanes: 8 };
+  return [{ name: `${tiling.side}x${tiling.side}`, scratch: [], dispatches: [{ role: "", emit: (shader) => emitTiles(shader, kernel, tiling) }] }];
+}
+
+function emitTiles(shader: Shader, kernel: ContractionKernel, tiling: Tiling): readonly Extent[] {
+  const shape = shapeOf(kernel);
   writeFactor(shader, "left_factor", "row", shape, leftFactor);
   writeFactor(shader, "right_factor", "column", shape, rightFactor);
   writeFinish(shader, kernel, shape);
@@ -121,7 +131,7 @@ function rightFactor(shader: Shader, { contraction }: Shape, [column = "0"]: rea
   const [input, wide] = result === "output" ? [channel, column] : [column, channel];
   const taps = window.map((_, k) => timesText(depth[k] ?? "0", kernel.taps[k] ?? 0));
   const address = sumText([
-    `call.base${kernel.operand}`,
+    shader.base(kernel.operand),
     timesText("groups", kernel.group),
     ...taps,
     timesText(input, kernel.input),
@@ -153,7 +163,7 @@ function outputPosition(shader: Shader, axis: WindowAxis, input: string, tap: st
 /** The value at [batch, group, spatial.., channel], through the prologue. */
 function roleElement(shader: Shader, role: RoleStrides, prologue: Expression | undefined, at: readonly string[]): string {
   const steps: readonly Size[] = [role.batch, role.group, ...role.spatial, role.channel];
-  const address = sumText([`call.base${role.operand}`, ...at.map((index, k) => timesText(index, steps[k] ?? 0))]);
+  const address = sumText([shader.base(role.operand), ...at.map((index, k) => timesText(index, steps[k] ?? 0))]);
   const value: Value = shader.named(shader.element(role.operand, address), "x");
   return prologue === undefined ? value.text : evaluateAs(pointAt(shader, at, [value]), prologue, "f32");
 }

@@ -1,15 +1,16 @@
 /**
  * The WebGPU back end: kernels to compute shaders.
- * Invariant: kernels that differ only in where their operands begin, inside the same arenas, share one shader.
+ * Invariant: kernels that differ only in which memory they touch, and where in it their operands begin, share shaders.
  */
-import { asReduction } from "../wasm/as-reduction.ts";
+import { sameSize } from "../fuse/size.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Operand, Size } from "../ir/kernel.ts";
-import type { Place } from "../ir/plan.ts";
-import { emitContraction, isTiled } from "./contraction.ts";
+import { contractionVariants } from "./contraction.ts";
 import { emitPointwise, emitReduction, emitSequential } from "./loops.ts";
 import { mathFunctions } from "./math.ts";
-import { type Extent, Shader } from "./shader.ts";
+import { type Extent, type Layout, Shader } from "./shader.ts";
+import type { Requirements, VariantPlan } from "./variant.ts";
+import { workOf } from "./work.ts";
 
 export interface WgslShader {
   /** From the first kernel that it serves; unique. */
@@ -18,64 +19,118 @@ export interface WgslShader {
   readonly code: string;
 }
 
-/** Where an operand begins: a buffer and elements into it. */
-export interface WgslAddress {
-  readonly buffer: number;
-  readonly offset: Size;
-}
+/** A storage binding: memory of the kernel's, by the caller's number, or a scratch buffer of the variant. */
+export type WgslBinding = { readonly memory: number } | { readonly scratch: number };
 
-/** One dispatch. The uniform holds the batch, then the element at which each address begins in its arena. */
-export interface WgslEntry {
+export interface WgslDispatch {
   readonly shader: number;
-  readonly addresses: readonly WgslAddress[];
+  /** Of bindings 1, 2, ... */
+  readonly bindings: readonly WgslBinding[];
+  /** Elements at which the operands begin that the shader uses: the uniform holds the batch, then these. */
+  readonly offsets: readonly Size[];
   /** The product of these is the number of workgroups: each is its sizes' product over `per`, rounded up. */
   readonly workgroups: readonly Extent[];
 }
 
+/** One way to run a kernel; see `WebgpuVariantSpec` of the manifest. */
+export interface WgslVariant {
+  readonly name: string;
+  readonly dispatches: readonly WgslDispatch[];
+  /** Bytes. */
+  readonly scratch: readonly Size[];
+  readonly requires: Requirements | undefined;
+  readonly upTo: number | undefined;
+}
+
+export interface WgslStep {
+  readonly variants: readonly WgslVariant[];
+  readonly flops: Size;
+  readonly bytes: Size;
+}
+
 export interface WgslProgram {
   readonly shaders: readonly WgslShader[];
-  /** `entries[i]` runs `kernels[i]`. */
-  readonly entries: readonly WgslEntry[];
+  /** `steps[i]` runs `kernels[i]`. */
+  readonly steps: readonly WgslStep[];
+}
+
+/** The caller's memory behind a kernel's buffers: equal numbers are one binding. */
+export interface MemoryOf {
+  memory(kernel: number, buffer: number): number;
+  /** From the source, for the shader's text. */
+  name(kernel: number, buffer: number): string;
 }
 
 /** i32 fields that fit into the smallest offset between uniforms, 256 bytes, beside the batch. */
-const MOST_ADDRESSES = 63;
+const MOST_OFFSETS = 63;
+/** `maxStorageBuffersPerShaderStage` of every device (WebGPU specification, limits). */
+const MOST_BINDINGS = 8;
 
-interface Emitted {
+/** A dispatch in terms of the kernel's operands by position. */
+interface DispatchTemplate {
   readonly shader: number;
+  readonly bound: readonly ({ readonly operand: number } | { readonly scratch: number })[];
+  readonly used: readonly number[];
   readonly workgroups: readonly Extent[];
 }
 
-/** Emits every distinct kernel once. `arenaOf` says where a buffer lies; buffers are named by the ids of the plan. */
-export function emitWgsl(kernels: readonly Kernel[], arenaOf: (kernel: number, buffer: number) => Place["arena"]): WgslProgram {
-  const served = new Map<string, { readonly kernel: Kernel; readonly arenas: readonly Place["arena"][]; readonly paths: Set<string> }>();
-  const prepared = kernels.map((given, index) => {
-    const kernel = given.form === "contraction" && !isTiled(given) ? asReduction(given) : given;
-    const arenas = kernel.operands.map((operand) => arenaOf(index, operand.buffer));
-    const key = JSON.stringify([withoutPlaces(kernel), arenas], exactNumber);
-    const known = served.get(key) ?? { kernel, arenas, paths: new Set<string>() };
-    for (const path of kernel.serves) known.paths.add(path);
-    served.set(key, known);
-    return { key, kernel };
-  });
-  const shaders: WgslShader[] = [];
-  const names = new Map<string, number>();
-  const emitted = new Map<string, Emitted>();
-  for (const [key, { kernel, arenas, paths }] of served) {
-    const { code, workgroups } = emitShader(kernel, arenas, [...paths]);
-    emitted.set(key, { shader: shaders.length, workgroups });
-    shaders.push({ name: uniqueName(kernel.name, names), code });
-  }
-  const entries = prepared.map(({ key, kernel }): WgslEntry => {
-    const found = emitted.get(key);
-    invariant(found !== undefined, `kernel ${kernel.name} was not emitted`);
-    invariant(kernel.operands.length <= MOST_ADDRESSES, `kernel ${kernel.name} has too many operands`);
-    return { ...found, addresses: kernel.operands.map(({ buffer, offset }) => ({ buffer, offset })) };
-  });
-  return { shaders, entries };
+interface VariantTemplate extends Omit<WgslVariant, "dispatches"> {
+  readonly dispatches: readonly DispatchTemplate[];
 }
 
-/** What the text depends on. */
+interface Served {
+  readonly kernel: Kernel;
+  readonly layout: Layout;
+  readonly paths: Set<string>;
+}
+
+/** Emits every distinct kernel once. */
+export function emitWgsl(kernels: readonly Kernel[], memory: MemoryOf): WgslProgram {
+  const served = new Map<string, Served>();
+  const keys = kernels.map((kernel, index) => {
+    const places = kernel.operands.map((operand) => memory.memory(index, operand.buffer));
+    const distinct = [...new Set(places)];
+    const bindings = places.map((place) => distinct.indexOf(place));
+    const aligned = kernel.operands.map(({ offset }) => (typeof offset === "number" ? offset : offset.batch) % 4 === 0);
+    const key = JSON.stringify([withoutPlaces(kernel), bindings, aligned], exactNumber);
+    let known = served.get(key);
+    if (known === undefined) {
+      const names = distinct.map((place, k) => bindingName(memory.name(index, kernel.operands[places.indexOf(place)]?.buffer ?? -1), k));
+      known = { kernel, layout: { bindings, names, aligned }, paths: new Set() };
+      served.set(key, known);
+    }
+    for (const path of kernel.serves) known.paths.add(path);
+    return key;
+  });
+  const emitter = new Emitter();
+  const templates = new Map([...served].map(([key, each]) => [key, emitter.emit(each)] as const));
+  const steps = kernels.map((kernel, index): WgslStep => {
+    const variants = templates.get(keys[index] ?? "");
+    invariant(variants !== undefined, `kernel ${kernel.name} was not emitted`);
+    const placed = variants.map((each) => ({
+      ...each,
+      dispatches: each.dispatches.map((dispatch) => placeDispatch(dispatch, kernel, index, memory)),
+    }));
+    return { variants: placed, ...workOf(kernel) };
+  });
+  return { shaders: emitter.shaders, steps };
+}
+
+function placeDispatch({ shader, bound, used, workgroups }: DispatchTemplate, kernel: Kernel, index: number, memory: MemoryOf): WgslDispatch {
+  const operandAt = (position: number): Operand => {
+    const operand = kernel.operands[position];
+    invariant(operand !== undefined, `kernel ${kernel.name}: there is no operand ${position}`);
+    return operand;
+  };
+  return {
+    shader,
+    bindings: bound.map((each) => ("scratch" in each ? each : { memory: memory.memory(index, operandAt(each.operand).buffer) })),
+    offsets: used.map((position) => operandAt(position).offset),
+    workgroups,
+  };
+}
+
+/** What the text depends on, beside the layout. */
 function withoutPlaces(kernel: Kernel): Kernel {
   return {
     ...kernel,
@@ -90,41 +145,92 @@ function exactNumber(_key: string, value: unknown): unknown {
   return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${Object.is(value, -0) ? "-" : ""}${value}` : value;
 }
 
-function uniqueName(name: string, used: Map<string, number>): string {
-  const plain = name.replaceAll(/[^A-Za-z0-9_]+/g, "_") || "kernel";
-  const count = used.get(plain) ?? 0;
-  used.set(plain, count + 1);
-  return count === 0 ? plain : `${plain}_${count}`;
+/** The last parts of a source path, and the binding's number: unique, and no word of WGSL. */
+function bindingName(source: string, binding: number): string {
+  const parts = source.split(/[^A-Za-z0-9]+/).filter((part) => part !== "");
+  const stem = parts
+    .slice(-2)
+    .join("_")
+    .replace(/^(?=\d)/, "at_");
+  return `${stem === "" ? "tensor" : stem}_b${binding}`;
 }
 
 const SHOWN_PATHS = 6;
 
-function emitShader(
-  kernel: Kernel,
-  arenas: readonly Place["arena"][],
-  paths: readonly string[],
-): { readonly code: string; readonly workgroups: readonly Extent[] } {
-  const operands = kernel.operands.map((operand, buffer): Operand => ({ ...operand, buffer }));
-  const numbered: Kernel = { ...kernel, operands };
-  const shader = new Shader(numbered, (operand) => arenas[operand.buffer] ?? "fixed");
-  const workgroups = emitForm(shader, numbered);
-  const shown = paths.slice(0, SHOWN_PATHS).join(", ");
-  const more = paths.length > SHOWN_PATHS ? ` and ${paths.length - SHOWN_PATHS} more` : "";
-  const comment = [`// ${kernel.name}`, ...(paths.length === 0 ? [] : [`// serves ${shown}${more}`])].map((line) => line.replaceAll(/[\r\n]+/g, " "));
-  const parts = [...comment, ...shader.bindings(), ...shader.declarations, ...mathFunctions(shader.functions), shader.text(), ""];
-  return { code: parts.join("\n"), workgroups };
+class Emitter {
+  readonly shaders: WgslShader[] = [];
+  private readonly names = new Map<string, number>();
+
+  emit({ kernel, layout, paths }: Served): readonly VariantTemplate[] {
+    return variantsOf(kernel).map(({ name, requires, upTo, scratch, dispatches }) => ({
+      name,
+      requires,
+      upTo,
+      scratch: scratch.map(({ elements }) => bytesOf(elements)),
+      dispatches: dispatches.map(({ role, kernel: rewritten = kernel, emit }): DispatchTemplate => {
+        const sources = sourcesOf(rewritten, kernel);
+        const shader = new Shader(rewritten, layoutOf(sources, layout));
+        const workgroups = emit(shader);
+        const title = [kernel.name, name, role].filter((part) => part !== "").join("_");
+        const own = shader.boundOperands().map((operand) => ({ operand: sources[operand] ?? operand }));
+        const bound = [...own, ...shader.boundScratch().map((index) => ({ scratch: index }))];
+        const used = shader.usedOperands().map((operand) => sources[operand] ?? operand);
+        invariant(used.length <= MOST_OFFSETS, `kernel ${title} has too many operands`);
+        invariant(bound.length <= MOST_BINDINGS, `kernel ${title} binds ${bound.length} buffers`);
+        invariant(bound.length - own.length <= scratch.length, `kernel ${title} has no such scratch`);
+        return { shader: this.add(shader, title, [...paths]), bound, used, workgroups };
+      }),
+    }));
+  }
+
+  private add(shader: Shader, title: string, paths: readonly string[]): number {
+    const shown = paths.slice(0, SHOWN_PATHS).join(", ");
+    const more = paths.length > SHOWN_PATHS ? ` and ${paths.length - SHOWN_PATHS} more` : "";
+    const comment = [`// ${title}`, ...(paths.length === 0 ? [] : [`// serves ${shown}${more}`])].map((line) => line.replaceAll(/[\r\n]+/g, " "));
+    const enabled = [...shader.extensions].map((each) => `enable ${each};`);
+    const parts = [...comment, ...enabled, ...shader.bindings(), ...shader.declarations, ...mathFunctions(shader.functions), shader.text(), ""];
+    return this.shaders.push({ name: this.uniqueName(title), code: parts.join("\n") }) - 1;
+  }
+
+  private uniqueName(name: string): string {
+    const plain = name.replaceAll(/[^A-Za-z0-9_]+/g, "_") || "kernel";
+    const count = this.names.get(plain) ?? 0;
+    this.names.set(plain, count + 1);
+    return count === 0 ? plain : `${plain}_${count}`;
+  }
 }
 
-function emitForm(shader: Shader, kernel: Kernel): readonly Extent[] {
+/** For each operand of a kernel rewritten from another, the one that it is a view of. */
+function sourcesOf(own: Kernel, original: Kernel): readonly number[] {
+  return own.operands.map((operand, k) => {
+    if (k < original.operands.length) return k;
+    const found = original.operands.findIndex(({ buffer, offset }) => buffer === operand.buffer && sameSize(offset, operand.offset));
+    invariant(found >= 0, `kernel ${original.name}: operand ${k} is a view of nothing`);
+    return found;
+  });
+}
+
+function layoutOf(sources: readonly number[], { bindings, names, aligned }: Layout): Layout {
+  return { bindings: sources.map((k) => bindings[k] ?? 0), names, aligned: sources.map((k) => aligned[k] ?? false) };
+}
+
+function bytesOf(elements: Size): Size {
+  return typeof elements === "number" ? 4 * elements : { batch: 4 * elements.batch };
+}
+
+function variantsOf(kernel: Kernel): readonly VariantPlan[] {
+  const only = (emit: VariantPlan["dispatches"][number]["emit"]): readonly VariantPlan[] => [
+    { name: "", scratch: [], dispatches: [{ role: "", emit }] },
+  ];
   switch (kernel.form) {
     case "pointwise":
-      return emitPointwise(shader, kernel);
+      return only((shader) => emitPointwise(shader, kernel));
     case "sequential":
-      return emitSequential(shader, kernel);
+      return only((shader) => emitSequential(shader, kernel));
     case "reduction":
-      return emitReduction(shader, kernel);
+      return only((shader) => emitReduction(shader, kernel));
     case "contraction":
-      return emitContraction(shader, kernel);
+      return contractionVariants(kernel);
   }
   kernel satisfies never;
 }

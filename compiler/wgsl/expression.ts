@@ -126,7 +126,7 @@ export function locate(
     conditions.push(`${whole} % ${bound.divisor} == 0`, `${quotient} < ${sizeText(bound.extent)}`);
     return timesText(quotient, stride);
   });
-  const address = sumText([`call.base${operand}`, ...terms]);
+  const address = sumText([shader.base(operand), ...terms]);
   return { address, condition: conditions.length === 0 ? undefined : [...new Set(conditions)].join(" && ") };
 }
 

@@ -3,7 +3,7 @@
  * concrete floating point expressions"), so those that tensors meet are polynomials, the same as on the CPU.
  * Invariant: infinities and NaN are made and recognised by their bits, which no compiler may assume away.
  */
-import { ERF, EXPM1, LN2_HIGH, LN2_LOW, LOG, LOG_ERFC, TANH } from "../wasm/math.ts";
+import { ERF, EXPM1, LN2_HIGH, LN2_LOW, LOG, LOG_ERFC, TANH } from "../ir/approximations.ts";
 import { invariant } from "../ir/invariant.ts";
 
 /** A finite f32 as a literal. */

@@ -4,7 +4,6 @@
  */
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Operand, ScalarType, Size } from "../ir/kernel.ts";
-import type { Place } from "../ir/plan.ts";
 
 export type ValueType = ScalarType | "bool";
 
@@ -14,15 +13,15 @@ export interface Value {
   readonly type: ValueType;
 }
 
-/** Which arena each operand of a kernel lies in. */
-export type ArenaOf = (operand: Operand) => Place["arena"];
-
-/** The names of the storage bindings, in the order of their numbers. */
-export const ARENA_NAMES: Readonly<Record<Place["arena"], string>> = {
-  persistent: "persistent",
-  fixed: "temporary",
-  batch: "batched",
-};
+/** How a kernel's operands are bound: those of one memory share a binding. */
+export interface Layout {
+  /** The binding of each operand, counted from 0 by first appearance. */
+  readonly bindings: readonly number[];
+  /** Names by binding, unique and no words of WGSL. */
+  readonly names: readonly string[];
+  /** Whether an operand begins at a multiple of four elements. */
+  readonly aligned: readonly boolean[];
+}
 
 /** `per` divides the product of the sizes into workgroups. */
 export interface Extent {
@@ -38,14 +37,19 @@ export class Shader {
   readonly functions = new Set<string>();
   /** Module-scope declarations beyond the bindings. */
   readonly declarations: string[] = [];
+  /** `enable` directives. */
+  readonly extensions = new Set<string>();
+  private readonly layout: Layout;
   private readonly lines: string[] = [];
   private readonly known: Map<string, Value>[] = [new Map()];
+  private readonly touched = new Set<number>();
+  private readonly vectors = new Set<number>();
+  private readonly scratches: { readonly index: number; readonly name: string; readonly type: string }[] = [];
   private names = 0;
-  private readonly arenaOf: ArenaOf;
 
-  constructor(kernel: Kernel, arenaOf: ArenaOf) {
+  constructor(kernel: Kernel, layout: Layout) {
     this.kernel = kernel;
-    this.arenaOf = arenaOf;
+    this.layout = layout;
   }
 
   line(text: string): void {
@@ -92,41 +96,108 @@ export class Shader {
     return operand;
   }
 
+  /** Where an operand begins, in elements. */
+  base(index: number): string {
+    this.touched.add(index);
+    return `call.base${index}`;
+  }
+
   /** An element as the operand's type. */
   element(index: number, address: string): Value {
-    const operand = this.operand(index);
-    const held = this.elementType(this.arenaOf(operand));
-    const text = `${ARENA_NAMES[this.arenaOf(operand)]}[${address}]`;
-    return { text: held === operand.type ? text : `bitcast<${operand.type}>(${text})`, type: operand.type };
+    const { type } = this.operand(index);
+    const text = this.place(index, address);
+    return { text: this.elementType(index) === type ? text : `bitcast<${type}>(${text})`, type };
   }
 
   /** The statement that stores a value of the operand's type. */
   storeElement(index: number, address: string, value: string): string {
-    const operand = this.operand(index);
-    const held = this.elementType(this.arenaOf(operand));
-    return `${ARENA_NAMES[this.arenaOf(operand)]}[${address}] = ${held === operand.type ? value : `bitcast<${held}>(${value})`};`;
+    const { type } = this.operand(index);
+    const held = this.elementType(index);
+    invariant(!this.isVector(index), "a component of a vector in memory is not written alone: its neighbours may be written with it");
+    return `${this.place(index, address)} = ${held === type ? value : `bitcast<${held}>(${value})`};`;
+  }
+
+  /** Binds the operand's memory as `vec4<f32>` where every operand in it allows that and nothing is stored there. */
+  widen(index: number): boolean {
+    const binding = this.bindingOf(index);
+    const { operands, stores } = this.kernel;
+    const together = operands.flatMap((_, k) => (this.bindingOf(k) === binding ? [k] : []));
+    const isStored = stores.some((store) => together.includes(store.operand));
+    const isWide = !isStored && together.every((k) => operands[k]?.type === "f32" && this.layout.aligned[k] === true);
+    if (isWide) this.vectors.add(binding);
+    return isWide;
+  }
+
+  isVector(index: number): boolean {
+    return this.vectors.has(this.bindingOf(index));
+  }
+
+  /** Four elements from a multiple of four on, of an operand that `widen` took. */
+  vector(index: number, address: string): string {
+    this.touched.add(index);
+    return `${this.layout.names[this.bindingOf(index)]}[(${address}) / 4]`;
+  }
+
+  /** Binds a scratch buffer of the variant, by its position, under a name. */
+  scratch(index: number, name: string, type: string): void {
+    this.scratches.push({ index, name, type });
+  }
+
+  /** The scratch buffers behind the operands' bindings. */
+  boundScratch(): readonly number[] {
+    return this.scratches.map((each) => each.index);
   }
 
   /** An empty shader of the same kernel, to find types with. */
   probe(): Shader {
-    return new Shader(this.kernel, this.arenaOf);
+    return new Shader(this.kernel, this.layout);
   }
 
-  private elementType(arena: Place["arena"]): string {
-    const types = new Set(this.kernel.operands.filter((each) => this.arenaOf(each) === arena).map((each) => each.type));
+  private place(index: number, address: string): string {
+    this.touched.add(index);
+    const name = this.layout.names[this.bindingOf(index)];
+    return this.isVector(index) ? `${name}[(${address}) / 4][(${address}) % 4]` : `${name}[${address}]`;
+  }
+
+  private bindingOf(index: number): number {
+    const binding = this.layout.bindings[index];
+    invariant(binding !== undefined, `kernel ${this.kernel.name}: operand ${index} has no binding`);
+    return binding;
+  }
+
+  private elementType(index: number): string {
+    const binding = this.bindingOf(index);
+    const types = new Set(this.kernel.operands.filter((_, k) => this.bindingOf(k) === binding).map((each) => each.type));
     const [only] = types;
     return types.size === 1 && only !== undefined ? only : "u32";
   }
 
-  /** The bindings that the kernel uses, and the uniform that each call fills. */
+  /** Operands whose beginnings the uniform holds, in order. */
+  usedOperands(): readonly number[] {
+    return [...this.touched].sort((a, b) => a - b);
+  }
+
+  /** Operands that stand for the storage bindings from 1 on; scratch buffers follow them. */
+  boundOperands(): readonly number[] {
+    const seen = new Set<number>();
+    return this.usedOperands().filter((index) => {
+      const binding = this.bindingOf(index);
+      return !seen.has(binding) && seen.add(binding);
+    });
+  }
+
+  /** The uniform that each call fills, and the bindings that the shader uses. */
   bindings(): string[] {
-    const used = new Set(this.kernel.operands.map(this.arenaOf));
-    const arenas: readonly Place["arena"][] = ["persistent", "fixed", "batch"];
-    const storage = arenas.flatMap((arena, binding) =>
-      used.has(arena) ? [`@group(0) @binding(${binding}) var<storage, read_write> ${ARENA_NAMES[arena]}: array<${this.elementType(arena)}>;`] : [],
-    );
-    const bases = this.kernel.operands.map((_, index) => `base${index}: i32`);
-    return [`struct Call { ${["batch: i32", ...bases].join(", ")} }`, "@group(0) @binding(3) var<uniform> call: Call;", ...storage];
+    const fields = ["batch: i32", ...this.usedOperands().map((index) => `base${index}: i32`)];
+    const storage = this.boundOperands().map((index) => ({
+      name: this.layout.names[this.bindingOf(index)] ?? "",
+      type: this.isVector(index) ? "vec4<f32>" : this.elementType(index),
+    }));
+    return [
+      `struct Call { ${fields.join(", ")} }`,
+      "@group(0) @binding(0) var<uniform> call: Call;",
+      ...[...storage, ...this.scratches].map(({ name, type }, k) => `@group(0) @binding(${k + 1}) var<storage, read_write> ${name}: array<${type}>;`),
+    ];
   }
 
   text(): string {

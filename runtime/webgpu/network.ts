@@ -5,18 +5,18 @@
  */
 import { checkGuards } from "../guards.ts";
 import { type BoundInputs, bindInputs, type Inputs, portElements, resolveShape, writeInput } from "../inputs.ts";
-import type { Manifest, PortSpec, TensorSpec, WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
+import type { Manifest, PortTypeSpec, TensorSpec, WebgpuPortSpec, WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
 import { describeNetwork, type GradientsResult, type Hyperparameters, type Network, scalarValues, sortOutputs } from "../network.ts";
 import { disposed, notCompiled, optimizerStateMismatch } from "../problems.ts";
 import { writeSafetensors } from "../safetensors.ts";
-import { type Tensor, tensorFromInternal } from "../tensor.ts";
+import { elementCount, type Tensor, tensorFromInternal } from "../tensor.ts";
 import { createTensorStore, type TensorStore } from "../tensor-store.ts";
 import { loadWeights } from "../weight-source.ts";
 import { checkpointTensors, isInteger, matchTensors, matchWeights } from "../weights.ts";
 import type { Transfer, WebgpuEngine, Write } from "./engine.ts";
 
-/** The persistent arena in the host's memory, and the tensors in it. */
+/** The network's tensors in the host's memory, at their offsets in the manifest. */
 interface Mirror {
   readonly bytes: ArrayBuffer;
   readonly store: TensorStore;
@@ -30,8 +30,11 @@ export function createWebgpuNetwork(
   seed: number,
   initial: ReadonlyMap<TensorSpec, Tensor>,
 ): Network {
-  const mirror = createMirror(manifest, spec, seed, initial);
-  engine.upload(mirror.bytes);
+  const mirror = createMirror(manifest, seed, initial);
+  const kept = manifest.tensors.map(({ offset }, persistent) => ({ persistent, offset, bytes: spec.persistent[persistent] ?? 0 }));
+  const upload = (): void =>
+    engine.upload(kept.map(({ persistent, offset, bytes }) => ({ persistent, data: mirror.bytes.slice(offset, offset + bytes) })));
+  upload();
   const slots = manifest.tensors.filter((each) => each.kind === "slot");
   const state = { live: true, stepsDone: 0, isPrepared: false, tail: Promise.resolve() as Promise<unknown> };
 
@@ -49,14 +52,14 @@ export function createWebgpuNetwork(
     return found;
   };
   /** Inputs are copied before the call returns; scalars are those of the moment when it runs. */
-  const call = (name: ProgramName, inputs: Inputs, hyper: Hyperparameters): Promise<ReadonlyMap<PortSpec, Tensor>> => {
+  const call = (name: ProgramName, inputs: Inputs, hyper: Hyperparameters): Promise<ReadonlyMap<WebgpuPortSpec, Tensor>> => {
     if (!state.live) throw disposed();
     const bound = bindInputs(program(name), inputs, manifest.batch);
     checkGuards(manifest, name, bound.batch);
     const writes = bound.inputs.map((input): Write => {
       const view = emptyPort(input.port, bound.batch);
       writeInput(view, input);
-      return { place: input.port.place, bytes: view.byteLength, data: view.buffer };
+      return { buffer: input.port.buffer, bytes: view.byteLength, data: view.buffer };
     });
     return enqueue(async () => {
       const scalar = scalarValues(manifest, hyper, state.stepsDone + 1, seed);
@@ -73,7 +76,8 @@ export function createWebgpuNetwork(
     });
   };
   const refresh = async (): Promise<void> => {
-    new Uint8Array(mirror.bytes).set(new Uint8Array(await engine.download()));
+    const found = await engine.download(kept.map(({ persistent }) => persistent));
+    for (const [k, { offset }] of kept.entries()) new Uint8Array(mirror.bytes).set(new Uint8Array(found[k] ?? new ArrayBuffer(0)), offset);
   };
   const train = async (name: "gradients" | "step", inputs: Inputs, hyper: Hyperparameters): Promise<GradientsResult> => {
     const found = await call(name, inputs, hyper);
@@ -110,7 +114,7 @@ export function createWebgpuNetwork(
       await enqueue(async () => {
         await refresh();
         mirror.store.write(matched);
-        engine.upload(mirror.bytes);
+        upload();
         state.isPrepared = false;
       });
     },
@@ -126,7 +130,7 @@ export function createWebgpuNetwork(
       await enqueue(async () => {
         await refresh();
         mirror.store.write(matched);
-        engine.upload(mirror.bytes);
+        upload();
         state.stepsDone = given.step;
       });
     },
@@ -138,16 +142,14 @@ export function createWebgpuNetwork(
   };
 }
 
-function createMirror(manifest: Manifest, spec: WebgpuSpec, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Mirror {
-  const bytes = new ArrayBuffer(Math.max(4, spec.persistentBytes));
-  // The store finds tensors by their offsets in the manifest; here they lie elsewhere.
-  const offsets = new Map(manifest.tensors.map((tensor, k) => [tensor.offset, spec.offsets[k] ?? 0]));
-  const at = ([, offset]: readonly [number, number]): number => offsets.get(offset) ?? 0;
+function createMirror(manifest: Manifest, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Mirror {
+  const end = Math.max(0, ...manifest.tensors.map(({ offset, shape }) => offset + 4 * elementCount(shape)));
+  const bytes = new ArrayBuffer(end);
   const store = createTensorStore(
     manifest,
     {
-      floats: (place, _batch, count) => new Float32Array(bytes, at(place), count),
-      integers: (place, _batch, count) => new Int32Array(bytes, at(place), count),
+      floats: ([, offset], _batch, count) => new Float32Array(bytes, offset, count),
+      integers: ([, offset], _batch, count) => new Int32Array(bytes, offset, count),
     },
     seed,
     initial,
@@ -159,15 +161,15 @@ async function callProgram(
   engine: WebgpuEngine,
   name: ProgramName,
   program: WebgpuProgramSpec,
-  { batch }: BoundInputs,
+  { batch }: BoundInputs<WebgpuPortSpec>,
   inputs: readonly Write[],
   scalar: (name: string) => number,
-): Promise<ReadonlyMap<PortSpec, Tensor>> {
+): Promise<ReadonlyMap<WebgpuPortSpec, Tensor>> {
   const scalars = program.scalars.map((port): Write => {
     const view = emptyPort(port, batch).fill(scalar(port.name));
-    return { place: port.place, bytes: view.byteLength, data: view.buffer as ArrayBuffer };
+    return { buffer: port.buffer, bytes: view.byteLength, data: view.buffer as ArrayBuffer };
   });
-  const reads = program.outputs.map((port): Transfer => ({ place: port.place, bytes: 4 * portElements(port, batch) }));
+  const reads = program.outputs.map((port): Transfer => ({ buffer: port.buffer, bytes: 4 * portElements(port, batch) }));
   const found = await engine.execute(name, batch, [...scalars, ...inputs], reads);
   return new Map(
     program.outputs.map((port, k) => {
@@ -178,12 +180,12 @@ async function callProgram(
   );
 }
 
-function emptyPort(port: PortSpec, batch: number): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
+function emptyPort(port: PortTypeSpec, batch: number): Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> {
   const count = portElements(port, batch);
   return isInteger(port) ? new Int32Array(count) : new Float32Array(count);
 }
 
-function tensorOf(found: ReadonlyMap<PortSpec, Tensor>, port: PortSpec): Tensor {
+function tensorOf(found: ReadonlyMap<WebgpuPortSpec, Tensor>, port: WebgpuPortSpec): Tensor {
   const tensor = found.get(port);
   if (tensor === undefined) throw new Error(`internal error: output ${port.name} was not read`);
   return tensor;

@@ -1,7 +1,7 @@
 /** Contractions against their definition: windows, strides, dilation, groups, remainders, prologues, epilogues, packing. */
 import * as assert from "uvu/assert";
 import type { Kernel, Operand } from "../../compiler/ir/kernel.ts";
-import { asReduction } from "../../compiler/wasm/as-reduction.ts";
+import { asReduction } from "../../compiler/fuse/as-reduction.ts";
 import { emitWasm } from "../../compiler/wasm/emit.ts";
 import { packing } from "../../compiler/wasm/pack.ts";
 import { suite } from "../harness.ts";
