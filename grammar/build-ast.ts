@@ -24,7 +24,8 @@ import { buildArguments, buildExpression, buildNumber, buildString, checkCommas 
 import { buildBody } from "./build-statement.ts";
 import { type Context, endOfToken, inOrder, nameOf, node, nodeSpan, nodes, token, tokenAt, tokenSpan, tokens } from "./cst.ts";
 import { docBefore, fileDoc } from "./documentation.ts";
-import { malformed } from "./problems.ts";
+import { closest } from "./closest.ts";
+import { likelyFix, malformed } from "./problems.ts";
 import type { Span } from "./source.ts";
 
 /** The syntax tree of a `module` node. */
@@ -117,6 +118,18 @@ function buildParameter(context: Context, cst: CstNode): Parameter {
 
 type ScalarName = Extract<ParameterType, { kind: "ScalarType" }>["name"];
 
+/** Types of other languages. */
+const PARAMETER_TYPE_WORDS: ReadonlyMap<string, ScalarName> = new Map([
+  ["integer", "int"],
+  ...(["float", "double", "f32", "f64", "number", "scalar"] as const).map((word) => [word, "real"] as const),
+  ...(["size", "usize", "uint"] as const).map((word) => [word, "dim"] as const),
+  ["str", "string"],
+  ["boolean", "bool"],
+  ["probability", "prob"],
+  ["module", "block"],
+  ["layer", "block"],
+]);
+
 const SCALARS: ReadonlyMap<string, ScalarName> = new Map(
   (["dim", "dims", "int", "ints", "real", "prob", "bool", "init", "block", "string"] as const).map((name) => [name, name]),
 );
@@ -135,7 +148,9 @@ function buildParameterType(context: Context, cst: CstNode): ParameterType {
   const name = SCALARS.get(word ?? "dim");
   if (name === undefined) {
     const help = ["the types are dim, int, dims, ints, real, prob, bool, init, block, string, lists `[T]` and tuples `(T, T)`"];
-    context.report(malformed(`\`${word}\` is not a parameter type`, span, { help }));
+    const meant = PARAMETER_TYPE_WORDS.get((word ?? "").toLowerCase()) ?? closest(word ?? "", [...SCALARS.keys()]);
+    const fixes = meant === undefined ? [] : [likelyFix(`write \`${meant}\``, span, meant)];
+    context.report(malformed(`\`${word}\` is not a parameter type`, span, { help, fixes }));
   }
   return { kind: "ScalarType", name: name ?? "dim", span };
 }

@@ -7,7 +7,7 @@ import type { Argument, BinaryOperator, DtypeName, Expression, Hole, Name, Numbe
 import { type Context, inOrder, nameOf, node, nodeSpan, nodes, token, tokenSpan, tokens } from "./cst.ts";
 import { isInserted } from "./layout.ts";
 import { numberProblem, plainSymbol } from "./lex.ts";
-import { malformed, unknownEscape } from "./problems.ts";
+import { malformed, safeFix, unknownEscape } from "./problems.ts";
 import type { Span } from "./source.ts";
 
 /** An expression with the text it takes, parentheses included. */
@@ -23,6 +23,15 @@ const DTYPES: ReadonlyMap<string, DtypeName> = new Map([
   ["i32", "i32"],
   ["i64", "i64"],
   ["bool", "bool"],
+]);
+
+/** The dtypes' names elsewhere. */
+const DTYPE_WORDS: ReadonlyMap<string, DtypeName> = new Map<string, DtypeName>([
+  ...["float32", "float", "single", "fp32"].map((word) => [word, "f32"] as const),
+  ...["float16", "half", "fp16"].map((word) => [word, "f16"] as const),
+  ...["int32", "int"].map((word) => [word, "i32"] as const),
+  ...["int64", "long"].map((word) => [word, "i64"] as const),
+  ["boolean", "bool"],
 ]);
 
 const PRECEDENCE: Readonly<Record<BinaryOperator, number>> = {
@@ -227,7 +236,7 @@ export function buildString(context: Context, token: IToken): StringLiteral {
 
 /** What stands between a string token's quotes. */
 export function stringContent(image: string): string {
-  const closed = image.length > 1 && /["“”„]$/.test(image) && !/(^|[^\\])(\\\\)*\\"$/.test(image);
+  const closed = image.length > 1 && /["“”„']$/.test(image) && !/(^|[^\\])(\\\\)*\\"$/.test(image);
   return image.slice(1, closed ? -1 : undefined);
 }
 
@@ -307,7 +316,9 @@ export function buildShapeType(context: Context, cst: CstNode | undefined): Shap
   const dtypeSpan = written === undefined ? undefined : tokenSpan(context, written);
   if (dtype === undefined && dtypeSpan !== undefined) {
     const help = ["the dtypes are f32, f16, i32, i64 and bool"];
-    context.report(malformed(`\`${written?.image}\` is not a dtype`, dtypeSpan, { help }));
+    const meant = DTYPE_WORDS.get((written?.image ?? "").toLowerCase());
+    const fixes = meant === undefined ? [] : [safeFix(`write \`${meant}\``, dtypeSpan, meant)];
+    context.report(malformed(`\`${written?.image}\` is not a dtype`, dtypeSpan, { help, fixes }));
   }
   return { kind: "ShapeType", dtype: dtype ?? "f32", dtypeSpan, dims: buildDims(context, list), span };
 }

@@ -194,7 +194,7 @@ export function adaptationKeyword({ token, next }: Near): t.Keyword | undefined 
 }
 
 const OPERAND_ENDS: ReadonlySet<TokenType> = new Set([
-  ...[t.Identifier, t.NumberLiteral, t.StringLiteral, t.UnterminatedString, t.CurlyString],
+  ...[t.Identifier, t.NumberLiteral, t.StringLiteral, t.UnterminatedString, t.SingleString, t.CurlyString],
   ...[t.RightParen, t.RightBracket, t.RightBrace],
   ...[t.keywords.true, t.keywords.false, t.keywords.identity, t.keywords.project, t.keywords.pad],
 ]);
@@ -213,7 +213,7 @@ export function lacksOperand(type: TokenType, before: TokenType | undefined): bo
 
 /** What may begin an expression. */
 export const OPERAND_STARTS: ReadonlySet<TokenType> = new Set([
-  ...[t.Identifier, t.NumberLiteral, t.StringLiteral, t.UnterminatedString, t.CurlyString],
+  ...[t.Identifier, t.NumberLiteral, t.StringLiteral, t.UnterminatedString, t.SingleString, t.CurlyString],
   ...[t.LeftParen, t.LeftBracket],
 ]);
 

@@ -48,6 +48,7 @@ export function isInserted(token: IToken): boolean {
 }
 
 const INSERTED = "inserted";
+const SUM_OF_PATHS = "two paths are added in a join: `-> join sum: add`, and `skip x -> sum` for the other path";
 /** Statements after which, on the same line, another may begin without `;`. */
 const ENDS_ITSELF: ReadonlySet<string> = new Set(["in", "out", "param", "state", "names", "if"]);
 
@@ -125,7 +126,8 @@ class Arranger {
     if (this.frame.kind === "paren") this.watchParens(token, i, newLine);
     const type = this.frame.kind === "paren" ? this.literal(token, i) : this.separate(token, i, newLine);
     if (this.role === "needs" && this.frame.kind !== "variant" && word.lacksOperand(type, this.previousType)) {
-      this.errors.push(unexpected(`\`${token.image}\``, "an expression", spanOf(token, this.source)));
+      const help = type === t.Plus && this.previousType === t.Arrow ? { help: [SUM_OF_PATHS] } : {};
+      this.errors.push(unexpected(`\`${token.image}\``, "an expression", spanOf(token, this.source), help));
       this.insert(t.Missing, "", i, INSERTED);
     }
     switch (type) {

@@ -5,7 +5,17 @@
 import { type IToken, Lexer } from "chevrotain";
 import type { Comment } from "./ast.ts";
 import type { Diagnostic } from "./diagnostic.ts";
-import { foreignName, malformedNumber, typographicCharacter, unexpectedCharacter, unterminatedComment, unterminatedString } from "./problems.ts";
+import {
+  fatArrow,
+  foreignName,
+  hashComment,
+  malformedNumber,
+  singleQuotes,
+  typographicCharacter,
+  unexpectedCharacter,
+  unterminatedComment,
+  unterminatedString,
+} from "./problems.ts";
 import type { Source, Span } from "./source.ts";
 import * as t from "./tokens.ts";
 
@@ -56,12 +66,16 @@ function checkToken(token: IToken, source: Source, diagnostics: Diagnostic[]): v
     case t.UnterminatedString:
       diagnostics.push(unterminatedString(span()));
       return;
+    case t.SingleString:
+      diagnostics.push(singleQuotes(span()));
+      return;
     case t.CurlyString: {
       const place = span();
       diagnostics.push(typographicCharacter(token.image.charAt(0), '"', { ...place, end: place.start + 1 }));
       return;
     }
     default: {
+      if (token.image === "=>") diagnostics.push(fatArrow(span(), plainSymbol(token)));
       if (token.image.charCodeAt(0) < 128) return;
       diagnostics.push(typographicCharacter(token.image, plainSymbol(token), span()));
     }
@@ -91,6 +105,10 @@ export function numberProblem(image: string): string | undefined {
 function comment(token: IToken, source: Source, diagnostics: Diagnostic[]): Comment {
   const span = spanOf(token, source);
   const image = token.image;
+  if (image.startsWith("#")) {
+    diagnostics.push(hashComment(span));
+    return { kind: "Comment", text: image.slice(1), doc: false, span };
+  }
   if (image.startsWith("//")) {
     const doc = image.startsWith("///") && !image.startsWith("////");
     return { kind: "Comment", text: image.slice(doc ? 3 : 2), doc, span };

@@ -7,6 +7,7 @@ import { buildModule } from "./build-ast.ts";
 import type { Context } from "./cst.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import { parseArranged } from "./fragment.ts";
+import { mendHabits } from "./habits.ts";
 import { arrange } from "./layout.ts";
 import { lex } from "./lex.ts";
 import type { Source } from "./source.ts";
@@ -22,8 +23,9 @@ export interface ParseResult {
 /** Parses a `.resnet` file. */
 export function parse(source: Source): ParseResult {
   const lexed = lex(source);
-  const layout = arrange(source, lexed.tokens);
-  const known = [...lexed.diagnostics, ...layout.diagnostics];
+  const mended = mendHabits(source, lexed.tokens);
+  const layout = arrange(source, mended.tokens);
+  const known = [...lexed.diagnostics, ...mended.diagnostics, ...layout.diagnostics];
   const { cst, diagnostics: syntax } = parseArranged(source, layout.tokens, "module", source.text.length, known);
   const found = [...known, ...syntax];
   const context: Context = { source, comments: lexed.comments, report: (diagnostic) => found.push(diagnostic) };

@@ -2,6 +2,7 @@
  * The wording of every lexing and parsing error (RN001 to RN006), one constructor per situation.
  * Invariant: each message names what was found; a fix is given only where it is the one plausible repair.
  */
+import type { IToken } from "chevrotain";
 import type { Diagnostic, Fix, Label } from "./diagnostic.ts";
 import type { Span } from "./source.ts";
 
@@ -30,7 +31,6 @@ export function likelyFix(title: string, span: Span, replacement: string): Fix {
 const LOOKALIKES: ReadonlyMap<string, string> = new Map([
   ["'", "strings are written with double quotes"],
   ["`", "strings are written with double quotes"],
-  ["#", "comments begin with `//`"],
   ["&", "the logical operator is `&&`"],
   ["|", "the logical operator is `||`"],
   ["^", "there is no power operator; multiply instead"],
@@ -51,6 +51,31 @@ export function typographicCharacter(found: string, meant: string, span: Span): 
     note: `the language writes \`${meant}\``,
     fixes: [safeFix(`write \`${meant}\``, span, meant)],
   });
+}
+
+/** RN001: `# a comment`. */
+export function hashComment(span: Span): Diagnostic {
+  const end = span.start + (/^#+/.exec(span.source.text.slice(span.start, span.end))?.[0].length ?? 1);
+  const marker = { ...span, end };
+  return error("RN001", "a comment begins with `//`, not `#`", marker, { fixes: [safeFix("write `//`", marker, "//")] });
+}
+
+/** RN001: `'text'`. */
+export function singleQuotes(span: Span): Diagnostic {
+  const text = `"${span.source.text.slice(span.start + 1, span.end - 1).replaceAll('"', '\\"')}"`;
+  return error("RN001", "strings are written with double quotes", span, { fixes: [safeFix(`write ${text}`, span, text)] });
+}
+
+/** RN001: `x => relu`. */
+export function fatArrow(span: Span, meant: string): Diagnostic {
+  return error(
+    "RN001",
+    `there is no \`${span.source.text.slice(span.start, span.end)}\`: ${meant === "->" ? "the data edge" : "at least"} is written \`${meant}\``,
+    span,
+    {
+      fixes: [safeFix(`write \`${meant}\``, span, meant)],
+    },
+  );
 }
 
 /** RN001: a name with letters outside ASCII. */
@@ -93,6 +118,92 @@ export function missingArrow(found: string, span: Span): Diagnostic {
   });
 }
 
+/** RN003: `blok Basic {`, `input x: [..]`. */
+export function misspeltWord(found: string, meant: string, what: "declaration" | "statement", span: Span): Diagnostic {
+  return error("RN003", `there is no ${what} \`${found}\``, span, {
+    note: `did you mean \`${meant}\`?`,
+    fixes: [likelyFix(`write \`${meant}\``, span, meant)],
+  });
+}
+
+/** RN003: `return`, `for`, a declaration inside a block. */
+export function foreignStatement(word: string, help: string, span: Span): Diagnostic {
+  return error("RN003", `there is no statement \`${word}\` in a block`, span, { note: "from another language", help: [help] });
+}
+
+/** RN003: `def Basic(width):`; what belongs to it is left out. */
+export function foreignDeclaration(word: string, span: Span): Diagnostic {
+  return error("RN003", `there is no declaration \`${word}\``, span, {
+    note: "from another language",
+    help: ["a block is declared by `block Name(width: dim, stride: int = 1) { … }`, with its ports, chains and skips between the braces"],
+  });
+}
+
+/** RN003: `from std.residual import Basic`. */
+export function pythonImport(span: Span): Diagnostic {
+  return error("RN003", "there is no declaration `from`", span, {
+    note: "the names come first, the path is a string",
+    help: ['an import is written `import { Basic } from "std/residual"`'],
+  });
+}
+
+/** RN003: `import Basic from "std/residual"`. */
+export function missingImportBraces(names: Span): Diagnostic {
+  const text = names.source.text.slice(names.start, names.end);
+  return error("RN003", "the imported names stand in braces", names, {
+    note: "`{ }` around these",
+    fixes: [safeFix(`write \`{ ${text} }\``, names, `{ ${text} }`)],
+  });
+}
+
+/** RN003: `block B(w: dim)` and then its statements. */
+export function missingBrace(what: string, at: Span): Diagnostic {
+  return error("RN003", `expected \`{\` before the ${what}'s first statement`, at, {
+    note: "the body begins here",
+    fixes: [safeFix("write `{`", at, " {")],
+  });
+}
+
+/** RN003: `repeat 3 j {`. */
+export function missingAs(index: string, span: Span): Diagnostic {
+  return error("RN003", `expected \`as\` before the index \`${index}\``, span, {
+    note: `written \`as ${index}\``,
+    fixes: [safeFix(`write \`as ${index}\``, span, `as ${index}`)],
+  });
+}
+
+/** RN003: `conv(w, 3, padding=1)`, `-> c1 = conv(8)`. */
+export function equalForColon(what: string, name: string, span: Span, edit: Span): Diagnostic {
+  return error("RN003", `${what} is written with \`:\`, not \`=\``, span, { note: `\`${name}: …\``, fixes: [safeFix("write `:`", edit, ": ")] });
+}
+
+/** RN003: `where C = w`. */
+export function equalForComparison(span: Span): Diagnostic {
+  return error("RN003", "a comparison is written with `==`, not `=`", span, {
+    note: "one `=` gives a name its value",
+    fixes: [safeFix("write `==`", span, "==")],
+  });
+}
+
+/** RN003: `w ** 2`. */
+export function powerOperator(span: Span, fix: { readonly span: Span; readonly text: string } | undefined): Diagnostic {
+  return error("RN003", "there is no operator `**`", span, {
+    help: ["write a power as a product: `w * w`; over tensors `square(x)` or `power(x, y)`"],
+    fixes: fix === undefined ? [] : [safeFix(`write \`${fix.text}\``, fix.span, fix.text)],
+  });
+}
+
+/** RN003: `and`, `or`, `not`. */
+export function wordForOperator(word: string, sign: string, span: Span, next: IToken | undefined): Diagnostic {
+  const end = sign === "!" && next !== undefined ? next.startOffset : span.end;
+  return error("RN003", `\`${word}\` is written \`${sign}\``, span, { fixes: [safeFix(`write \`${sign}\``, { ...span, end }, sign)] });
+}
+
+/** RN003: `conv(w 3)`. */
+export function missingComma(found: string, span: Span, at: Span): Diagnostic {
+  return error("RN003", `expected \`,\` before \`${found}\``, span, { fixes: [likelyFix("write `,`", at, ",")] });
+}
+
 /** RN003: `( .. ]`. */
 export function wrongCloser(found: string, needed: string, span: Span, opener: Span): Diagnostic {
   return error("RN003", `expected \`${needed}\`, found \`${found}\``, span, {
@@ -113,7 +224,14 @@ export function strayCloser(found: string, span: Span, opener: Span | undefined)
 /** RN004; `before` is where the file ends or the next thing begins. */
 export function unclosed(opener: Span, closer: string, before: Label, outer: readonly Span[]): Diagnostic {
   const text = opener.source.text.slice(opener.start, opener.end);
+  const { text: all } = opener.source;
+  const line = all.slice(opener.end, all.indexOf("\n", opener.end) + 1 || undefined);
+  // `H//2` has hidden the closer in a comment.
+  const divided = text !== "{" && /[\w)]\/\/[^\n]*[)\]]/.test(line);
   return error("RN004", `\`${text}\` is never closed`, opener, {
+    ...(divided
+      ? { help: ["`//` begins a comment, which hides the rest of this line; a division is rounded by `floor(a / b)` or `ceil(a / b)`"] }
+      : {}),
     note: `needs a \`${closer}\``,
     labels: [before, ...outer.map((span) => ({ span, text: "this one is open too" }))],
   });

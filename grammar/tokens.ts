@@ -21,6 +21,8 @@ export const WhiteSpace = createToken({
   line_breaks: true,
 });
 export const LineComment = createToken({ name: "LineComment", pattern: /\/\/[^\r\n]*/, group: "comments" });
+/** The comments of other languages; read as comments, with an error. */
+export const HashComment = createToken({ name: "HashComment", pattern: /#[^\r\n]*/, group: "comments" });
 export const BlockComment = createToken({
   name: "BlockComment",
   pattern: (text: string, offset: number) => {
@@ -57,6 +59,8 @@ export const UnterminatedString = createToken({
   label: "a string",
   categories: [StringLiteral],
 });
+/** A string in the quotes of other languages; read as a string, with an error. */
+export const SingleString = createToken({ name: "SingleString", pattern: /'[^'\r\n]*'/, label: "a string", categories: [StringLiteral] });
 /** Typographic quotes; read as a string, with an error. */
 export const CurlyString = createToken({
   name: "CurlyString",
@@ -68,7 +72,8 @@ export const CurlyString = createToken({
 const symbol = (name: string, pattern: RegExp, label: string, categories: TokenType[] = []): TokenType =>
   createToken({ name, pattern, label: `\`${label}\``, categories });
 
-export const Arrow = symbol("Arrow", /->|→/, "->");
+/** `=>` is read as what was meant, with an error: a data edge, or `>=` before a number. */
+export const Arrow = symbol("Arrow", /->|→|=>(?!\s*[0-9])/, "->");
 export const LeftBrace = symbol("LeftBrace", /\{/, "{");
 export const RightBrace = symbol("RightBrace", /\}/, "}");
 export const LeftParen = symbol("LeftParen", /\(/, "(");
@@ -85,7 +90,7 @@ export const And = symbol("And", /&&/, "&&", [BinaryOperator]);
 export const EqualEqual = symbol("EqualEqual", /==/, "==", [BinaryOperator]);
 export const NotEqual = symbol("NotEqual", /!=|≠/, "!=", [BinaryOperator]);
 export const LessEqual = symbol("LessEqual", /<=|≤/, "<=", [BinaryOperator]);
-export const GreaterEqual = symbol("GreaterEqual", />=|≥/, ">=", [BinaryOperator]);
+export const GreaterEqual = symbol("GreaterEqual", />=|≥|=>(?=\s*[0-9])/, ">=", [BinaryOperator]);
 export const Less = symbol("Less", /</, "<", [BinaryOperator]);
 export const Greater = symbol("Greater", />/, ">", [BinaryOperator]);
 export const Equal = symbol("Equal", /=/, "=");
@@ -148,7 +153,7 @@ export type Keyword = keyof typeof keywords;
 
 /** In the order the lexer tries them: the longer of two that begin alike comes first. */
 export const lexedTokens: TokenType[] = [
-  ...[WhiteSpace, LineComment, BlockComment, Identifier, NumberLiteral, StringLiteral, UnterminatedString, CurlyString],
+  ...[WhiteSpace, LineComment, HashComment, BlockComment, Identifier, NumberLiteral, StringLiteral, UnterminatedString, SingleString, CurlyString],
   ...[Arrow, LeftBrace, RightBrace, LeftParen, RightParen, LeftBracket, RightBracket],
   ...[Comma, Colon, Separator, Question, DotDot, Dot, Or, And],
   ...[EqualEqual, NotEqual, LessEqual, GreaterEqual, Less, Greater, Equal],

@@ -45,9 +45,9 @@ const width = 16`,
     bad: `block Layer {
   in  x: [N, C, H, W]
   out y: [N, C, H, W]
-  x -> conv(C, 3) -> => y
+  x -> conv(C, 3) -> -> y
 }`,
-    change: ["-> =>", "->"],
+    change: ["-> ->", "->"],
   },
   RN004: {
     bad: `block Layer {

@@ -98,7 +98,9 @@ function saidOf(program: Program, { diagnostics }: CheckResult): readonly Diagno
 /** Sizes named by a witness (`H = 3, W = 1: 2 vs 1`) that are the program's. */
 function witnessOf({ note = "", message }: Diagnostic, program: Program): Map<string, number> {
   const found = new Map<string, number>();
-  for (const [, name = "", value] of `${note} ${message}`.matchAll(/\b([A-Za-z]\w*) = (-?\d+)(?=[,:)\s]|$)/g))
+  // Before "fails for" stand the names of the block that is used.
+  const said = `${note} ${message}`.replace(/^.*; fails for /, "");
+  for (const [, name = "", value] of said.matchAll(/\b([A-Za-z]\w*) = (-?\d+)(?=[,:)\s]|$)/g))
     if (program.ranges.has(name)) found.set(name, Number(value));
   return found;
 }

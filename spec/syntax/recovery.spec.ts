@@ -129,7 +129,10 @@ train M { batch 3 }
   test("unknown declarations are skipped up to the next", () => {
     const text = "blok A() { x -> y }\nblock B() {}\nfoo\nbar\nconst a = 1";
     assert.equal(errorsOf(text), ["RN003 blok", "RN003 foo"]);
-    assert.equal(tree(text), ["block B() {}", "const a = 1"]);
+    assert.equal(tree(text), ["block A() { x -> y }", "block B() {}", "const a = 1"]);
+    const foreign = "zzzz A() { x -> y }\nblock B() {}\nfoo\nbar\nconst a = 1";
+    assert.equal(errorsOf(foreign), ["RN003 zzzz", "RN003 foo"]);
+    assert.equal(tree(foreign), ["block B() {}", "const a = 1"]);
   });
 
   test("mistakes in headers", () => {
