@@ -8,14 +8,21 @@ import type { Code, Local, ModuleBuilder } from "./encode.ts";
 const ROWS = 4;
 
 /** Bytes of a tile of results: 4 rows of 8. */
-export const TILE_BYTES = 128;
+const RESULT_BYTES = 128;
+
+/** Scratch of the tile function: the result, and behind it what deep sums put aside. */
+export const TILE_BYTES = 2 * RESULT_BYTES;
 
 /** Words of one run: offset into A, offset into the panel, length in elements. */
 export const RUN_WORDS = 3;
 
-/** Most terms that are added up in registers before they go to the totals, and how many make that worthwhile. */
-const CHUNK = 256;
-const FLUSHED = 96;
+/**
+ * Sums have three levels: CHUNK terms are added up in registers, then added to the tile in memory, which is put aside
+ * after DEEP terms. The rounding of a chain of n additions grows with sqrt(n): at depth 4608 this makes 3 roundings where
+ * one chain makes 28, and a deep network multiplies each layer's some tenfold.
+ */
+const CHUNK = 32;
+const DEEP = 640;
 
 function zeros(code: Code): Local[] {
   return Array.from({ length: 2 * ROWS }, () => {
@@ -58,6 +65,7 @@ export function tileFunction(module: ModuleBuilder): number {
       const sums = zeros(code);
       const rows = Array.from({ length: ROWS }, () => code.local("i32"));
       const [offset, b, bEnd, chunkEnd, pending] = [code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32"), code.local("i32")];
+      const [summed, deep] = [code.local("i32"), code.local("i32")];
       for (let index = 0; index < 2 * ROWS; index++)
         code
           .get(tile)
@@ -86,10 +94,16 @@ export function tileFunction(module: ModuleBuilder): number {
             code.block((enough) => {
               code
                 .get(pending)
-                .i32(32 * FLUSHED)
+                .i32(32 * CHUNK)
                 .op("i32.lt_u")
                 .branchIf(enough);
               flush(code, sums, tile);
+              code.get(summed).get(pending).op("i32.add").tee(summed);
+              code.i32(32 * DEEP).op("i32.ge_s");
+              code.if(() => {
+                code.get(tile).get(deep).op("call", putAsideFunction(module));
+                code.i32(0).set(summed).i32(1).set(deep);
+              });
               for (const sum of sums) code.splatF32(0).set(sum);
               code.i32(0).set(pending);
             });
@@ -106,11 +120,48 @@ export function tileFunction(module: ModuleBuilder): number {
         });
       });
       flush(code, sums, tile);
+      code.get(deep).if(() => {
+        sums.forEach((_, index) => {
+          code
+            .get(tile)
+            .get(tile)
+            .memory("v128.load", 16 * index);
+          code
+            .get(tile)
+            .memory("v128.load", RESULT_BYTES + 16 * index)
+            .op("f32x4.add");
+          code.memory("v128.store", 16 * index);
+        });
+      });
     },
   );
 }
 
-/** Adds the sums to the totals in memory: two levels keep the rounding of long sums near that of short ones. */
+/** `(tile, deep) -> ()`: adds the tile to what was put aside (nothing unless `deep`), and clears it. */
+function putAsideFunction(module: ModuleBuilder): number {
+  return module.shared("put_aside_4x8", ["i32", "i32"], [], (code) => {
+    const [tile, deep] = [0, 1];
+    code.get(deep).op("i32.eqz");
+    code.if(() => {
+      for (let at = 0; at < RESULT_BYTES; at += 16)
+        code
+          .get(tile)
+          .splatF32(0)
+          .memory("v128.store", RESULT_BYTES + at);
+    });
+    for (let at = 0; at < RESULT_BYTES; at += 16) {
+      code.get(tile).get(tile).memory("v128.load", at);
+      code
+        .get(tile)
+        .memory("v128.load", RESULT_BYTES + at)
+        .op("f32x4.add");
+      code.memory("v128.store", RESULT_BYTES + at);
+      code.get(tile).splatF32(0).memory("v128.store", at);
+    }
+  });
+}
+
+/** Adds the sums to those in memory. */
 function flush(code: Code, sums: readonly Local[], tile: Local): void {
   sums.forEach((sum, index) => {
     code
