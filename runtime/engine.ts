@@ -17,6 +17,7 @@ import {
   resolveSize,
 } from "./memory.ts";
 import { kernelTrapped, moduleRejected } from "./problems.ts";
+import type { KernelCall, Profiler } from "./profile.ts";
 
 /** `(argumentsPointer, begin, end, scratch)`: does units [begin, end) of the work that the arguments describe. */
 export type KernelFunction = (argumentsPointer: number, begin: number, end: number, scratch: number) => void;
@@ -43,8 +44,8 @@ interface ResolvedProgram {
 /** Batches per program whose resolution is kept: an epoch's size, its remainder, a few of the user's. */
 const KEPT_BATCHES = 8;
 
-/** Compiles and instantiates the network's Wasm. Throws RN602, RN603. */
-export async function createEngine(manifest: Manifest, wasm: Uint8Array, threads: number): Promise<Engine> {
+/** Compiles and instantiates the network's Wasm; `profiler` hears of every kernel. Throws RN602, RN603. */
+export async function createEngine(manifest: Manifest, wasm: Uint8Array, threads: number, profiler?: Profiler): Promise<Engine> {
   const layout = layOut(manifest, threads);
   const memory = createMemory(layout.batch);
   const kernels = await instantiate(manifest, wasm, memory);
@@ -71,7 +72,8 @@ export async function createEngine(manifest: Manifest, wasm: Uint8Array, threads
         new Uint32Array(memory.buffer, layout.arguments[name], resolved.block.length).set(resolved.block);
         inMemory.set(name, resolved);
       }
-      runSteps(resolved, layout.scratch, (index, error) => {
+      const onStep = profiler === undefined ? undefined : stepTimes(manifest, name, program, batch, profiler);
+      runSteps(resolved, layout.scratch, onStep, (index, error) => {
         const step = program.steps[index]!;
         return kernelTrapped(manifest.kernels[step.kernel] ?? `#${step.kernel}`, step.serves, error instanceof Error ? error.message : String(error));
       });
@@ -92,14 +94,41 @@ function programOf(manifest: Manifest, name: ProgramName): ProgramSpec {
  * One thread's pass over the steps. Kernels take ranges of units and a scratch area, so that threads can share a step:
  * each runs a part of [0, units) with a scratch of its own, and all wait for one another before the next step.
  */
-function runSteps(program: ResolvedProgram, scratch: number, trapped: (index: number, error: unknown) => Error): void {
+function runSteps(
+  program: ResolvedProgram,
+  scratch: number,
+  onStep: ((index: number) => void) | undefined,
+  trapped: (index: number, error: unknown) => Error,
+): void {
   const { kernels, pointers, units } = program;
   let index = 0;
   try {
-    for (; index < kernels.length; index++) kernels[index]!(pointers[index]!, 0, units[index]!, scratch);
+    for (; index < kernels.length; index++) {
+      kernels[index]!(pointers[index]!, 0, units[index]!, scratch);
+      onStep?.(index);
+    }
   } catch (error) {
     throw trapped(index, error);
   }
+}
+
+/** To be called after each step: gives the profiler the time since the call before. */
+function stepTimes(manifest: Manifest, name: ProgramName, program: ProgramSpec, batch: number, profiler: Profiler): (index: number) => void {
+  const calls = program.steps.map(
+    ({ kernel, serves = "", flops = 0, bytes = 0 }): KernelCall => ({
+      kernel: manifest.kernels[kernel] ?? `#${kernel}`,
+      serves,
+      flops: resolveSize(flops, batch),
+      bytes: resolveSize(bytes, batch),
+    }),
+  );
+  let before = performance.now();
+  return (index) => {
+    const now = performance.now();
+    const call = calls[index];
+    if (call !== undefined) profiler.kernel(name, call, now - before);
+    before = performance.now();
+  };
 }
 
 function resolveProgram(layout: Layout, base: number, program: ProgramSpec, kernels: readonly KernelFunction[], batch: number): ResolvedProgram {

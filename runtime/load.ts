@@ -6,6 +6,7 @@
 import { createEngine } from "./engine.ts";
 import type { Manifest, TensorSpec } from "./manifest.ts";
 import { createNetwork, type Network } from "./network.ts";
+import { createProfiler } from "./profile.ts";
 import { badOption, deviceUnavailable, webgpuUnavailable } from "./problems.ts";
 import { seedKey } from "./random.ts";
 import { loadWeights, type WeightSource } from "./weight-source.ts";
@@ -28,6 +29,7 @@ export type {
   StepResult,
   Tensors,
 } from "./network.ts";
+export type { KernelProfile, Profile, ProgramProfile } from "./profile.ts";
 export { readSafetensors, tensorsFromSafetensors, writeSafetensors } from "./safetensors.ts";
 export type { Dtype, Tensor, TensorData, TensorLike } from "./tensor.ts";
 export { createSchedule, type Phase, type Schedule, train, type TrainOptions } from "./train.ts";
@@ -47,6 +49,8 @@ export interface LoadOptions {
   readonly threads?: number | undefined;
   /** Takes the memory for this batch now, so that a lack of it shows at once. */
   readonly batch?: number | undefined;
+  /** Keeps the times that `Network.profile` gives, which costs some itself: on a GPU each kernel then runs by itself. */
+  readonly profile?: boolean | undefined;
 }
 
 /** A network as the compiler hands it over. */
@@ -60,20 +64,22 @@ const FORMAT = 1;
 /** Throws RN601 to RN603, RN606, RN607, and what reading weights can throw (RN710 to RN732). */
 export async function loadNetwork(compiled: CompiledNetwork, options: LoadOptions = {}): Promise<Network> {
   const { manifest, wasm } = compiled;
-  const { device = "auto", seed = 0, threads = 1, batch } = options;
+  const { device = "auto", seed = 0, threads = 1, batch, profile } = options;
   if (manifest.format !== FORMAT) throw badOption("manifest.format", String(FORMAT), manifest.format);
   if (device !== "auto" && device !== "wasm" && device !== "webgpu") throw deviceUnavailable(String(device));
   if (!Number.isSafeInteger(threads) || threads < 1) throw badOption("threads", "a whole number from 1", threads);
+  if (profile !== undefined && typeof profile !== "boolean") throw badOption("profile", "true or false", profile);
   if (batch !== undefined && (!Number.isSafeInteger(batch) || batch < 1)) throw badOption("batch", "a whole number from 1", batch);
   seedKey(seed);
   const weights = options.weights === undefined || options.weights === null ? undefined : await loadWeights(options.weights);
   const initial = weights === undefined ? new Map() : matchWeights(manifest, weights);
-  if (device === "webgpu") return loadOnGpu(manifest, options.gpu, seed, initial, batch);
-  const engine = await createEngine(manifest, wasm, 1);
+  if (device === "webgpu") return loadOnGpu(manifest, options.gpu, seed, initial, batch, profile === true);
+  const profiler = profile === true ? createProfiler("wasm", "host") : undefined;
+  const engine = await createEngine(manifest, wasm, 1, profiler);
   for (const name of ["infer", "gradients", "step"] as const) {
     if (batch !== undefined && manifest[name] !== undefined) engine.reserve(name, batch);
   }
-  return createNetwork(manifest, engine, seed, initial);
+  return createNetwork(manifest, engine, seed, initial, profiler);
 }
 
 /** The network on a GPU, its memory taken for `batch` if one is given. */
@@ -83,10 +89,14 @@ async function loadOnGpu(
   seed: number,
   initial: ReadonlyMap<TensorSpec, Tensor>,
   batch: number | undefined,
+  profile: boolean,
 ): Promise<Network> {
   const spec = manifest.webgpu;
   if (spec === undefined) throw webgpuUnavailable("the network was compiled without it", 'compile it for "webgpu" too, or use the device "wasm"');
-  const engine = createWebgpuEngine(spec, await openDevice(gpu));
+  const opened = await openDevice(gpu);
+  const clock = opened.device.features.has("timestamp-query") ? "timestamps" : "none";
+  const profiler = profile ? createProfiler("webgpu", clock) : undefined;
+  const engine = createWebgpuEngine(spec, opened, profiler);
   try {
     for (const name of ["infer", "gradients", "step"] as const) {
       if (batch !== undefined && spec[name] !== undefined) await engine.reserve(name, batch);
@@ -95,5 +105,5 @@ async function loadOnGpu(
     engine.destroy();
     throw error;
   }
-  return createWebgpuNetwork(manifest, spec, engine, seed, initial);
+  return createWebgpuNetwork(manifest, spec, engine, seed, initial, profiler);
 }

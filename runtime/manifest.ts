@@ -58,6 +58,9 @@ export interface StepSpec {
   readonly units: SizeSpec;
   /** Source paths served, for profiles. */
   readonly serves?: string;
+  /** Multiplications and additions, and bytes of operands each counted once, for profiles. */
+  readonly flops?: SizeSpec;
+  readonly bytes?: SizeSpec;
 }
 
 /**

@@ -9,7 +9,8 @@ import type { Engine } from "./engine.ts";
 import { checkGuards } from "./guards.ts";
 import type { Manifest, PortSpec, PortTypeSpec, ProgramSpec, TensorDtype, TensorSpec } from "./manifest.ts";
 import type { ProgramName } from "./memory.ts";
-import { badOption, disposed, notCompiled, optimizerStateMismatch, unknownHyperparameter } from "./problems.ts";
+import { badOption, disposed, notCompiled, notProfiled, optimizerStateMismatch, unknownHyperparameter } from "./problems.ts";
+import type { Profile, Profiler } from "./profile.ts";
 import { stepSeed } from "./random.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import { type Tensor, tensorFromInternal, type TensorLike } from "./tensor.ts";
@@ -76,12 +77,20 @@ export interface Network {
   optimizerState(): Promise<OptimizerState & { readonly slots: Tensors }>;
   /** Throws RN741, and RN710 to RN713 for the slots. */
   setOptimizerState(state: OptimizerState): Promise<void>;
+  /** Where the time went since loading, or since the last profile. Throws RN608 unless loaded with `profile: true`. */
+  profile(): Promise<Profile>;
   /** Frees the memory; later calls throw RN605. */
   dispose(): Promise<void>;
 }
 
 /** A network over an engine; tensors without a value in `initial` are drawn from `seed`. */
-export function createNetwork(manifest: Manifest, engine: Engine, seed: number, initial: ReadonlyMap<TensorSpec, Tensor>): Network {
+export function createNetwork(
+  manifest: Manifest,
+  engine: Engine,
+  seed: number,
+  initial: ReadonlyMap<TensorSpec, Tensor>,
+  profiler?: Profiler,
+): Network {
   let live: Live | undefined = { engine, store: createTensorStore(manifest, engine, seed, initial) };
   let stepsDone = 0;
   let isPrepared = false;
@@ -95,8 +104,10 @@ export function createNetwork(manifest: Manifest, engine: Engine, seed: number, 
     const program = compiledProgram(manifest, name);
     const bound = bindInputs(program, inputs, manifest.batch);
     checkGuards(manifest, name, bound.batch);
-    execute(engine, name, program, bound, scalarValues(manifest, hyper, stepsDone + 1, seed));
-    return sortOutputs(program, (port) => readPort(engine, port, bound.batch));
+    return timed(profiler, name, () => {
+      execute(engine, name, program, bound, scalarValues(manifest, hyper, stepsDone + 1, seed));
+      return sortOutputs(program, (port) => readPort(engine, port, bound.batch));
+    });
   };
   const slots = manifest.tensors.filter((spec) => spec.kind === "slot");
 
@@ -110,10 +121,12 @@ export function createNetwork(manifest: Manifest, engine: Engine, seed: number, 
       const program = compiledProgram(manifest, "infer");
       const bound = bindInputs(program, inputs, manifest.batch);
       checkGuards(manifest, "infer", bound.batch);
-      if (!isPrepared) prepare(engine, manifest);
+      if (!isPrepared) timed(profiler, "prepare", () => prepare(engine, manifest));
       isPrepared = true;
-      execute(engine, "infer", program, bound, scalarValues(manifest, {}, stepsDone + 1, seed));
-      return Object.fromEntries(program.outputs.map((port) => [port.name, readPort(engine, port, bound.batch)]));
+      return timed(profiler, "infer", () => {
+        execute(engine, "infer", program, bound, scalarValues(manifest, {}, stepsDone + 1, seed));
+        return Object.fromEntries(program.outputs.map((port) => [port.name, readPort(engine, port, bound.batch)]));
+      });
     },
     async gradients(inputs) {
       return train("gradients", inputs, {});
@@ -146,10 +159,23 @@ export function createNetwork(manifest: Manifest, engine: Engine, seed: number, 
       use().store.write(matchTensors(title, slots, state.slots ?? {}));
       stepsDone = state.step;
     },
+    async profile() {
+      use();
+      if (profiler === undefined) throw notProfiled();
+      return profiler.take();
+    },
     async dispose() {
       live = undefined;
     },
   };
+}
+
+function timed<T>(profiler: Profiler | undefined, name: ProgramName, body: () => T): T {
+  if (profiler === undefined) return body();
+  const before = performance.now();
+  const result = body();
+  profiler.program(name, performance.now() - before);
+  return result;
 }
 
 /** What holds memory, dropped together. */

@@ -67,6 +67,8 @@ export const deviceLost = (reason: string): ResnetError =>
     `the GPU was lost${reason === "" ? "" : ` (${reason})`}; load the network again from the last weights you saved, there or on "wasm"`,
   );
 
+export const notProfiled = (): ResnetError => new ResnetError("RN608", "the network keeps no profile; load it with `profile: true`");
+
 export const badOption = (option: string, expected: string, got: unknown): ResnetError =>
   new ResnetError("RN606", `option \`${option}\` must be ${expected}, got ${describeValue(got)}`);
 

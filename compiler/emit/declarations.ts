@@ -69,6 +69,24 @@ export interface PortInfo {
   readonly dtype: string;
   /** N is the batch. */
   readonly shape: readonly (number | string)[];
+}
+
+/** Times in milliseconds, over all calls. */
+export interface Profile {
+  readonly device: "wasm" | "webgpu";
+  /** What timed the kernels; with \`none\` only the programs' times are known. */
+  readonly clock: "host" | "timestamps" | "none";
+  readonly programs: readonly { readonly program: string; readonly calls: number; readonly milliseconds: number }[];
+  /** The slowest first. */
+  readonly kernels: readonly {
+    readonly program: string;
+    readonly kernel: string;
+    readonly calls: number;
+    readonly milliseconds: number;
+    readonly flops: number;
+    readonly bytes: number;
+    readonly serves: readonly string[];
+  }[];
 }`;
 
 function loadOptions(manifest: Manifest, hasDefaultWeights: boolean): string {
@@ -91,6 +109,8 @@ ${devices}
   readonly threads?: number | undefined;
   /** Takes the memory for this batch now. */
   readonly batch?: number | undefined;
+  /** Keeps the times that \`profile\` gives. */
+  readonly profile?: boolean | undefined;
 }`;
 }
 
@@ -148,6 +168,8 @@ ${methods.map((line) => `  ${line}`).join("\n")}
   /** The weights as the bytes of a safetensors file. */
   saveWeights(metadata?: Readonly<Record<string, string>>): Promise<Uint8Array<ArrayBuffer>>;
   setWeights(weights: WeightSource): Promise<void>;
+  /** Where the time went since loading, or since the last profile; needs \`load({ profile: true })\`. */
+  profile(): Promise<Profile>;
   dispose(): Promise<void>;
 }`;
 }

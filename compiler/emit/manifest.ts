@@ -3,6 +3,7 @@
  * Invariant: the order of tensors is the checkpoint's, slots last; equal kernels have one index.
  */
 import type { GuardSpec, Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec, WebgpuSpec } from "../../runtime/manifest.ts";
+import { workOf } from "../fuse/work.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
 import type { Buffer, NetworkPlan, Place, Plan, PortBuffer } from "../ir/plan.ts";
@@ -85,11 +86,14 @@ function programSpec(plan: Plan, entryOf: ReadonlyMap<Kernel, WasmEntry>, index:
     const entry = entryOf.get(kernel);
     const kernelIndex = entry === undefined ? undefined : index.get(entry.export);
     invariant(entry !== undefined && kernelIndex !== undefined, `kernel ${kernel.name} was not emitted`);
+    const { flops, bytes } = workOf(kernel);
     return {
       kernel: kernelIndex,
       arguments: entry.arguments.map((argument) => argumentSpec(argument, bufferAt)),
       units: sizeSpec(entry.units),
       serves: kernel.serves.join(" "),
+      flops: sizeSpec(flops),
+      bytes: sizeSpec(bytes),
     };
   });
   return { ...described, steps };

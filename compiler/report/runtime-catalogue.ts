@@ -33,6 +33,11 @@ export const RUNTIME_CATALOGUE: readonly CatalogueEntry[] = [
     "GPU that was lost",
     "The driver gave the device up, or something destroyed it; what lay on it is gone. Load the network again from the last weights you saved, on the same device or on `wasm`.",
   ),
+  entry(
+    608,
+    "profile that was not kept",
+    "`profile()` was called on a network that keeps no times, since keeping them costs some. Load it with `profile: true`; on the command line, `--profile`.",
+  ),
   entry(701, "missing input", "A call leaves out an input of the model, or the target of its loss. The message gives the expected dtype and shape."),
   entry(702, "unknown input", "A call gives an input of a name that the model does not have; the message lists those that it has."),
   entry(

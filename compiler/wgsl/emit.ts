@@ -10,7 +10,7 @@ import { emitPointwise, emitReduction, emitSequential } from "./loops.ts";
 import { mathFunctions } from "./math.ts";
 import { type Extent, type Layout, Shader } from "./shader.ts";
 import type { Requirements, VariantPlan } from "./variant.ts";
-import { workOf } from "./work.ts";
+import { workOf } from "../fuse/work.ts";
 
 export interface WgslShader {
   /** From the first kernel that it serves; unique. */

@@ -13,6 +13,19 @@ export interface OpenedDevice {
   readonly isOwn: boolean;
 }
 
+/** Taken where the adapter has them: for variants of kernels, and for profiles. */
+const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const satisfies readonly GPUFeatureName[];
+
+/** Taken as high as the adapter has them; by default a device has the least that WebGPU asks for. */
+const LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxStorageBuffersPerShaderStage",
+] as const satisfies readonly (keyof GPUSupportedLimits)[];
+
 /** Throws RN601. */
 export async function openDevice(given: GpuSource | undefined): Promise<OpenedDevice> {
   if (given !== undefined && "createComputePipelineAsync" in given) return { device: given, isOwn: false };
@@ -24,9 +37,11 @@ export async function openDevice(given: GpuSource | undefined): Promise<OpenedDe
   if (adapter === null) {
     throw webgpuUnavailable("no adapter was found", 'install or enable a Vulkan, Metal or Direct3D 12 driver, or use the device "wasm"');
   }
-  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
   try {
-    const device = await adapter.requestDevice({ requiredLimits: { maxBufferSize, maxStorageBufferBindingSize } });
+    const device = await adapter.requestDevice({
+      requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
+      requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+    });
     return { device, isOwn: true };
   } catch (error) {
     throw webgpuUnavailable(`the adapter gives no device (${(error as Error).message})`, 'use the device "wasm"');

@@ -8,7 +8,9 @@ import { deviceLost, kernelTrapped } from "../problems.ts";
 import type { OpenedDevice } from "./device.ts";
 import { createMemory, type DeviceMemory } from "./memory.ts";
 import { createPipelines } from "./pipelines.ts";
+import type { Profiler } from "../profile.ts";
 import { encodeProgram, type ResolvedProgram, resolveProgram } from "./resolve.ts";
+import { createTiming } from "./timing.ts";
 
 /** Bytes from the beginning of a program's buffer. */
 export interface Transfer {
@@ -40,8 +42,8 @@ export interface WebgpuEngine {
 /** (program, batch) pairs whose bind groups are kept. */
 const KEPT_PROGRAMS = 16;
 
-/** The engine of one network. Its memory is taken call by call, as programs and batches ask for it. */
-export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDevice): WebgpuEngine {
+/** The engine of one network; `profiler` hears of its calls. Memory is taken call by call, as programs and batches ask for it. */
+export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDevice, profiler?: Profiler): WebgpuEngine {
   const watch = watchLoss(device);
   const pipelines = createPipelines(spec, device);
   const memory = createMemory(device, spec.persistent);
@@ -74,6 +76,7 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
     execute: (name, batch, writes, reads) =>
       watch.explain(async () => {
         const ready = await reserve(name, batch);
+        const timing = profiler === undefined ? undefined : createTiming(device, spec, name, batch, ready, profiler);
         const place = ({ buffer }: Transfer): GPUBufferBinding => ready.places[buffer] ?? missing(buffer);
         device.pushErrorScope("validation");
         for (const write of writes) {
@@ -81,7 +84,7 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
           device.queue.writeBuffer(buffer, offset, write.data);
         }
         const encoder = device.createCommandEncoder({ label: name });
-        encodeProgram(encoder, ready);
+        encodeProgram(encoder, ready, timing?.timestamps);
         const copied = copyAndSubmit(
           device,
           encoder,
@@ -91,6 +94,7 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
         const failure = device.popErrorScope();
         const [found, error] = await Promise.all([copied, failure]);
         if (error !== null) throw kernelTrapped(name, undefined, error.message);
+        await timing?.record();
         return found;
       }),
     upload(kept) {

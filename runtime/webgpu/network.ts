@@ -8,7 +8,8 @@ import { type BoundInputs, bindInputs, type Inputs, portElements, resolveShape, 
 import type { Manifest, PortTypeSpec, TensorSpec, WebgpuPortSpec, WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
 import { describeNetwork, type GradientsResult, type Hyperparameters, type Network, scalarValues, sortOutputs } from "../network.ts";
-import { disposed, notCompiled, optimizerStateMismatch } from "../problems.ts";
+import { disposed, notCompiled, notProfiled, optimizerStateMismatch } from "../problems.ts";
+import type { Profiler } from "../profile.ts";
 import { writeSafetensors } from "../safetensors.ts";
 import { elementCount, type Tensor, tensorFromInternal } from "../tensor.ts";
 import { createTensorStore, type TensorStore } from "../tensor-store.ts";
@@ -29,6 +30,7 @@ export function createWebgpuNetwork(
   engine: WebgpuEngine,
   seed: number,
   initial: ReadonlyMap<TensorSpec, Tensor>,
+  profiler?: Profiler,
 ): Network {
   const mirror = createMirror(manifest, seed, initial);
   const kept = manifest.tensors.map(({ offset }, persistent) => ({ persistent, offset, bytes: spec.persistent[persistent] ?? 0 }));
@@ -132,6 +134,12 @@ export function createWebgpuNetwork(
         mirror.store.write(matched);
         upload();
         state.stepsDone = given.step;
+      });
+    },
+    async profile() {
+      return enqueue(async () => {
+        if (profiler === undefined) throw notProfiled();
+        return profiler.take();
       });
     },
     async dispose() {

@@ -7,9 +7,12 @@ import { resolveSize } from "../memory.ts";
 import { moduleRejected } from "../problems.ts";
 import type { DeviceMemory } from "./memory.ts";
 import { type Pipelines, UNIFORM_BYTES } from "./pipelines.ts";
+import type { Timestamps } from "./timestamps.ts";
 import { align, type Lifetime, placeLifetimes } from "./placement.ts";
 
 interface ResolvedDispatch {
+  /** Position of its step in the program. */
+  readonly step: number;
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   /** Where its uniform begins. */
@@ -22,6 +25,8 @@ export interface ResolvedProgram {
   /** Of the program's buffers. */
   readonly places: readonly GPUBufferBinding[];
   readonly dispatches: readonly ResolvedDispatch[];
+  /** Of each step, what was chosen. */
+  readonly variants: readonly WebgpuVariantSpec[];
   release(): void;
 }
 
@@ -60,6 +65,7 @@ export async function resolveProgram(
       });
       const entries = [{ buffer: uniform, size: UNIFORM_BYTES }, ...resources].map((resource, binding): GPUBindGroupEntry => ({ binding, resource }));
       dispatches.push({
+        step: k,
         pipeline: own.pipeline,
         group: device.createBindGroup({ layout: own.layout, entries }),
         uniform: start,
@@ -68,7 +74,7 @@ export async function resolveProgram(
     }
   }
   device.queue.writeBuffer(uniform, 0, words);
-  return { generation: memory.generation(), places, dispatches, release: () => uniform.destroy() };
+  return { generation: memory.generation(), places, dispatches, variants: chosen, release: () => uniform.destroy() };
 }
 
 /** The first variant that the device and the batch allow. Throws RN603. */
@@ -113,20 +119,26 @@ async function placeBuffers(
   };
 }
 
-/** All dispatches in one pass. */
-export function encodeProgram(encoder: GPUCommandEncoder, { dispatches }: ResolvedProgram): void {
-  const pass = encoder.beginComputePass();
-  for (const {
-    pipeline,
-    group,
-    uniform,
-    grid: [x, y],
-  } of dispatches) {
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group, [uniform]);
-    pass.dispatchWorkgroups(x, y);
+/** All dispatches in one pass; with timestamps, which only passes have, each in its own. */
+export function encodeProgram(encoder: GPUCommandEncoder, { dispatches }: ResolvedProgram, timestamps?: Timestamps): void {
+  if (timestamps !== undefined) {
+    for (const [k, dispatch] of dispatches.entries()) {
+      const pass = encoder.beginComputePass({ timestampWrites: timestamps.writes(k) });
+      encodeDispatch(pass, dispatch);
+      pass.end();
+    }
+    timestamps.resolve(encoder);
+    return;
   }
+  const pass = encoder.beginComputePass();
+  for (const dispatch of dispatches) encodeDispatch(pass, dispatch);
   pass.end();
+}
+
+function encodeDispatch(pass: GPUComputePassEncoder, { pipeline, group, uniform, grid: [x, y] }: ResolvedDispatch): void {
+  pass.setPipeline(pipeline);
+  pass.setBindGroup(0, group, [uniform]);
+  pass.dispatchWorkgroups(x, y);
 }
 
 /** Workgroups per dimension that every device takes. */

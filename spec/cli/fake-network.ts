@@ -88,6 +88,12 @@ export function fakeNetwork(options: FakeOptions = {}): Network {
       steps = state.step;
       velocity = Float32Array.from(state.slots["weight.momentum"]?.data as Float32Array);
     },
+    profile: async () => ({
+      device: "wasm",
+      clock: "host",
+      programs: [{ program: "step", calls: steps, milliseconds: 4 * steps }],
+      kernels: [{ program: "step", kernel: "fc_1", calls: steps, milliseconds: 2 * steps, flops: 6e6 * steps, bytes: 8e6 * steps, serves: ["fc"] }],
+    }),
     dispose: async () => {},
   };
 }

@@ -37,6 +37,15 @@ const metricsOf = (out: string): EpochMetrics[] =>
 const bytesOf = (...path: string[]): number[] => [...readFileSync(join(...path))];
 
 suite("cli/train", (test) => {
+  test("--profile says at the end where the time went", () =>
+    inFolder(async (folder) => {
+      const args = ["train", "a.resnet", "--data", putData(folder), "--out", join(folder, "run"), "--epochs", "1"];
+      const { exitCode, err } = await call(fakeApi(), ...args, "--profile");
+      assert.is(exitCode, 0, err);
+      assert.match(err, /program +kernel +calls +ms +share +GFLOP\/s +GB\/s +nodes\nstep +fc_1 +8 +16\.00 +100\.0 % +3\.0 +4\.0 +fc\n/);
+      assert.match(err, /program +calls +ms +ms a call +in kernels\nstep +8 +32\.00 +4\.00 +50\.0 %/);
+      assert.not.match((await call(fakeApi(), ...args)).err, /share/);
+    }));
   test("writes metrics, picture and checkpoints, and learns", () =>
     inFolder(async (folder) => {
       const out = join(folder, "run");

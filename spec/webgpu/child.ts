@@ -121,6 +121,25 @@ async function loss(): Promise<unknown> {
   return { ok: true, codes };
 }
 
+/** The same call with a profile by timestamps, with one on a device that has none, and without: what differs. */
+async function profile(): Promise<unknown> {
+  const gpu = openGpu(undefined);
+  const bare = await (await gpu.requestAdapter())?.requestDevice();
+  if (bare === undefined) return { ok: false, reason: "no device" };
+  const program = await compile({ file: "std/models/cifar", model: "CifarResNet20B", dims: { H: 32, W: 32 }, mode: "inference" });
+  const image = Float32Array.from({ length: 3 * 32 * 32 }, (_, k) => Math.sin(k));
+  const results: (readonly number[])[] = [];
+  const profiles = [];
+  for (const options of [{ gpu }, { gpu, profile: true }, { gpu: bare, profile: true }]) {
+    const network = await program.load({ device: "webgpu", ...options });
+    for (let call = 0; call < 2; call++) results.push(Array.from((await network.run({ image }))["logits"]?.data as Float32Array));
+    if ("profile" in options) profiles.push(await network.profile());
+    await network.dispose();
+  }
+  bare.destroy();
+  return { ok: true, profiles, agree: results.every((each) => String(each) === String(results[0])), width: results[0]?.length };
+}
+
 const MODELS: readonly {
   readonly file: string;
   readonly model: string;
@@ -159,6 +178,7 @@ const MODES: Readonly<Record<string, () => Promise<unknown>>> = {
   forms: () => kernels(formCases()),
   contractions: () => kernels(contractionCases()),
   loss,
+  profile,
   validate,
   ...Object.fromEntries(Object.entries(FIXTURES).map(([name, each]) => [name, () => fixture(each)])),
 };

@@ -6,6 +6,7 @@
 import { execFile } from "node:child_process";
 import * as assert from "uvu/assert";
 import { hasFixture } from "../fixtures/fixture-files.ts";
+import type { Profile } from "../../runtime/load.ts";
 import { compile } from "../../tools/api/index.ts";
 import { suite } from "../harness.ts";
 import { type Answer, answerOf, childArguments, findAdapter } from "./adapter.ts";
@@ -84,6 +85,24 @@ suite("webgpu", (test) => {
   });
   onDevice("a lost device is RN607 for this call and the next", async (env) => {
     assert.equal((await succeed("loss", env))["codes"], ["RN607", "RN607"]);
+  });
+  onDevice("a profile: each kernel by timestamps, or the calls alone where the device has none; the same results", async (env) => {
+    const { profiles, agree, width } = await succeed("profile", env);
+    assert.equal([agree, width], [true, 10]);
+    const [timed, untimed] = profiles as readonly Profile[];
+    assert.equal([untimed?.clock, untimed?.kernels, untimed?.programs.find(({ program }) => program === "infer")?.calls], ["none", [], 2]);
+    // An adapter without timestamps has nothing further to show.
+    if (timed?.clock !== "timestamps") return;
+    const inference = timed.kernels.filter(({ program }) => program === "infer");
+    const served = new Set(inference.flatMap(({ serves }) => serves));
+    for (const path of ["layer1.0.bn1", "layer3.2.bn2", "fc"]) assert.ok(served.has(path), `${path} is served by no kernel`);
+    for (const { kernel, calls } of inference) assert.is(calls % 2, 0, `${kernel} ran ${calls} times in two equal calls`);
+    const wall = timed.programs.find(({ program }) => program === "infer")?.milliseconds ?? 0;
+    const inside = inference.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+    assert.ok(inside > 0 && inside <= wall, `${inside} ms in kernels of ${wall} ms`);
+    // Two calls of 40.8 million multiplications with their additions: the layers of He et al. 2015, section 4.2, n = 3.
+    const flops = inference.filter(({ kernel }) => kernel.startsWith("conv")).reduce((sum, each) => sum + each.flops, 0);
+    assert.ok(Math.abs(flops / (2 * 2 * 40.8e6) - 1) < 0.03, `${flops} operations in convolutions`);
   });
   onFixture("ResNet-20: outputs, gradients, five steps as PyTorch", "cifar_resnet20_b-s1", async (env) => {
     const answer = await succeed("cifar", env);

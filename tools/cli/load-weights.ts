@@ -22,10 +22,15 @@ export async function loadProgram(
 /** The same for a command that only evaluates: `reference` interprets the graph in f64 on the loaded weights. */
 export async function loadEvaluated(
   program: Program,
-  options: { readonly device: NonNullable<LoadOptions["device"]> | "reference"; readonly weights: string | undefined; readonly seed: number },
+  options: {
+    readonly device: NonNullable<LoadOptions["device"]> | "reference";
+    readonly weights: string | undefined;
+    readonly seed: number;
+    readonly profile?: boolean;
+  },
 ): Promise<Evaluated> {
-  const { device, weights, seed } = options;
-  if (device !== "reference") return loadProgram(program, { device, weights, seed });
+  const { device, weights, seed, profile = false } = options;
+  if (device !== "reference") return loadProgram(program, { device, weights, seed, profile });
   const { referenceNetwork } = await import("./reference.ts");
   return referenceNetwork(program, await loadProgram(program, { device: "wasm", weights, seed }), seed);
 }

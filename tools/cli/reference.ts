@@ -14,7 +14,7 @@ import type { Program } from "./api.ts";
 import { CommandFailure } from "./failure.ts";
 
 /** Calls that both a network and the interpreter answer. */
-export type Evaluated = Pick<Network, "run" | "gradients" | "dispose">;
+export type Evaluated = Pick<Network, "run" | "gradients" | "profile" | "dispose">;
 
 /** `network`'s calls, evaluated in f64 and rounded once to the outputs' dtypes; `seed` is the one it was loaded with. */
 export function referenceNetwork(program: Program, network: Network, seed: number): Evaluated {
@@ -49,6 +49,7 @@ export function referenceNetwork(program: Program, network: Network, seed: numbe
   return {
     run: (inputs) => evaluate(plain().infer, manifest.infer, inputs),
     gradients: async (inputs) => sortGradients(await evaluate(plain().training?.gradients, manifest.gradients, inputs)),
+    profile: () => network.profile(),
     dispose: () => network.dispose(),
   };
 }

@@ -4,20 +4,27 @@ import { writeSafetensors } from "../../runtime/safetensors.ts";
 import { type Tensor, toFloat32 } from "../../runtime/tensor.ts";
 import { writeFileAtomic } from "../data/write.ts";
 import { parseEvaluationDevice } from "./device.ts";
+import { CommandFailure } from "./failure.ts";
 import { loadEvaluated } from "./load-weights.ts";
 import { prepareCall } from "./model-inputs.ts";
 import { collect, type ModelOptions, modelSelection } from "./options.ts";
+import { sayProfile } from "./profile.ts";
 import type { Context } from "./program.ts";
+import type { Evaluated } from "./reference.ts";
 import { formatShape } from "./terminal.ts";
 
 const SHOWN_VALUES = 5;
 const SHOWN_SAMPLES = 8;
+/** Whichever comes first. */
+const PROFILED_CALLS = 100;
+const PROFILED_MILLISECONDS = 1000;
 
 const EXAMPLES = `
 Examples:
   resnet run resnet20.resnet --input image=batch.npy --weights best.safetensors -o logits.safetensors
   resnet run resnet20.resnet --input image=io.safetensors#input --weights weights.safetensors
-  resnet run resnet50.resnet --input image=cat.png --weights resnet50.safetensors     prints the highest values`;
+  resnet run resnet50.resnet --input image=cat.png --weights resnet50.safetensors     prints the highest values
+  resnet run resnet50.resnet --input image=cat.png --profile                          and which kernels take how long`;
 
 interface RunOptions extends ModelOptions {
   readonly input: readonly string[];
@@ -25,6 +32,7 @@ interface RunOptions extends ModelOptions {
   readonly output?: string;
   readonly device: ReturnType<typeof parseEvaluationDevice>;
   readonly recipe?: string;
+  readonly profile?: boolean;
 }
 
 /** Adds options and action. */
@@ -37,6 +45,7 @@ export function runCommand(command: Command, context: Context): void {
     .option("-o, --output <file>", "write the outputs there, as safetensors under their names")
     .option("--device <device>", "wasm, webgpu, reference or auto", parseEvaluationDevice, "auto")
     .option("--recipe <name>", "the recipe whose normalisation is applied to pictures, if the file has several")
+    .option("--profile", "run again for about a second, and say which kernels the time goes to")
     .option("--dim <sizes>", "sizes of free dims, e.g. H=224,W=224", collect)
     .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
     .addHelpText("after", EXAMPLES)
@@ -46,7 +55,10 @@ export function runCommand(command: Command, context: Context): void {
       const call = { file, mode: "inference", ...recipe, ...modelSelection(options) } as const;
       const { program, inputs } = await prepareCall(await context.api(), call, options.input, terminal);
       if (options.weights === undefined) terminal.say("no --weights: the weights are random, drawn from seed 0");
-      const network = await loadEvaluated(program, { device: options.device, weights: options.weights, seed: 0 });
+      const profile = options.profile === true;
+      if (profile && options.device === "reference")
+        throw new CommandFailure("--profile: the reference interpreter has no kernels; use wasm or webgpu");
+      const network = await loadEvaluated(program, { device: options.device, weights: options.weights, seed: 0, profile });
       try {
         const outputs = await network.run(inputs);
         if (options.output === undefined) for (const line of describeOutputs(outputs)) terminal.print(line);
@@ -58,10 +70,19 @@ export function runCommand(command: Command, context: Context): void {
               .join(", ")}`,
           );
         }
+        if (profile) await profileRuns(network, inputs, terminal);
       } finally {
         await network.dispose();
       }
     });
+}
+
+/** Times of calls after the first, which pays for compiling and for the weights' preparation. */
+async function profileRuns(network: Evaluated, inputs: Parameters<Evaluated["run"]>[0], terminal: Context["terminal"]): Promise<void> {
+  await network.profile();
+  const begin = performance.now();
+  for (let call = 0; call < PROFILED_CALLS && performance.now() - begin < PROFILED_MILLISECONDS; call++) await network.run(inputs);
+  await sayProfile(network, terminal);
 }
 
 /** The highest values of each sample of each output, with their places. */

@@ -17,6 +17,7 @@ import { listenForInterrupt } from "./interrupt.ts";
 import { loadProgram, namingFile } from "./load-weights.ts";
 import { bestEpoch, describeEpoch, percent, readMetrics } from "./metrics.ts";
 import { collect, type ModelOptions, modelSelection, parseCount, parsePositive } from "./options.ts";
+import { sayProfile } from "./profile.ts";
 import type { Context } from "./program.ts";
 import { createProgress } from "./progress.ts";
 import { parseSchedule } from "./schedule-option.ts";
@@ -33,6 +34,7 @@ Examples:
   resnet train resnet20.resnet --data data/fashion-mnist --out runs/quick --resume
   resnet train resnet20.resnet --data data/fashion-mnist \\
       --optimizer 'sgd(lr: 0.1, momentum: 0.9, weight_decay: 1e-4)' --schedule constant
+  resnet train resnet20.resnet --data data/cifar-10 --limit 10000 --epochs 1 --profile
   resnet train digits.resnet --train-data train.csv --test-data test.csv
 
 Data: IDX folders (MNIST family), CIFAR-10 binary batches, CSV with the label last; each also gzipped.
@@ -56,6 +58,7 @@ interface TrainOptions extends ModelOptions {
   readonly optimizer?: string;
   readonly schedule?: readonly Phase[];
   readonly device: ReturnType<typeof parseDevice>;
+  readonly profile?: boolean;
 }
 
 /** Adds options and action. */
@@ -80,6 +83,7 @@ export function trainCommand(command: Command, context: Context): void {
     .option("--optimizer <expression>", "in place of the recipe's, e.g. 'adam(lr: 0.001)'")
     .option("--schedule <phases>", "in place of the recipe's, e.g. 'warmup(1) -> cosine(10)' or constant", parseSchedule)
     .option("--device <device>", "wasm, webgpu or auto", parseDevice, "auto")
+    .option("--profile", "say at the end which kernels the time went to")
     .option("--dim <sizes>", "sizes of free dims, e.g. H=32,W=32", collect)
     .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
     .addHelpText("after", EXAMPLES)
@@ -105,6 +109,7 @@ async function runTraining(file: string, options: TrainOptions, context: Context
     device: options.device,
     seed: plan.state.setup.seed,
     weights: options.weights,
+    profile: options.profile === true,
   });
   try {
     if (options.resume === true) await namingFile(join(plan.out, LAST), () => restoreLast(plan.out, network));
@@ -116,6 +121,7 @@ async function runTraining(file: string, options: TrainOptions, context: Context
       onEpoch: (metrics) => terminal.print(describeEpoch(metrics, plan.epochs)),
       isInterrupted: interrupt.isInterrupted,
     });
+    if (options.profile === true) await sayProfile(network, terminal);
     if (outcome.interrupted) {
       const { epoch, batches } = outcome.state;
       terminal.say(`wrote ${join(plan.out, LAST)} (epoch ${epoch + 1}, ${formatCount(batches)} batches in)`);

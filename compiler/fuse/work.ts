@@ -1,7 +1,7 @@
 /** How much a kernel computes and touches, for profiles. */
-import { multiplySizes } from "../fuse/size.ts";
+import { multiplySizes } from "./size.ts";
 import type { Contraction, Expression, Kernel, Size } from "../ir/kernel.ts";
-import { loadsOf } from "../fuse/expression.ts";
+import { loadsOf } from "./expression.ts";
 
 /** Floating-point operations (of contractions and reductions; else one for each element), and bytes, each element once. */
 export function workOf(kernel: Kernel): { readonly flops: Size; readonly bytes: Size } {
