@@ -51,7 +51,7 @@ export function drawDigit(digit: number, seed: number, index: number): Uint8Arra
   const coverage = new Float32Array(DIGIT_SIZE * DIGIT_SIZE);
   for (const stroke of glyph) {
     const path = smoothPath(wobble(stroke, draws)).map(warp);
-    drawPath(coverage, path, radius, taper);
+    inkPath(coverage, path, radius, taper);
   }
   return developed(coverage, draws);
 }
@@ -103,8 +103,8 @@ function smoothPath(points: Stroke): Point[] {
   return path;
 }
 
-/** Raises coverage along a path to what a round pen leaves there; `taper` thins or widens the pen towards the end. */
-function drawPath(coverage: Float32Array, path: readonly Point[], radius: number, taper: number): void {
+/** Raises coverage (28×28, 0 to 1) along a path in pixels to what a round pen leaves there; `taper` thins or widens the pen towards the end. */
+export function inkPath(coverage: Float32Array, path: readonly Point[], radius: number, taper: number): void {
   const edge = 0.7;
   for (let i = 0; i + 1 < path.length; i++) {
     const [fromX, fromY] = path[i] ?? [0, 0];
