@@ -4,7 +4,7 @@ export function closest(name: string, candidates: readonly string[]): string | u
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {
-    if (candidate === name) continue;
+    if (candidate === name || !comparable(name, candidate)) continue;
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) {
       best = candidate;
@@ -12,6 +12,12 @@ export function closest(name: string, candidates: readonly string[]): string | u
     }
   }
   return best;
+}
+
+/** Of one or two letters everything is near: only case may differ, or one letter of two. */
+function comparable(name: string, candidate: string): boolean {
+  if (name.length > 2) return true;
+  return name.length === candidate.length && (name.length === 2 || name.toLowerCase() === candidate.toLowerCase());
 }
 
 /** Optimal string alignment distance, abandoned above `limit`. */

@@ -249,6 +249,11 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     text: "A repeat, list or nesting is larger than any network needs. The bound keeps a slip of the pen from running without end.",
   },
   {
+    code: "RN410",
+    title: "name or result that is never used",
+    text: "A warning: nothing in the block uses this parameter, input, `param` or `let`, or the result of this chain. A name that begins with `_` is meant to be left alone.",
+  },
+  {
     code: "RN501",
     title: "unknown setting of a recipe",
     text: "A `train` declaration has the settings loss, optimizer, schedule, batch, epochs, normalize and augment.",

@@ -154,7 +154,7 @@ export function readArguments(
     const result = body(read);
     const left = positional[0] ?? given.find((argument) => argument.name !== undefined && !asked.has(argument.name));
     if (left !== undefined && result.kind !== "poison") {
-      if (left.name === undefined) report(session, problems.surplusArgument(callee, asked.size, left.span));
+      if (left.name === undefined) report(session, problems.surplusArgument(callee, asked.size, asked.size + positional.length, left.span));
       else report(session, problems.unknownArgument(callee, left.name, left.nameSpan ?? left.span, [...asked.keys()], undefined));
       return POISON;
     }

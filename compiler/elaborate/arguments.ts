@@ -42,8 +42,13 @@ export function matchArguments(
   let position = 0;
   for (const argument of given) {
     const name = argument.name ?? known[position++];
-    if (name === undefined) report(session, problems.surplusArgument(callee, parameters.length, argument.span));
-    else if (!known.includes(name)) report(session, problems.unknownArgument(callee, name, argument.nameSpan ?? argument.span, known, declared));
+    if (name === undefined) {
+      // One surplus argument is reported for all.
+      const positional = given.filter((each) => each.name === undefined).length;
+      if (position === parameters.length + 1) report(session, problems.surplusArgument(callee, parameters.length, positional, argument.span));
+    }
+    if (name === undefined) continue;
+    if (!known.includes(name)) report(session, problems.unknownArgument(callee, name, argument.nameSpan ?? argument.span, known, declared));
     else if (matched.has(name)) report(session, problems.repeatedArgument(callee, name, argument.span));
     else matched.set(name, argument);
   }

@@ -53,6 +53,7 @@ export function elaborateStatements(frame: Frame, scope: Scope, statements: read
           skip.join.text,
           skip.join.span,
           joins.map((join) => join.text),
+          namedOtherwise(scope, chains, skip.join.text),
         ),
       );
   for (const statement of statements) if (statement.kind === "Names" && statement.order.length === 0) session.scheme = statement.scheme.text;
@@ -94,6 +95,18 @@ function elaborateStatement(frame: Frame, scope: Scope, body: Body, statement: S
     default:
       return statement satisfies never;
   }
+}
+
+/** What else a skip's target may be: a labelled stage, or an `out` port. */
+function namedOtherwise(scope: Scope, chains: readonly Chain[], name: string): { readonly what: string; readonly span: Span } | undefined {
+  const out = scope.outs.get(name);
+  if (out !== undefined) return { what: "an output", span: out.name.span };
+  for (const { stages } of chains)
+    for (const stage of stages) {
+      const label = stageLabel(stage);
+      if (label?.text === name && stage.kind !== "JoinStage") return { what: "a stage", span: label.span };
+    }
+  return undefined;
 }
 
 /** Skips of this body, those under its `if` statements included. */
@@ -145,7 +158,9 @@ function collectNames(frame: Frame, scope: Scope, statements: readonly Statement
   const seen = new Map<string, Span>();
   const note = (name: string, span: Span, binds: boolean): void => {
     const first = seen.get(name) ?? scope.names.get(name)?.span;
-    if (first !== undefined) report(frame.session, duplicateName(name, span, first));
+    const bound = scope.names.get(name)?.declared;
+    const what = bound === "parameter" || bound === "port" || bound === "dim" ? "size" : "label";
+    if (first !== undefined) report(frame.session, duplicateName(name, span, first, what));
     else seen.set(name, span);
     if (binds && !scope.later.has(name)) scope.later.set(name, span);
   };

@@ -83,6 +83,8 @@ export interface VariantEdits {
   readonly replacements: ReadonlyMap<string, Value>;
   /** Names among them that were met. */
   readonly replaced: Set<string>;
+  /** Names of the joins and skips that the patterns were held against. */
+  readonly met: Set<string>;
 }
 
 export interface CutPattern {

@@ -13,6 +13,7 @@ import { elaborateBlock } from "./apply.ts";
 import { bindParameters } from "./arguments.ts";
 import { report, reportKey, type Frame, type Session } from "./context.ts";
 import { spanKey } from "./anchor.ts";
+import { checkNames } from "./declared-names.ts";
 import { compilePattern, describePattern, describeReplacement } from "./edge-pattern.ts";
 import { declaredValue, evaluate } from "./expressions.ts";
 import { type CheckedBlock, genericChecks, type GenericChecks } from "./generic.ts";
@@ -82,11 +83,13 @@ function buildVariant(shared: Shared, variant: Variant, home: ModuleScope, optio
       replacements.set(action.from.text, evaluate(frame, scope, action.to, true));
     }
   }
-  const session = newSession({ shared, training, dims, edits: { cuts, replacements, replaced: new Set() } });
+  const session = newSession({ shared, training, dims, edits: { cuts, replacements, replaced: new Set(), met: new Set() } });
   for (const diagnostic of scratch.diagnostics) report(session, diagnostic, true);
   const given = set.filter((argument) => !options.set.some((other) => other.name === argument.name));
   const result = buildModel(session, base, options, given, variant.name.text);
-  const patterns = cuts.filter((cut) => !cut.used).flatMap((cut) => describePattern(cut, variant, result.value !== undefined) ?? []);
+  const patterns = cuts
+    .filter((cut) => !cut.used)
+    .flatMap((cut) => describePattern(cut, variant, session.edits.met, result.value !== undefined) ?? []);
   const blocks = variant.actions.flatMap((action) => {
     if (action.kind !== "ReplaceBlock" || result.value === undefined || session.edits.replaced.has(action.from.text)) return [];
     return [describeReplacement(action, variant)];
@@ -170,6 +173,12 @@ export function checkFile(file: ModuleScope): { readonly blocks: readonly Checke
     if (declaration.kind === "block") {
       const result = checks.check(declaration);
       add(result?.diagnostics ?? []);
+      // What a part that could not be read uses is not known.
+      const broken = file.syntax.some(({ span }) => span.start >= declaration.block.span.start && span.start <= declaration.block.span.end);
+      const names = broken ? [] : checkNames(declaration.block);
+      // Where something is wrong, a name may be unused because of that.
+      const wrong = result?.failed === true || names.some(({ severity }) => severity === "error");
+      add(wrong ? names.filter(({ severity }) => severity === "error") : names);
       if (result !== undefined) blocks.push(result.checked);
     }
     if (declaration.kind === "constant") {

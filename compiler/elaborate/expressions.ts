@@ -16,6 +16,7 @@ import { mergeValues } from "./branches.ts";
 import { assuming, decide, type Frame, report } from "./context.ts";
 import { depthHere } from "./depth.ts";
 import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
+import { noMembers, usedBeforeComputed } from "./name-problems.ts";
 import * as problems from "./problems.ts";
 import { lookup, lookupDeclaration, lookupLater, namesInScope, rootScope, type Scope } from "./scope.ts";
 import { applyStatic, isStatic } from "./static-functions.ts";
@@ -103,7 +104,7 @@ function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span,
   const later = lookupLater(scope, name);
   // A stage may be labelled like its block: `conv: conv(16, 3)`.
   if (later !== undefined && !(stage && declaration?.kind === "block")) {
-    report(frame.session, problems.usedBeforeComputed(name, span, later));
+    report(frame.session, usedBeforeComputed(name, span, later));
     return POISON;
   }
   const position = name === "depth" && declaration === undefined ? depthHere(frame, span) : undefined;
@@ -113,7 +114,11 @@ function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span,
   const builtin = builtinValue(name);
   if (builtin !== undefined) return builtin;
   if (declaration !== undefined) return declaredValue(frame, declaration, span);
-  report(frame.session, unknownName(name, span, [...namesInScope(scope), ...PRIMITIVE_NAMES, ...INITIALIZERS], stage ? "block" : "name"));
+  if (scope.file.unresolved.has(name)) return POISON;
+  report(
+    frame.session,
+    unknownName(name, span, [...namesInScope(scope), ...PRIMITIVE_NAMES, ...INITIALIZERS, "true", "false"], stage ? "block" : "name"),
+  );
   return POISON;
 }
 
@@ -171,7 +176,7 @@ function evaluateMember(frame: Frame, scope: Scope, expression: Extract<Expressi
   const object = evaluate(frame, scope, expression.object);
   if (object.kind === "poison") return POISON;
   if (object.kind !== "namespace") {
-    report(frame.session, problems.wrongKind(expression.object.span, "an imported module", object));
+    report(frame.session, noMembers(expression.span, expression.name.text, object));
     return POISON;
   }
   const found = object.file.own.get(expression.name.text);

@@ -125,7 +125,26 @@ export function projectStride({ given, needed, gives, axis, sides, witness, span
   };
 }
 
-export function noSuchJoin(name: string, span: Span, joins: readonly string[]): Diagnostic {
+/** RN403; `other` is what has the name instead: a stage or an output. */
+export function noSuchJoin(
+  name: string,
+  span: Span,
+  joins: readonly string[],
+  other: { readonly what: string; readonly span: Span } | undefined,
+): Diagnostic {
+  if (other !== undefined)
+    return {
+      ...plain,
+      code: "RN403",
+      message: `a skip enters a join, and \`${name}\` is ${other.what}`,
+      span,
+      note: "not a join",
+      labels: [{ span: other.span, text: `\`${name}\` is declared here` }],
+      help: [
+        `put a join where the two paths meet, \`-> join sum: add\`, and let the skip enter it${joins.length > 0 ? `; joins here: ${joins.join(", ")}` : ""}`,
+      ],
+      fixes: joins.length === 1 && joins[0] !== undefined ? renameFix(span, joins[0]) : [],
+    };
   return {
     ...plain,
     code: "RN403",

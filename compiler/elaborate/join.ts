@@ -95,6 +95,7 @@ function merge(frame: Frame, scope: Scope, body: Body, stage: JoinStage, main: V
 function isCut(frame: Frame, path: readonly string[], skip: Skip): boolean {
   const names = [path.join("."), ...(skip.label === undefined ? [] : [[...path.slice(0, -1), skip.label.text].join(".")])];
   let cut = false;
+  if (frame.session.edits.cuts.length > 0) for (const name of names) frame.session.edits.met.add(name);
   for (const pattern of frame.session.edits.cuts)
     if (names.some((name) => pattern.matches(name))) {
       pattern.used = true;

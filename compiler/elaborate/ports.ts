@@ -252,12 +252,6 @@ function declaredOutput(frame: Frame, scope: Scope, port: OutPort): TensorType |
 function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorValue, at: Span): void {
   if (port.type === undefined) return;
   const shape = value.type.shape;
-  if (port.type.dims.every((dim) => dim.kind === "DimExpression") && port.type.dims.length === shape.length)
-    for (const [axis, dim] of port.type.dims.entries()) {
-      const actual = shape[axis];
-      if (dim.value.kind === "Reference" && actual !== undefined && isFree(scope, dim.value.name.text))
-        scope.names.set(dim.value.name.text, { value: dimValue(actual), span: dim.span, declared: "dim" });
-    }
   const declared = evaluateShape(frame, scope, port.type);
   if (declared === undefined) return;
   const text = (): string => formatShape(declared);

@@ -174,13 +174,13 @@ export function missingArgument(block: string, name: string, wanted: string, spa
   };
 }
 
-export function surplusArgument(block: string, most: number, span: Span): Diagnostic {
+export function surplusArgument(block: string, most: number, given: number, span: Span): Diagnostic {
   return {
     ...plain,
     code: "RN304",
     message: `\`${block}\` takes ${most === 0 ? "no" : `at most ${most}`} positional argument${most === 1 ? "" : "s"}`,
     span,
-    note: "one too many",
+    note: given === most + 1 ? "one too many" : `${given - most} too many, from here on`,
   };
 }
 
@@ -219,20 +219,6 @@ export function notConstant(span: Span, what: string, got: Value): Diagnostic {
 
 export function dtypeMismatch(span: Span, what: string, expected: string, got: string): Diagnostic {
   return { ...plain, code: "RN306", message: `${what}: expected dtype ${expected}, found ${got}`, span, note: `${got}, not ${expected}` };
-}
-
-// ── Names ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-export function usedBeforeComputed(name: string, span: Span, later: Span): Diagnostic {
-  return {
-    ...plain,
-    code: "RN401",
-    message: `the data flow has a cycle: \`${name}\` is used here, but it is computed further on`,
-    span,
-    note: "flows backwards",
-    labels: [{ span: later, text: `\`${name}\` is computed here` }],
-    help: ["edges run forward only: let the skip start before the join it enters"],
-  };
 }
 
 // ── Ports ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -323,6 +309,10 @@ export function wrongInputCount(block: string, wanted: number, got: number, span
     span,
     note: `${got} given`,
     labels: [{ span: declared, text: `\`${block}\` is declared here` }],
+    help:
+      got > wanted && span.source.text.slice(0, span.start).trimEnd().endsWith("->")
+        ? ["in a chain the flow is the first input; arguments give the others"]
+        : [],
   };
 }
 

@@ -11,6 +11,7 @@ import { unknownName } from "../resolve/problems.ts";
 import { demand } from "./context.ts";
 import type { BuiltModel } from "./elaborate.ts";
 import { evaluateShape } from "./expressions.ts";
+import { notAModel } from "./name-problems.ts";
 import * as problems from "./problems.ts";
 import { newFrame, newSession } from "./session.ts";
 import { formatShape } from "./values.ts";
@@ -23,6 +24,8 @@ export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap
     const names = [...file.visible].flatMap(([name, each]) => (each.kind === "variant" || (each.kind === "block" && each.block.model) ? [name] : []));
     if (train.model.text !== "") found.push(unknownName(train.model.text, train.model.span, names, "model"));
   }
+  if (declaration?.kind === "block" && !declaration.block.model)
+    found.push(notAModel(train.model.text, train.model.span, declaration.block.name.span));
   const recipe = readRecipe(train, (diagnostic) => found.push(diagnostic));
   const built = models.get(train.model.text);
   if (recipe.loss !== undefined && built !== undefined) found.push(...checkLoss(recipe.loss, built));

@@ -49,7 +49,7 @@ export function newSession(options: SessionOptions): Session {
     rounds: 0,
     inductions: 0,
     constants: new Map(),
-    edits: options.edits ?? { cuts: [], replacements: new Map(), replaced: new Set() },
+    edits: options.edits ?? { cuts: [], replacements: new Map(), replaced: new Set(), met: new Set() },
   };
 }
 

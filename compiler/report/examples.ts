@@ -103,7 +103,7 @@ const width = 16`,
   out y: [N, C, H, W]
   x -> conv(C, 3) -> relu -> Deep(width) -> y
 }`,
-    change: ["conv(C, 3) -> relu -> Deep(width)", "repeat 4 { conv(C, 3) -> relu }"],
+    change: ["conv(C, 3) -> relu -> Deep(width)", "repeat width { conv(C, 3) -> relu }"],
   },
   RN105: {
     bad: `import { Gate } from "gate"

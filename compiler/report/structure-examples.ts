@@ -90,6 +90,15 @@ variant Plain of Net { cut skip layer1.*.sum }`,
 }`,
     change: ["1000000000", "10"],
   },
+  RN410: {
+    bad: `block Layer {
+  in  x: [N, C, H, W]
+  out y: [N, C, H, W]
+  let half = relu(x)
+  x -> conv(C, 3) -> y
+}`,
+    change: ["x -> conv", "half -> conv"],
+  },
   RN501: {
     bad: `${NET}train Net { epoch 3 }`,
     change: ["epoch 3", "epochs 3"],

@@ -30,6 +30,8 @@ export interface ModuleScope {
   /** Declared here or imported; the prelude comes last. */
   readonly visible: ReadonlyMap<string, Declaration>;
   readonly trains: readonly Train[];
+  /** Imported names of files that could not be read or lack them; their uses are not reported again. */
+  readonly unresolved: ReadonlySet<string>;
   /** Mistakes of its text; what they hide is not reported as missing. */
   readonly syntax: readonly Diagnostic[];
 }
@@ -95,7 +97,8 @@ function loadFile(loader: Loader, source: Source): ModuleScope {
   const own = new Map<string, Declaration>();
   const visible = new Map<string, Declaration>();
   const trains: Train[] = [];
-  const scope: ModuleScope = { path: source.path, module, own, visible, trains, syntax: diagnostics };
+  const unresolved = new Set<string>();
+  const scope: ModuleScope = { path: source.path, module, own, visible, trains, unresolved, syntax: diagnostics };
   loader.files.set(source.path, scope);
   loader.loading.push(source.path);
   for (const item of module.items) declare(loader, scope, own, trains, item);
@@ -107,15 +110,20 @@ function loadFile(loader: Loader, source: Source): ModuleScope {
   for (const entry of module.imports) {
     if (entry.path === "") continue;
     const file = importFile(loader, resolvePath(source.path, entry.path), entry.pathSpan, entry.path);
-    if (file === undefined) continue;
+    if (file === undefined) {
+      for (const name of [...entry.names.map(({ local }) => local), ...(entry.alias === undefined ? [] : [entry.alias])]) unresolved.add(name.text);
+      continue;
+    }
     if (entry.alias !== undefined) {
       reportTwice(loader, importedAt, entry.alias.text, entry.alias.span);
       visible.set(entry.alias.text, { kind: "namespace", file });
     }
     for (const { name, local } of entry.names) {
       const found = file.own.get(name.text);
-      if (found === undefined) loader.diagnostics.push(problems.noSuchExport(name, entry.path, [...file.own.keys()]));
-      else {
+      if (found === undefined) {
+        loader.diagnostics.push(problems.noSuchExport(name, entry.path, [...file.own.keys()]));
+        unresolved.add(local.text);
+      } else {
         reportTwice(loader, importedAt, local.text, local.span);
         visible.set(local.text, found);
       }

@@ -33,11 +33,25 @@ export function unknownName(name: string, span: Span, candidates: readonly strin
     message: `there is no ${what} \`${name}\` here`,
     span,
     note: "not found",
-    fixes: renameFix(span, closest(name, candidates)),
+    help: [FOREIGN_NAMES.get(name)].filter((text) => text !== undefined),
+    fixes: FOREIGN_NAMES.has(name) ? [] : renameFix(span, closest(name, candidates)),
   };
 }
 
-export function duplicateName(name: string, span: Span, first: Span): Diagnostic {
+const LAYERS_BY_NAME = "layers are used by their own names: `conv(64, 3)`, `batchnorm`, `relu`; LANGUAGE.md lists those of `std/layers`";
+
+/** Names that people bring along, and what stands for them. */
+const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
+  ...["self", "this"].map((name) => [name, "a block has no object of its own: parameters and labels are used by name"] as const),
+  ...["nn", "torch", "F", "tf", "keras", "layers", "jax", "np"].map((name) => [name, LAYERS_BY_NAME] as const),
+  ["None", "leave the argument out to have its default"],
+  ["null", "leave the argument out to have its default"],
+  ["lambda", "a function of tensors is a block; give it a name with `block Name { … }`"],
+  ["print", "`resnet summary FILE` prints the shapes of all layers"],
+]);
+
+/** RN102; `what` both are, where they are not labels. */
+export function duplicateName(name: string, span: Span, first: Span, what = "label"): Diagnostic {
   return {
     ...plain,
     code: "RN102",
@@ -45,7 +59,11 @@ export function duplicateName(name: string, span: Span, first: Span): Diagnostic
     span,
     note: "declared again",
     labels: [{ span: first, text: "first declared here" }],
-    help: ["labels are paths of parameters, so each must be unique in its scope: rename one of the two"],
+    help: [
+      what === "label"
+        ? "labels are paths of parameters, so each must be unique in its scope: rename one of the two"
+        : "parameters, ports, sizes, labels and locals of a block share one scope: rename one of the two",
+    ],
   };
 }
 

@@ -1,6 +1,6 @@
 /** Code, line and column of every diagnostic of every case, checked by hand: goldens alone could drift unseen. */
 export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
-  arguments: ["RN301 12:13", "RN301 18:19", "RN302 24:16", "RN303 30:8", "RN304 36:26", "RN304 42:23", "RN301 48:13"],
+  arguments: ["warning RN410 3:39", "RN301 12:13", "RN301 18:19", "RN302 24:16", "RN303 30:8", "RN304 36:26", "RN304 42:23", "RN301 48:13"],
   "block-in-itself": ["RN104 6:16", "RN104 18:8"],
   conditions: ["RN307 6:15", "RN308 12:19", "RN305 18:11", "RN305 24:11", "RN409 31:15", "RN301 37:24"],
   dtype: ["RN306 6:8", "RN306 13:7", "RN306 25:13"],
@@ -15,6 +15,10 @@ export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   "merge-ranks": ["RN214 7:3"],
   "missing-block": ["RN101 6:27"],
   "mutual-labels": ["RN401 6:20"],
+  names: [
+    ...["RN106 2:10", "RN102 4:38", "warning RN410 10:24", "warning RN410 12:7", "warning RN410 14:9", "warning RN410 15:7"],
+    ...["warning RN410 17:32", "RN404 20:7", "RN101 27:17", "RN403 35:13", "RN305 41:14", "RN101 42:27", "RN401 48:3", "RN101 52:7"],
+  ],
   "nested-use": ["RN207 19:37", "RN211 25:16"],
   operators: ["RN213 7:7", "RN205 14:7", "RN215 20:8", "RN205 27:7", "RN205 34:7", "RN206 41:7"],
   outputs: ["RN404 5:3", "RN405 13:16", "RN209 18:14", "RN209 24:10"],
