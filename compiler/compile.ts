@@ -11,7 +11,7 @@ import { unevenBatch } from "./build/batch-sizes.ts";
 import { buildInference, freeSizes } from "./build/build.ts";
 import { buildTraining, finishTraining, type TrainingGraph, type TrainingPrograms } from "./build/training.ts";
 import type { OptimizerSpec } from "./differentiate/optimizer.ts";
-import { type CheckedBlock, checkFile, elaborateModel } from "./elaborate/elaborate.ts";
+import { elaborateModel } from "./elaborate/elaborate.ts";
 import type { GivenArgument } from "./elaborate/values.ts";
 import { guardSpecs } from "./emit/guards.ts";
 import { buildManifest } from "./emit/manifest.ts";
@@ -29,7 +29,7 @@ import { planNetwork } from "./plan/plan-network.ts";
 import { type LossSpec, type RecipeSpec, readLoss, readOptimizer, readRecipe } from "./recipe/recipe.ts";
 import { printProgram } from "./report/print-program.ts";
 import { type Summary, summarize } from "./report/summary.ts";
-import { type LoadedModules, loadModules, type ModuleReader, type ParseCache } from "./resolve/modules.ts";
+import { type LoadedModules, loadModules, type ModuleReader } from "./resolve/modules.ts";
 import { decomposeRules } from "./rewrite/decompose.ts";
 import { foldRules } from "./rewrite/fold-batch-norm.ts";
 import { splitPrepared } from "./rewrite/prepare.ts";
@@ -37,25 +37,6 @@ import { type Rule, rewrite, rewriteInto } from "./rewrite/rewrite.ts";
 import { simplifyRules } from "./rewrite/simplify.ts";
 import { emitWasm, type WasmModule } from "./wasm/emit.ts";
 import { packing } from "./wasm/pack.ts";
-
-/** Result of checking one file and what it imports. */
-export interface CheckResult {
-  readonly modules: LoadedModules;
-  readonly blocks: readonly CheckedBlock[];
-  readonly recipes: readonly RecipeSpec[];
-  readonly diagnostics: readonly Diagnostic[];
-}
-
-/** Parses, resolves and checks a file; `cache` keeps parsed modules between calls. */
-export function check(entry: Source, read: ModuleReader, cache?: ParseCache): CheckResult {
-  const modules = loadModules(entry, read, cache);
-  const diagnostics = [...modules.diagnostics];
-  const checked = checkFile(modules.entry);
-  diagnostics.push(...checked.diagnostics);
-  // What is wrong with them was said by the check of the file.
-  const recipes = modules.entry.trains.map((train) => readRecipe(train, () => undefined));
-  return { modules, blocks: checked.blocks, recipes, diagnostics };
-}
 
 export interface AnalyzeRequest {
   readonly entry: Source;
@@ -346,3 +327,4 @@ function sections<T>(parts: Readonly<Record<string, T | undefined>>, print: (par
 }
 
 export { freeSizes, type Summary, summarize };
+export { type CheckResult, check } from "./check-source.ts";

@@ -4,7 +4,7 @@
  */
 import type { Block, Constant, Item, Module, Train, Variant } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
-import { parse } from "../../grammar/parse.ts";
+import { type ParseResult, parse } from "../../grammar/parse.ts";
 import type { Source, Span } from "../../grammar/source.ts";
 import * as problems from "./problems.ts";
 
@@ -13,8 +13,15 @@ export const EDITIONS: readonly number[] = [2026];
 /** Always in scope, unless a file declares the name itself. */
 export const PRELUDE = "std/layers";
 
+/** A module's text, with its syntax where that was stored (`grammar/stored.ts`). */
+export interface ReadModule {
+  readonly path: string;
+  readonly text: string;
+  readonly syntax?: () => ParseResult | undefined;
+}
+
 /** Gives the text of a module by its resolved path, or undefined if there is none. */
-export type ModuleReader = (path: string) => Source | undefined;
+export type ModuleReader = (path: string) => ReadModule | undefined;
 
 export type Declaration =
   | { readonly kind: "block"; readonly block: Block; readonly file: ModuleScope }
@@ -55,7 +62,7 @@ export type ParseCache = Map<string, ParsedModule>;
 
 interface ParsedModule {
   readonly text: string;
-  readonly result: ReturnType<typeof parse>;
+  readonly result: ParseResult;
   /** The module's scope with those it was made of, unless something was wrong: the same as long as they are the same. */
   readonly scope?: { readonly own: ModuleScope; readonly imported: ReadonlyMap<string, ModuleScope> };
 }
@@ -81,15 +88,15 @@ export function resolvePath(from: string, path: string): string {
   return from.startsWith("/") && !joined.startsWith("/") ? `/${joined}` : joined;
 }
 
-function parseCached(loader: Loader, source: Source): ReturnType<typeof parse> {
+function parseCached(loader: Loader, source: ReadModule): ParseResult {
   const known = loader.parsed.get(source.path);
   if (known !== undefined && known.text === source.text) return known.result;
-  const result = parse(source);
+  const result = source.syntax?.() ?? parse(source);
   loader.parsed.set(source.path, { text: source.text, result });
   return result;
 }
 
-function loadFile(loader: Loader, source: Source): ModuleScope {
+function loadFile(loader: Loader, source: ReadModule): ModuleScope {
   const { module, diagnostics } = parseCached(loader, source);
   loader.diagnostics.push(...diagnostics);
   if (module.edition !== undefined && !EDITIONS.includes(module.edition.year))

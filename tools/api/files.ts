@@ -2,8 +2,14 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { ReadModule } from "../../compiler/resolve/modules.ts";
+import type { ParseResult } from "../../grammar/parse.ts";
 import type { Source } from "../../grammar/source.ts";
+import { restore } from "../../grammar/stored.ts";
 import { ResnetError } from "../../runtime/load.ts";
+
+/** Extension of a stored syntax tree, in place of `resnet`. */
+export const STORED_SYNTAX = "tree.json";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
@@ -31,17 +37,29 @@ function moduleName(path: string): string {
 }
 
 /** For imports: undefined if there is no such file. */
-export function readModule(written: string): Source | undefined {
+export function readModule(written: string): ReadModule | undefined {
   const path = moduleName(written);
+  const text = textIfThere(filePath(path));
+  if (text === undefined) return undefined;
+  return path.startsWith("std/") ? { path, text, syntax: () => storedSyntax({ path, text }) } : { path, text };
+}
+
+/** The build writes it beside the library's file; a checkout has none. */
+function storedSyntax(source: Source): ParseResult | undefined {
+  const stored = textIfThere(filePath(source.path).replace(/resnet$/, STORED_SYNTAX));
+  return stored === undefined ? undefined : restore(source, stored);
+}
+
+function textIfThere(file: string): string | undefined {
   try {
-    return { path, text: readFileSync(filePath(path), "utf8") };
+    return readFileSync(file, "utf8");
   } catch {
     return undefined;
   }
 }
 
 /** For files named by the user. Throws RN801. */
-export function readSource(path: string): Source {
+export function readSource(path: string): ReadModule {
   const source = readModule(path);
   if (source !== undefined) return source;
   const hint = path.startsWith("std/") ? "; `resnet list` shows what there is" : "";

@@ -14,19 +14,17 @@ import {
   type Graphs,
   generate,
   generateWebgpu,
-  check as checkSource,
   type Stage,
   type Summary,
   summarize,
 } from "../../compiler/compile.ts";
-import { type BlockSignature, signatureOf } from "../../compiler/report/signature.ts";
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
-import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
+import { loadModules } from "../../compiler/resolve/modules.ts";
 import { emitModule } from "../../compiler/emit/module.ts";
 import { loadNetwork, type LoadOptions } from "../../runtime/load.ts";
 import type { Manifest } from "../../runtime/manifest.ts";
 import type { Network } from "../../runtime/network.ts";
-import { libraryFiles, readModule, readSource, runtimeText, sourceFiles } from "./files.ts";
+import { libraryFiles, readModule, readSource, runtimeText } from "./files.ts";
 import { nodeGpu } from "./node-gpu.ts";
 import { setArguments } from "./set-values.ts";
 import { type Starter, starter as makeStarter } from "./starter.ts";
@@ -35,6 +33,7 @@ export { emitModule } from "../../compiler/emit/module.ts";
 export type { BlockSignature } from "../../compiler/report/signature.ts";
 export type { Diagnostic } from "../../grammar/diagnostic.ts";
 export { type LoadOptions, loadNetwork, ResnetError } from "../../runtime/load.ts";
+export { check, signatures } from "./check.ts";
 export type { Starter } from "./starter.ts";
 export type { Network } from "../../runtime/network.ts";
 
@@ -104,22 +103,6 @@ export class CompileError extends Error {
     this.name = "CompileError";
     this.diagnostics = diagnostics;
   }
-}
-
-/** Checks files, and folders for the `.resnet` files in them. Throws RN801 for what cannot be read. */
-export async function check(paths: readonly string[]): Promise<{ readonly diagnostics: Diagnostic[]; readonly files: number }> {
-  const files = sourceFiles(paths);
-  const cache: ParseCache = new Map();
-  const seen = new Set<string>();
-  const diagnostics: Diagnostic[] = [];
-  for (const file of files)
-    for (const diagnostic of checkSource(readSource(file), readModule, cache).diagnostics) {
-      const key = `${diagnostic.code} ${diagnostic.span.source.path} ${diagnostic.span.start} ${diagnostic.message}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      diagnostics.push(diagnostic);
-    }
-  return { diagnostics, files: files.length };
 }
 
 /** Compiles a model. Throws a CompileError for mistakes in the source, RN801 if the file cannot be read. */
@@ -212,23 +195,6 @@ function publicRecipe(
     ...(normalize === undefined ? {} : { normalize }),
     ...(augment.length === 0 ? {} : { augment }),
   };
-}
-
-/** What the checker knows of each block and model of the files. Throws RN801 for what cannot be read. */
-export async function signatures(paths: readonly string[]): Promise<BlockSignature[]> {
-  const cache: ParseCache = new Map();
-  return sourceFiles(paths).flatMap((file) => {
-    const { modules, blocks } = checkSource(readSource(file), readModule, cache);
-    return [...modules.entry.own.values()].flatMap((declaration) => {
-      if (declaration.kind !== "block") return [];
-      return [
-        signatureOf(
-          declaration.block,
-          blocks.find((checked) => checked.declaration.block === declaration.block),
-        ),
-      ];
-    });
-  });
 }
 
 function once<T>(make: () => T): () => T {

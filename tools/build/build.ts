@@ -3,10 +3,13 @@
  * Invariant: quiet unless something is missing or broken; each output is a function of the sources alone.
  */
 import { spawn } from "node:child_process";
-import { chmod, cp, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { parse } from "../../grammar/parse.ts";
+import { store } from "../../grammar/stored.ts";
+import { STORED_SYNTAX } from "../api/files.ts";
 import { bundleRuntime } from "./bundle-runtime.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -18,34 +21,28 @@ const OPTIONAL_PACKAGES = ["webgpu", "esbuild", "prettier"];
 /** CommonJS dependencies inside an ES module bundle ask for Node's modules through `require`. */
 const REQUIRE = 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function bundleForNode(entry: string, output: string, isExecutable: boolean): Promise<void> {
-  const source = join(root, entry);
-  if (!(await exists(source))) {
-    console.error(`build: ${entry} is not there, ${output} is left out`);
-    return;
-  }
-  const hasShebang = (await readFile(source, "utf8")).startsWith("#!");
+/**
+ * The command line and the package's entry, with what they share in chunks that load when they are first needed. White
+ * space is left out because Node reads and scans all of a chunk; names stay, for stack traces.
+ */
+async function bundleForNode(): Promise<void> {
   await build({
-    entryPoints: [source],
+    entryPoints: { cli: join(root, "tools/cli/main.ts"), index: join(root, "tools/api/index.ts") },
     absWorkingDir: root,
-    outfile: join(dist, output),
+    outdir: dist,
+    chunkNames: "chunk-[hash]",
+    splitting: true,
     bundle: true,
     format: "esm",
     platform: "node",
     target: "node20",
+    minifyWhitespace: true,
     external: OPTIONAL_PACKAGES,
-    banner: { js: isExecutable && !hasShebang ? `#!/usr/bin/env node\n${REQUIRE}` : REQUIRE },
+    banner: { js: REQUIRE },
     legalComments: "none",
     logLevel: "warning",
   });
-  if (isExecutable) await chmod(join(dist, output), 0o755);
+  await chmod(join(dist, "cli.js"), 0o755);
 }
 
 async function writeRuntime(): Promise<void> {
@@ -53,11 +50,17 @@ async function writeRuntime(): Promise<void> {
   await writeFile(join(dist, "runtime.bundle.txt"), await bundleRuntime(true));
 }
 
+/** The library, each file with its syntax tree. */
 async function copyLibrary(): Promise<void> {
-  const from = join(root, "stdlib");
-  if (!(await exists(from))) return;
-  const filter = async (path: string): Promise<boolean> => path.endsWith(".resnet") || (await stat(path)).isDirectory();
-  await cp(from, join(dist, "stdlib"), { recursive: true, filter });
+  const library = join(root, "stdlib");
+  for (const file of await readdir(library, { recursive: true })) {
+    if (!file.endsWith(".resnet")) continue;
+    const name = file.slice(0, -".resnet".length);
+    const source = { path: `std/${name.replaceAll("\\", "/")}`, text: await readFile(join(library, file), "utf8") };
+    await mkdir(dirname(join(dist, "stdlib", file)), { recursive: true });
+    await writeFile(join(dist, "stdlib", file), source.text);
+    await writeFile(join(dist, "stdlib", `${name}.${STORED_SYNTAX}`), store(source, parse(source)));
+  }
 }
 
 /** The compiler's messages where it fails. */
@@ -77,13 +80,7 @@ function writeTypes(): Promise<string> {
 
 await rm(dist, { recursive: true, force: true });
 await mkdir(dist, { recursive: true });
-const [types] = await Promise.all([
-  writeTypes(),
-  bundleForNode("tools/cli/main.ts", "cli.js", true),
-  bundleForNode("tools/api/index.ts", "index.js", false),
-  writeRuntime(),
-  copyLibrary(),
-]);
+const [types] = await Promise.all([writeTypes(), bundleForNode(), writeRuntime(), copyLibrary()]);
 if (types !== "") {
   console.error(types.trimEnd());
   process.exitCode = 1;

@@ -1,6 +1,6 @@
 /**
  * What the command line needs of the compiler; the one place where the two are wired together.
- * Invariant: types only, and one import on demand, so that help and usage errors load no compiler.
+ * Invariant: types only, and imports on demand, so that help and usage errors load no compiler.
  */
 import type * as api from "../api/index.ts";
 
@@ -19,7 +19,13 @@ export interface Api {
   readonly starter: typeof api.starter;
 }
 
-/** The compiler. */
+/** The compiler; a check loads its front half alone. */
 export async function loadApi(): Promise<Api> {
-  return import("../api/index.ts");
+  return {
+    check: async (paths) => (await import("../api/check.ts")).check(paths),
+    signatures: async (paths) => (await import("../api/check.ts")).signatures(paths),
+    compile: async (options) => (await import("../api/index.ts")).compile(options),
+    listModels: async () => (await import("../api/index.ts")).listModels(),
+    starter: async (from, model) => (await import("../api/index.ts")).starter(from, model),
+  };
 }

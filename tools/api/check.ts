@@ -1,0 +1,42 @@
+/**
+ * Checks of files and folders.
+ * Invariant: apart from `index.ts`, so that a check loads no code generation.
+ */
+import { check as checkSource } from "../../compiler/check-source.ts";
+import { type BlockSignature, signatureOf } from "../../compiler/report/signature.ts";
+import type { ParseCache } from "../../compiler/resolve/modules.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import { readModule, readSource, sourceFiles } from "./files.ts";
+
+/** Checks files, and folders for the `.resnet` files in them. Throws RN801 for what cannot be read. */
+export async function check(paths: readonly string[]): Promise<{ readonly diagnostics: Diagnostic[]; readonly files: number }> {
+  const files = sourceFiles(paths);
+  const cache: ParseCache = new Map();
+  const seen = new Set<string>();
+  const diagnostics: Diagnostic[] = [];
+  for (const file of files)
+    for (const diagnostic of checkSource(readSource(file), readModule, cache).diagnostics) {
+      const key = `${diagnostic.code} ${diagnostic.span.source.path} ${diagnostic.span.start} ${diagnostic.message}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      diagnostics.push(diagnostic);
+    }
+  return { diagnostics, files: files.length };
+}
+
+/** What the checker knows of each block and model of the files. Throws RN801 for what cannot be read. */
+export async function signatures(paths: readonly string[]): Promise<BlockSignature[]> {
+  const cache: ParseCache = new Map();
+  return sourceFiles(paths).flatMap((file) => {
+    const { modules, blocks } = checkSource(readSource(file), readModule, cache);
+    return [...modules.entry.own.values()].flatMap((declaration) => {
+      if (declaration.kind !== "block") return [];
+      return [
+        signatureOf(
+          declaration.block,
+          blocks.find((checked) => checked.declaration.block === declaration.block),
+        ),
+      ];
+    });
+  });
+}
