@@ -192,7 +192,7 @@ function setUpTraining(useWeights: (bytes: Uint8Array) => void): void {
       status.textContent = `Training on ${deviceName(message.path)}: ${message.path.reason}.`;
     } else if (message.kind === "step") {
       state.mean = Number.isNaN(state.mean) ? message.milliseconds : state.mean + 0.1 * (message.milliseconds - state.mean);
-      step.textContent = `${message.step} of ${steps}`;
+      step.textContent = `${message.step} / ${steps}`;
       loss.textContent = message.loss.toFixed(3);
       speed.textContent = duration(state.mean);
       chart.addLoss(message.step, message.loss);
