@@ -177,7 +177,7 @@ function operations(shape: Shape): number {
   return window.reduce((product, axis) => product * axis.output * axis.taps, 2 * batch * groups * inputs * outputs);
 }
 
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((word, k, words) => word !== "--device" && words[k - 1] !== "--device");
 console.log(`${"GFLOP/s".padEnd(26)}${results.map((result) => result.padStart(10)).join("")}`);
 for (const shape of shapes) {
   if (!wanted.every((part) => shape.name.includes(part))) continue;
