@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { createGraphBuilder, type GraphBuilder } from "../../compiler/graph/builder.ts";
 import { differentiate } from "../../compiler/differentiate/differentiate.ts";
 import { interpret } from "../../compiler/interpret/interpret.ts";
-import type { Graph, Value } from "../../compiler/ir/graph.ts";
+import type { Graph, NamedValue, Value } from "../../compiler/ir/graph.ts";
 import { invariant } from "../../compiler/ir/invariant.ts";
 import { isFloat } from "../../compiler/operators/type-rules.ts";
 import { scattered, type TypedTensor } from "../operators/run-operator.ts";
@@ -17,14 +17,25 @@ export function gradientGraph(
   body: (builder: GraphBuilder, inputs: readonly Value[]) => readonly Value[],
 ): { readonly graph: Graph; readonly bound: ReadonlyMap<string, TypedTensor>; readonly wanted: readonly number[] } {
   const builder = createGraphBuilder(undefined);
-  const values = inputs.map(({ shape, dtype = "f32" }, k) => builder.emit("input", [], { name: `x${k}`, dtype, shape }));
-  const bound = new Map(inputs.map((tensor, k) => [`x${k}`, tensor]));
+  const { outputs, bound, wanted } = addGradients(builder, "", inputs, body);
+  return { graph: builder.finish(outputs, []), bound, wanted };
+}
+
+/** Adds `loss` and `gradient.K` to a graph; the names of inputs and outputs begin with `prefix`. */
+export function addGradients(
+  builder: GraphBuilder,
+  prefix: string,
+  inputs: readonly TypedTensor[],
+  body: (builder: GraphBuilder, inputs: readonly Value[]) => readonly Value[],
+): { readonly outputs: readonly NamedValue[]; readonly bound: ReadonlyMap<string, TypedTensor>; readonly wanted: readonly number[] } {
+  const values = inputs.map(({ shape, dtype = "f32" }, k) => builder.emit("input", [], { name: `${prefix}x${k}`, dtype, shape }));
+  const bound = new Map(inputs.map((tensor, k) => [`${prefix}x${k}`, tensor]));
   const parts: Value[] = [];
   for (const [k, output] of body(builder, values).entries()) {
     const { dtype, shape } = builder.typeOf(output);
     if (!isFloat(dtype)) continue;
-    const weight = builder.emit("input", [], { name: `w${k}`, dtype, shape });
-    bound.set(`w${k}`, scattered(shape.map(Number), 40 + k));
+    const weight = builder.emit("input", [], { name: `${prefix}w${k}`, dtype, shape });
+    bound.set(`${prefix}w${k}`, scattered(shape.map(Number), 40 + k));
     const weighted = builder.emit("binary", [output, weight], { op: "multiply" });
     parts.push(builder.emit("reduce", [weighted], { op: "sum", axes: shape.map((_, axis) => axis) }));
   }
@@ -37,11 +48,11 @@ export function gradientGraph(
     loss,
     wanted.map((k) => values[k] ?? loss),
   );
-  const outputs = [{ name: "loss", value: loss }];
+  const outputs: NamedValue[] = [{ name: `${prefix}loss`, value: loss }];
   for (const [position, value] of gradients.entries()) {
-    if (value !== undefined) outputs.push({ name: `gradient.${wanted[position]}`, value });
+    if (value !== undefined) outputs.push({ name: `${prefix}gradient.${wanted[position]}`, value });
   }
-  return { graph: builder.finish(outputs, []), bound, wanted };
+  return { outputs, bound, wanted };
 }
 
 /** Fails unless every gradient agrees within `tolerance` of its largest element (or of 1). */
