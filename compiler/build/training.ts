@@ -1,7 +1,8 @@
 /** Training: loss and gradients of a program as one graph, and the two programs that come of it. */
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { differentiate } from "../differentiate/differentiate.ts";
-import { applyOptimizer, type OptimizerSpec, type Trained } from "../differentiate/optimizer.ts";
+import { applyOptimizer, type Trained } from "../differentiate/optimizer.ts";
+import type { OptimizerSpec } from "../ir/optimizer.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, Value } from "../ir/graph.ts";
 import type { Program } from "../ir/program.ts";

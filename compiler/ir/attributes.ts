@@ -4,6 +4,7 @@
  * Sizes are Dims so that the checker types operators symbolically; in a Graph they are constants or linear in the batch.
  */
 import type { Dim } from "./dim.ts";
+import type { AdamSpec, SgdSpec } from "./optimizer.ts";
 import type { Dtype } from "./type.ts";
 
 /** One entry per spatial axis in each list. Padding is what is added before; the after side follows from the output size. */
@@ -149,6 +150,10 @@ export interface Attributes {
   softmax_cross_entropy: { readonly smoothing: number };
   /** logits, labels, upstream [N] -> dlogits. */
   softmax_cross_entropy_gradient: { readonly smoothing: number };
+  /** parameter, gradient, [velocity,] learning rate [, step number] -> parameter [, velocity]. */
+  sgd_step: SgdSpec;
+  /** parameter, gradient, mean, square, learning rate, step number -> parameter, mean, square. */
+  adam_step: AdamSpec;
 }
 
 export type OpName = keyof Attributes;

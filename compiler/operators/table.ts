@@ -8,6 +8,7 @@ import { gather, scatter_add } from "./gather.ts";
 import * as movement from "./movement.ts";
 import * as normalize from "./normalize.ts";
 import type { Operator } from "./operator.ts";
+import * as optimizer from "./optimizer.ts";
 import * as pool from "./pool.ts";
 import { random } from "./random.ts";
 import { argmax, reduce } from "./reduce.ts";
@@ -55,6 +56,8 @@ export const operators: { readonly [K in OpName]: Operator<K> } = {
   log_softmax: softmax.log_softmax,
   softmax_cross_entropy: softmax.softmax_cross_entropy,
   softmax_cross_entropy_gradient: softmax.softmax_cross_entropy_gradient,
+  sgd_step: optimizer.sgd_step,
+  adam_step: optimizer.adam_step,
 };
 
 /** The operator of a name, with its own attribute type. */

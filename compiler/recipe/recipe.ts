@@ -5,8 +5,8 @@
 import type { Argument, Expression, ShapeType, Train, TrainSetting } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
+import type { OptimizerSpec } from "../ir/optimizer.ts";
 import type { TensorType } from "../ir/type.ts";
-import type { OptimizerSpec } from "../differentiate/optimizer.ts";
 import * as problems from "./problems.ts";
 
 export type LossKind = "cross_entropy" | "binary_cross_entropy" | "mse" | "l1" | "huber";

@@ -1,6 +1,7 @@
 /** Small networks for tests of fusion and planning, built node by node. */
 import { createGraphBuilder, type GraphBuilder } from "../../compiler/graph/builder.ts";
-import { applyOptimizer, type OptimizerSpec } from "../../compiler/differentiate/optimizer.ts";
+import { applyOptimizer } from "../../compiler/differentiate/optimizer.ts";
+import type { OptimizerSpec } from "../../compiler/ir/optimizer.ts";
 import { differentiate } from "../../compiler/differentiate/differentiate.ts";
 import { type Dim, symbol } from "../../compiler/ir/dim.ts";
 import type { Graph, GraphUpdate, NamedValue, Value } from "../../compiler/ir/graph.ts";

@@ -3,7 +3,8 @@
  */
 import * as assert from "uvu/assert";
 import { createGraphBuilder } from "../../compiler/graph/builder.ts";
-import { applyOptimizer, type OptimizerSpec } from "../../compiler/differentiate/optimizer.ts";
+import { applyOptimizer } from "../../compiler/differentiate/optimizer.ts";
+import type { OptimizerSpec } from "../../compiler/ir/optimizer.ts";
 import { interpret } from "../../compiler/interpret/interpret.ts";
 import type { ReferenceTensor } from "../../compiler/operators/operator.ts";
 import { closeTo } from "../operators/close-to.ts";

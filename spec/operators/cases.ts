@@ -645,6 +645,73 @@ const softmaxCases: OperatorCase[] = [
   },
 ];
 
+const sgd = { kind: "sgd", momentum: 0.5, weightDecay: 0, nesterov: false, dampening: 0 } as const;
+const adam = { kind: "adam", beta1: 0.5, beta2: 0.75, eps: 0, weightDecay: 0 } as const;
+
+/** By hand, from the formulas of the cited papers. */
+const optimizerCases: OperatorCase[] = [
+  {
+    op: "sgd_step",
+    name: "plain, with decay",
+    inputs: [nested([1, -2]), nested([4, 8]), nested(0.25)],
+    attributes: { ...sgd, momentum: 0, weightDecay: 2 },
+    expected: [[1 - 0.25 * 6, -2 - 0.25 * 4]],
+  },
+  {
+    op: "sgd_step",
+    name: "with momentum",
+    inputs: [nested([1]), nested([4]), nested([2]), nested(0.25)],
+    attributes: sgd,
+    expected: [[1 - 0.25 * 5], [5]],
+  },
+  {
+    op: "sgd_step",
+    name: "after Nesterov",
+    inputs: [nested([1]), nested([4]), nested([2]), nested(0.25)],
+    attributes: { ...sgd, nesterov: true },
+    expected: [[1 - 0.25 * (4 + 0.5 * 5)], [5]],
+  },
+  {
+    op: "sgd_step",
+    name: "the first step is not dampened",
+    inputs: [nested([1]), nested([4]), nested([0]), nested(0.25), nested(1)],
+    attributes: { ...sgd, dampening: 0.75 },
+    expected: [[0], [4]],
+  },
+  {
+    op: "sgd_step",
+    name: "later steps are dampened",
+    inputs: [nested([1]), nested([4]), nested([2]), nested(0.25), nested(2)],
+    attributes: { ...sgd, dampening: 0.75 },
+    expected: [[1 - 0.25 * 2], [2]],
+  },
+  {
+    op: "adam_step",
+    name: "the first step is the rate, whatever the gradient",
+    inputs: [nested([1, 1]), nested([4, -0.5]), nested([0, 0]), nested([0, 0]), nested(0.25), nested(1)],
+    attributes: adam,
+    expected: [
+      [0.75, 1.25],
+      [2, -0.25],
+      [4, 0.0625],
+    ],
+  },
+  {
+    op: "adam_step",
+    name: "decay through the moments",
+    inputs: [nested([2]), nested([3]), nested([0]), nested([0]), nested(0.25), nested(1)],
+    attributes: { ...adam, weightDecay: 0.5 },
+    expected: [[1.75], [2], [4]],
+  },
+  {
+    op: "adam_step",
+    name: "decay beside the moments",
+    inputs: [nested([2]), nested([3]), nested([0]), nested([0]), nested(0.25), nested(1)],
+    attributes: { ...adam, kind: "adamw", weightDecay: 0.5 },
+    expected: [[2 - 0.25 * 0.5 * 2 - 0.25], [1.5], [2.25]],
+  },
+];
+
 /** Every case. `random`, ports and kept tensors, which have no closed form here, are tested on their own. */
 export const operatorCases: readonly OperatorCase[] = [
   ...unaryCases,
@@ -657,4 +724,5 @@ export const operatorCases: readonly OperatorCase[] = [
   ...poolCases,
   ...normCases,
   ...softmaxCases,
+  ...optimizerCases,
 ];

@@ -251,6 +251,20 @@ const cases: readonly AnyCase[] = [
     attributes: { smoothing: 0 },
     types: [f32(N, K)],
   },
+  {
+    op: "sgd_step",
+    name: "parameter and velocity",
+    inputs: [f32(C, K), f32(C, K), f32(C, K), f32()],
+    attributes: { kind: "sgd", momentum: 0.9, weightDecay: 0, nesterov: false, dampening: 0 },
+    types: [f32(C, K), f32(C, K)],
+  },
+  {
+    op: "adam_step",
+    name: "parameter and two moments",
+    inputs: [f32(C), f32(C), f32(C), f32(C), f32(), f32()],
+    attributes: { kind: "adam", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
+    types: [f32(C), f32(C), f32(C)],
+  },
 ];
 
 const axes = { kind: "axis" } as const;
