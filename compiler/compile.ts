@@ -9,10 +9,12 @@ import type { Source } from "../grammar/source.ts";
 import type { Manifest, TensorSpec, WebgpuSpec } from "../runtime/manifest.ts";
 import { unevenBatch } from "./build/batch-sizes.ts";
 import { buildInference, freeSizes } from "./build/build.ts";
+import { shortenRepeats } from "./build/shorten.ts";
 import { buildTraining, finishTraining, type TrainingGraph, type TrainingPrograms } from "./build/training.ts";
-import type { OptimizerSpec } from "./differentiate/optimizer.ts";
 import { elaborateModel } from "./elaborate/elaborate.ts";
+import type { OptimizerSpec } from "./ir/optimizer.ts";
 import type { GivenArgument } from "./elaborate/values.ts";
+import { extendNames, extendProgram } from "./extend/extend.ts";
 import { guardSpecs } from "./emit/guards.ts";
 import { buildManifest } from "./emit/manifest.ts";
 import { buildWebgpu } from "./emit/webgpu-manifest.ts";
@@ -24,8 +26,9 @@ import { printGraph } from "./ir/print-graph.ts";
 import { printKernel } from "./ir/print-kernel.ts";
 import { printPlan } from "./ir/print-plan.ts";
 import type { Program } from "./ir/program.ts";
-import { wasmTarget, webgpuTarget } from "./fuse/rules.ts";
-import { planNetwork } from "./plan/plan-network.ts";
+import { lowerGraph } from "./fuse/lower-graph.ts";
+import { type Target, wasmTarget, webgpuTarget } from "./fuse/rules.ts";
+import { type NetworkPrograms, planNetwork } from "./plan/plan-network.ts";
 import { type LossSpec, type RecipeSpec, readLoss, readOptimizer, readRecipe } from "./recipe/recipe.ts";
 import { printProgram } from "./report/print-program.ts";
 import { type Summary, summarize } from "./report/summary.ts";
@@ -224,14 +227,68 @@ export interface Code {
   readonly plan: NetworkPlan;
 }
 
-/** Lowers, plans and emits. */
-export function generate(analysis: Analysis, graphs: Graphs): Code {
-  const tensors = persistentTensors(analysis, graphs);
-  const plan = planNetwork(
-    { tensors, prepare: graphs.prepare, infer: graphs.infer, gradients: graphs.gradients, step: graphs.step },
-    wasmTarget,
-    packing,
+type KeptTensor = Omit<TensorSpec, "offset">;
+
+/** A network lowered for a target, with the tensors that it keeps. */
+interface LoweredNetwork {
+  readonly tensors: readonly KeptTensor[];
+  readonly programs: NetworkPrograms;
+}
+
+const PROGRAMS = ["prepare", "infer", "gradients", "step"] as const;
+
+/** Calls that a long repeat is cut to: its ends differ from its middle by a call or two. */
+const KEPT_CALLS = 6;
+
+/** Lowers a deep network from shallow ones where its repeats allow it, else all of its graph. */
+function lowerNetwork(analysis: Analysis, graphs: () => Graphs, target: Target): LoweredNetwork {
+  return lowerByRepeats(analysis, target) ?? lowerGraphs(analysis, graphs(), target);
+}
+
+function lowerGraphs(analysis: Analysis, graphs: Graphs, target: Target): LoweredNetwork {
+  const lowered = PROGRAMS.map((name) => [name, graphs[name] && lowerGraph(graphs[name], target)]);
+  return { tensors: persistentTensors(analysis, graphs), programs: Object.fromEntries(lowered) };
+}
+
+/** What two networks with their repeats cut short, one by a call less, say of the deep one; undefined where they cannot. */
+function lowerByRepeats(analysis: Analysis, target: Target): LoweredNetwork | undefined {
+  const short = withShortRepeats(analysis, KEPT_CALLS);
+  const longer = short && withShortRepeats(analysis, KEPT_CALLS + 1);
+  const [graphs, more] = [short && buildGraphs(short.analysis).value, longer && buildGraphs(longer.analysis).value];
+  if (short === undefined || longer === undefined || graphs === undefined || more === undefined) return undefined;
+  const [own, other] = [lowerGraphs(short.analysis, graphs, target), lowerGraphs(longer.analysis, more, target)];
+  const { repeats } = short;
+  const programs: { -readonly [K in keyof NetworkPrograms]: NetworkPrograms[K] } = {};
+  for (const name of PROGRAMS) {
+    const [program, next] = [own.programs[name], other.programs[name]];
+    if (program === undefined || next === undefined) continue;
+    programs[name] = extendProgram(program, next, repeats);
+    if (programs[name] === undefined) return undefined;
+  }
+  const names = extendNames(
+    own.tensors.map(({ name }) => name),
+    other.tensors.map(({ name }) => name),
+    repeats,
   );
+  const tensors = names?.flatMap(({ source, names: [name = ""] }) => {
+    const like = own.tensors[source];
+    return like === undefined ? [] : [{ ...like, name }];
+  });
+  return tensors && { tensors, programs };
+}
+
+function withShortRepeats(analysis: Analysis, kept: number) {
+  const { inference, trained } = analysis;
+  const short = shortenRepeats(inference, kept);
+  const shortTrained = trained && shortenRepeats(trained, kept);
+  if (short === undefined || (trained !== undefined && JSON.stringify(shortTrained?.repeats) !== JSON.stringify(short.repeats))) return undefined;
+  return { analysis: { ...analysis, inference: short.program, trained: shortTrained?.program }, repeats: short.repeats };
+}
+
+/** Lowers, plans and emits; `graphs` is asked only where the whole graph is needed. */
+export function generate(analysis: Analysis, graphs: () => Graphs): Code {
+  const { tensors, programs } = lowerNetwork(analysis, graphs, wasmTarget);
+  const plan = planNetwork(tensors, programs, wasmTarget, packing);
   const plans = [plan.prepare, plan.infer, plan.gradients, plan.step].flatMap((each) => (each === undefined ? [] : [each]));
   const kernels = plans.flatMap((each) => each.steps.map((step) => step.kernel));
   const wasm = emitWasm(kernels);
@@ -241,7 +298,7 @@ export function generate(analysis: Analysis, graphs: Graphs): Code {
     invariant(buffer !== undefined, `tensor ${tensor.name} has no place`);
     return { ...tensor, offset: buffer.place.offset };
   });
-  const scalars = graphs.step === undefined ? {} : { learning_rate: analysis.learningRate };
+  const scalars = programs.step === undefined ? {} : { learning_rate: analysis.learningRate };
   const manifest = buildManifest({
     model: analysis.model,
     plan,
@@ -256,10 +313,9 @@ export function generate(analysis: Analysis, graphs: Graphs): Code {
 }
 
 /** Lowers, plans and emits for WebGPU: `Manifest.webgpu` of the manifest that `generate` gives. */
-export function generateWebgpu(analysis: Analysis, graphs: Graphs): WebgpuSpec {
-  const tensors = persistentTensors(analysis, graphs);
-  const { prepare, infer, gradients, step } = graphs;
-  return buildWebgpu(planNetwork({ tensors, prepare, infer, gradients, step }, webgpuTarget));
+export function generateWebgpu(analysis: Analysis, graphs: () => Graphs): WebgpuSpec {
+  const { tensors, programs } = lowerNetwork(analysis, graphs, webgpuTarget);
+  return buildWebgpu(planNetwork(tensors, programs, webgpuTarget));
 }
 
 function fixedBatch(program: Program): number | undefined {
@@ -270,8 +326,8 @@ function fixedBatch(program: Program): number | undefined {
 }
 
 /** Parameters and states in checkpoint order, then the optimizer's slots. */
-function persistentTensors(analysis: Analysis, graphs: Graphs): Omit<TensorSpec, "offset">[] {
-  const named = new Map<string, Omit<TensorSpec, "offset">>();
+function persistentTensors(analysis: Analysis, graphs: Graphs): KeptTensor[] {
+  const named = new Map<string, KeptTensor>();
   const found: readonly (Graph | undefined)[] = [graphs.plain.infer, graphs.gradients, graphs.step];
   for (const graph of found)
     for (const node of graph?.nodes ?? []) {

@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** The pipeline: a folder imports from itself and from folders before it. `compile.ts`, last, sees all. */
 const COMPILER_ORDER = [
   ...["ir", "operators", "check", "resolve", "graph", "differentiate", "recipe", "elaborate", "build", "interpret"],
-  ...["rewrite", "fuse", "plan", "wasm", "wgsl", "emit", "interop", "report"],
+  ...["rewrite", "fuse", "extend", "plan", "wasm", "wgsl", "emit", "interop", "report"],
 ];
 
 /** What may be imported from outside the project, by top folder. */

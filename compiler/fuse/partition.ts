@@ -203,12 +203,13 @@ class Partitioner {
     const loads = loadsOf(resolved);
     const shape = this.shapeOf(statement.outputs[0] ?? -1);
     const cost = costOf(resolved);
-    const found = this.hostOf(latest, loads, shape, cost) ?? this.siblingOf(latest, loads, shape, cost);
+    const single = singleKey(statement);
+    const found = this.hostOf(latest, loads, shape, cost) ?? this.siblingOf(latest, loads, shape, cost, single);
     if (found === undefined) {
       const group: Group = { ...this.base(shape), form: "pointwise" };
       this.open(group, statement, resolved);
       this.attach(group, loads, cost);
-      if (shape.every((extent) => extent === 1)) this.readers.set("single", group.id);
+      if (shape.every((extent) => extent === 1)) this.readers.set(single, group.id);
       return;
     }
     const { group, axes } = found;
@@ -242,7 +243,7 @@ class Partitioner {
   }
 
   /** A later elementwise group over the same loops that reads one of the tensors in the same order. */
-  private siblingOf(latest: number, loads: readonly Load[], domain: readonly Size[], cost: number): Place | undefined {
+  private siblingOf(latest: number, loads: readonly Load[], domain: readonly Size[], cost: number, singleOf: string): Place | undefined {
     if (!this.target.rules.siblings) return undefined;
     for (const load of loads) {
       if (!isIdentity(load.at, domain.length) || !sameShape(this.shapeOf(load.operand), domain)) continue;
@@ -250,8 +251,7 @@ class Partitioner {
       if (group === undefined || group.id <= latest || group.form !== "pointwise" || !sameShape(group.domain, domain)) continue;
       if (this.hasRoom(group, loads, cost)) return { group, axes: domain.map((_, axis) => axis) };
     }
-    // Single numbers, such as the counters of all batch norms, are not worth a kernel each.
-    const single = domain.every((extent) => extent === 1) ? this.groups[this.readers.get("single") ?? -1] : undefined;
+    const single = domain.every((extent) => extent === 1) ? this.groups[this.readers.get(singleOf) ?? -1] : undefined;
     if (single === undefined || single.id <= latest || !this.hasRoom(single, loads, cost)) return undefined;
     return { group: single, axes: domain.map(() => -1) };
   }
@@ -391,6 +391,14 @@ function prologueBase(value: Expression, shape: readonly Size[], shapeOf: (tenso
     } else if (compareSizes(elementsOf(shapeOf(load.operand)), elementsOf(shape)) >= 0) return undefined;
   }
   return base;
+}
+
+/**
+ * Single numbers, such as the counters of batch norms, are not worth a kernel each: those of one block share one. Of one
+ * block only, so that equal blocks have equal kernels however many there are.
+ */
+function singleKey({ path }: Statement): string {
+  return `single ${path.slice(0, Math.max(0, path.lastIndexOf(".")))}`;
 }
 
 interface Place {

@@ -8,9 +8,9 @@ import { invariant } from "../ir/invariant.ts";
 import { fixedNodes } from "./fixed-values.ts";
 
 export interface Prepared {
-  /** Updates the states `prepared.K`; undefined if nothing is worth preparing. */
+  /** Updates the states `prepared.PATH.K`; undefined if nothing is worth preparing. */
   readonly prepare: Graph | undefined;
-  /** Reads the states `prepared.K`. */
+  /** Reads the states `prepared.PATH.K`. */
   readonly main: Graph;
 }
 
@@ -22,7 +22,7 @@ export function splitPrepared(graph: Graph): Prepared {
   const fixed = fixedNodes((id) => nodeAt(graph, id));
   const cut = cutValues(graph, fixed);
   if (cut.length === 0) return { prepare: undefined, main: graph };
-  const names = new Map(cut.map((value, position) => [keyOf(value), `prepared.${position}`]));
+  const names = nameValues(graph, cut);
 
   const first = createGraphBuilder(undefined);
   const inFirst = copyNodes(
@@ -53,6 +53,18 @@ export function splitPrepared(graph: Graph): Prepared {
     })),
   );
   return { prepare: first.finish([], updates), main };
+}
+
+/** By the path that each serves, so that equal layers have names alike. */
+function nameValues(graph: Graph, values: readonly Value[]): ReadonlyMap<string, string> {
+  const counts = new Map<string, number>();
+  const named = values.map((value): readonly [string, string] => {
+    const { path } = nodeAt(graph, value.node);
+    const count = counts.get(path) ?? 0;
+    counts.set(path, count + 1);
+    return [keyOf(value), `prepared.${path}.${count}`];
+  });
+  return new Map(named);
 }
 
 function keyOf({ node, output }: Value): string {

@@ -59,7 +59,8 @@ export function compileSource(text: string, options: Omit<RunOptions, "inputs"> 
   assert.ok(analyzed.value, renderDiagnostics(analyzed.diagnostics, { color: false }));
   const graphs = buildGraphs(analyzed.value);
   assert.ok(graphs.value, renderDiagnostics(graphs.diagnostics, { color: false }));
-  const code = generate(analyzed.value, graphs.value);
+  const { value } = graphs;
+  const code = generate(analyzed.value, () => value);
   return { analysis: analyzed.value, graphs: graphs.value, manifest: code.manifest, wasm: code.wasm.bytes };
 }
 

@@ -5,6 +5,7 @@
  */
 import { buildManifest } from "../../compiler/emit/manifest.ts";
 import { buildWebgpu } from "../../compiler/emit/webgpu-manifest.ts";
+import { lowerGraph } from "../../compiler/fuse/lower-graph.ts";
 import { wasmTarget, webgpuTarget } from "../../compiler/fuse/rules.ts";
 import { createGraphBuilder } from "../../compiler/graph/builder.ts";
 import { interpret } from "../../compiler/interpret/interpret.ts";
@@ -73,10 +74,10 @@ function interpreted(graph: Graph, inputs: ReadonlyMap<string, TypedTensor>, cas
 /** Compiles the graph for both back ends. */
 export function compileCases({ graph }: CaseNetwork): CompiledNetwork {
   const infer = rewrite(graph, [...simplifyRules, ...decomposeRules]);
-  const plan = planNetwork({ tensors: [], infer }, wasmTarget, packing);
+  const plan = planNetwork([], { infer: lowerGraph(infer, wasmTarget) }, wasmTarget, packing);
   const kernels = plan.infer?.steps.map((step) => step.kernel) ?? [];
   const wasm = emitWasm(kernels);
-  const webgpu = buildWebgpu(planNetwork({ tensors: [], infer }, webgpuTarget));
+  const webgpu = buildWebgpu(planNetwork([], { infer: lowerGraph(infer, webgpuTarget) }, webgpuTarget));
   const manifest = buildManifest({ model: "Cases", plan, wasm, kernels, tensors: [], batch: 1, scalars: {}, guards: [], webgpu });
   return { manifest, wasm: wasm.bytes };
 }

@@ -1,6 +1,7 @@
 /** Networks of several programs: prepared and packed weights, updates in place, structure of kernels. */
 import * as assert from "uvu/assert";
 import { bufferView, createPlanMemory, runPlan } from "../../compiler/fuse/interpret-kernels.ts";
+import { type LoweredProgram, lowerGraph } from "../../compiler/fuse/lower-graph.ts";
 import { wasmTarget } from "../../compiler/fuse/rules.ts";
 import { interpret } from "../../compiler/interpret/interpret.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
@@ -56,12 +57,16 @@ const copyWeights: PackRule = (kernel) => {
   };
 };
 
+function lower(graph: Graph): LoweredProgram {
+  return lowerGraph(graph, wasmTarget);
+}
+
 function inferencePlan(): { readonly graph: Graph; readonly network: NetworkPlan } {
   const graph = residualNetwork(N);
   const { prepare, main } = splitPrepared(simplify(decompose(foldBatchNorm(simplify(graph)))));
   return {
     graph,
-    network: planNetwork({ tensors: keptTensors(graph), prepare, infer: main }, wasmTarget, copyWeights),
+    network: planNetwork(keptTensors(graph), { prepare: prepare && lower(prepare), infer: lower(main) }, wasmTarget, copyWeights),
   };
 }
 
@@ -112,7 +117,7 @@ suite("network plans", (test) => {
   test("a training step packs in the step and updates weights in place", () => {
     const sgd = { kind: "sgd", momentum: 0.9, weightDecay: 1e-4, nesterov: false, dampening: 0 } as const;
     const graph = trainingGraph(residualTraining(1), sgd);
-    const { step, prepare } = planNetwork({ tensors: keptTensors(graph), step: graph }, wasmTarget, copyWeights);
+    const { step, prepare } = planNetwork(keptTensors(graph), { step: lower(graph) }, wasmTarget, copyWeights);
     assert.is(prepare, undefined);
     assert.ok(step !== undefined);
     const names = step.steps.map(({ kernel }) => kernel.name);

@@ -143,8 +143,8 @@ suite("rewrites", (test) => {
     closeTo(actual?.data ?? [], expected?.data ?? [], 1e-12);
     // Of each folded convolution its weight and shift; scale and shift of the other batch norm.
     assert.equal(
-      [...updates.keys()],
-      [0, 1, 2, 3, 4, 5].map((k) => `prepared.${k}`),
+      [...updates.keys()].map((name) => /^prepared\..*\.\d+$/.test(name)),
+      [true, true, true, true, true, true],
     );
     assert.equal([...updates.values()].map(({ shape }) => shape.join("x")).sort(), ["2", "2x2x3x3", "4", "4", "4", "4x2x3x3"]);
     const onImages = ["convolution", "binary", "unary", "broadcast", "input", "state", "parameter", "constant"];

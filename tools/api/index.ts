@@ -129,10 +129,10 @@ export async function compile(options: CompileOptions): Promise<Program> {
     if (built.value === undefined) throw new CompileError(built.diagnostics);
     return built.value;
   });
-  const plain = once((): Code => generate(analysis, graphs()));
+  const plain = once((): Code => generate(analysis, graphs));
   const withWebgpu = once((): Code => {
     const code = plain();
-    return { ...code, manifest: { ...code.manifest, webgpu: generateWebgpu(analysis, graphs()) } };
+    return { ...code, manifest: { ...code.manifest, webgpu: generateWebgpu(analysis, graphs) } };
   });
   const code = options.devices?.includes("webgpu") === true ? withWebgpu : plain;
   const { recipe } = analysis;
