@@ -21,13 +21,14 @@ export interface Position {
   readonly column: number;
 }
 
-/** Line and column (1-based, columns in UTF-16 units) of an offset. */
+/** Line and column (1-based, columns in UTF-16 units) of an offset; a byte order mark is in no column, as in editors. */
 export function positionAt(source: Source, offset: number): Position {
   const before = source.text.slice(0, Math.min(offset, source.text.length));
   const lineStart = before.lastIndexOf("\n") + 1;
   let line = 1;
   for (let i = 0; i < lineStart; i++) if (before.charCodeAt(i) === 10) line++;
-  return { line, column: before.length - lineStart + 1 };
+  const mark = lineStart === 0 && before.charCodeAt(0) === 0xfeff ? 1 : 0;
+  return { line, column: before.length - lineStart - mark + 1 };
 }
 
 /** The smallest span that covers both; they must lie in one source. */

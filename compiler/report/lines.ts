@@ -26,14 +26,15 @@ export function indexLines(): Lines {
   const startsOf = (source: Source): readonly number[] => {
     const known = starts.get(source);
     if (known !== undefined) return known;
-    const found = [0];
+    // A byte order mark is in no line.
+    const found = [source.text.charCodeAt(0) === 0xfeff ? 1 : 0];
     for (let at = source.text.indexOf("\n"); at >= 0; at = source.text.indexOf("\n", at + 1)) found.push(at + 1);
     starts.set(source, found);
     return found;
   };
   const position = (source: Source, offset: number): Position => {
     const lines = startsOf(source);
-    const at = Math.max(0, Math.min(offset, source.text.length));
+    const at = Math.max(lines[0] ?? 0, Math.min(offset, source.text.length));
     let low = 0;
     let high = lines.length;
     while (low + 1 < high) {

@@ -90,6 +90,23 @@ const WITH_SLIPS = `block Layer {
 }
 `;
 
+suite("cli/check: files that are none", (test) => {
+  test("bytes that are no text cost one line and status 2; a byte order mark is in no column", () =>
+    inFolder(async (folder) => {
+      const binary = put(
+        folder,
+        "a.resnet",
+        Uint8Array.from({ length: 400 }, (_, i) => (i * 197) % 256),
+      );
+      const called = await run("check", binary);
+      assert.is(called.exitCode, 2);
+      assert.match(called.err, /RN801.*is no text file in UTF-8 \(line \d+\)/);
+      const marked = put(folder, "b.resnet", "\uFEFFblok A(w: dim) {\r\n  in x: [..S]\r\n  out y\r\n  x -> relu -> y\r\n}\r\n");
+      const found = JSON.parse((await run("check", marked, "--format", "json")).out) as { code: string; line: number; column: number }[];
+      assert.equal(found.map(({ code, line, column }) => [code, line, column])[0], ["RN003", 1, 1]);
+    }));
+});
+
 suite("cli/check --fix", (test) => {
   test("makes the safe fixes, says which, checks again", () =>
     inFolder(async (folder) => {

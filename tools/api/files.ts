@@ -58,9 +58,15 @@ function textIfThere(file: string): string | undefined {
   }
 }
 
-/** For files named by the user. Throws RN801. */
+/** For files named by the user. Throws RN801, also for what is no text. */
 export function readSource(path: string): ReadModule {
   const source = readModule(path);
+  // What UTF-8 cannot read became U+FFFD; a NUL is in no text.
+  const odd = source?.text.search(/[\0\uFFFD]/) ?? -1;
+  if (odd >= 0) {
+    const line = (source?.text.slice(0, odd).split("\n").length ?? 1).toString();
+    throw new ResnetError("RN801", `cannot read ${path}: it is no text file in UTF-8 (line ${line})`);
+  }
   if (source !== undefined) return source;
   const hint = path.startsWith("std/") ? "; `resnet list` shows what there is" : "";
   throw new ResnetError("RN801", `cannot read ${path}: no such file${hint}`);
