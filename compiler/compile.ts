@@ -238,7 +238,7 @@ interface LoweredNetwork {
 const PROGRAMS = ["prepare", "infer", "gradients", "step"] as const;
 
 /** Calls that a long repeat is cut to: its ends differ from its middle by a call or two. */
-const KEPT_CALLS = 6;
+const KEPT_CALLS = 4;
 
 /** Lowers a deep network from shallow ones where its repeats allow it, else all of its graph. */
 function lowerNetwork(analysis: Analysis, graphs: () => Graphs, target: Target): LoweredNetwork {

@@ -3,7 +3,6 @@
  * Invariant: the order of tensors is the checkpoint's, slots last; equal kernels have one index.
  */
 import type { GuardSpec, Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec, WebgpuSpec } from "../../runtime/manifest.ts";
-import { workOf } from "../fuse/work.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
 import type { Buffer, NetworkPlan, Place, Plan, PortBuffer } from "../ir/plan.ts";
@@ -60,10 +59,9 @@ export function sizeSpec(size: Size): SizeSpec {
 
 /** A plan's buffers by id, and its ports and arenas as the runtime takes them. */
 export function describePlan(plan: Plan): Omit<ProgramSpec, "steps"> & { readonly bufferAt: (id: number) => Buffer } {
-  const buffers = new Map(plan.buffers.map((buffer) => [buffer.id, buffer]));
   const bufferAt = (id: number): Buffer => {
-    const buffer = buffers.get(id);
-    invariant(buffer !== undefined, `buffer ${id} has no place`);
+    const buffer = plan.buffers[id];
+    if (buffer === undefined) invariant(false, `buffer ${id} has no place`);
     return buffer;
   };
   const port = (each: PortBuffer): PortSpec => {
@@ -86,14 +84,13 @@ function programSpec(plan: Plan, entryOf: ReadonlyMap<Kernel, WasmEntry>, index:
     const entry = entryOf.get(kernel);
     const kernelIndex = entry === undefined ? undefined : index.get(entry.export);
     invariant(entry !== undefined && kernelIndex !== undefined, `kernel ${kernel.name} was not emitted`);
-    const { flops, bytes } = workOf(kernel);
     return {
       kernel: kernelIndex,
       arguments: entry.arguments.map((argument) => argumentSpec(argument, bufferAt)),
       units: sizeSpec(entry.units),
       serves: kernel.serves.join(" "),
-      flops: sizeSpec(flops),
-      bytes: sizeSpec(bytes),
+      flops: sizeSpec(entry.flops),
+      bytes: sizeSpec(entry.bytes),
     };
   });
   return { ...described, steps };

@@ -19,58 +19,116 @@ export function align(bytes: number): number {
   return Math.ceil(bytes / alignment) * alignment;
 }
 
+/** Placed intervals that follow one another by offset, at most `MOST` of them, with what a search needs to pass over them. */
+interface Chunk {
+  /** By offset, then in order of placing. */
+  readonly from: number[];
+  readonly to: number[];
+  readonly start: number[];
+  readonly end: number[];
+  /** Bounds of `start` and `end`, and of `to`. */
+  earliestStart: number;
+  latestStart: number;
+  earliestEnd: number;
+  latestEnd: number;
+  top: number;
+  /** No room between its members. */
+  isSolid: boolean;
+}
+
+/** In deep networks thousands of activations live at once: a search passes over a chunk of them in one step. */
+const MOST = 64;
+
 /** The offset of each interval, and the bytes that all need together. */
 export function packIntervals(intervals: readonly Interval[]): {
   readonly offsets: readonly number[];
   readonly bytes: number;
 } {
-  const count = intervals.length;
   const order = intervals.map((_, k) => k);
   order.sort((a, b) => {
     const [left, right] = [intervals[a], intervals[b]];
     return (right?.size ?? 0) - (left?.size ?? 0) || (left?.start ?? 0) - (right?.start ?? 0) || a - b;
   });
   const offsets: number[] = intervals.map(() => 0);
-  /** Placed intervals by offset. */
-  const from = new Float64Array(count);
-  const to = new Float64Array(count);
-  const start = new Int32Array(count);
-  const end = new Int32Array(count);
-  let placed = 0;
+  const chunks: Chunk[] = [];
   let bytes = 0;
   for (const k of order) {
     const own = intervals[k];
     if (own === undefined) continue;
     const size = align(own.size);
-    let cursor = 0;
-    let best = -1;
-    let tightest = Number.POSITIVE_INFINITY;
-    for (let p = 0; p < placed; p++) {
-      if ((start[p] ?? 0) > own.end || (end[p] ?? 0) < own.start) continue;
-      const gap = (from[p] ?? 0) - cursor;
-      if (gap >= size && gap < tightest) {
-        tightest = gap;
-        best = cursor;
-        // No gap is tighter than one that fits exactly; in deep networks most have the size of many others.
-        if (gap === size) break;
-      }
-      cursor = Math.max(cursor, to[p] ?? 0);
-    }
-    const tail = bytes - cursor;
-    const offset = best < 0 || (tail >= size && tail < tightest) ? cursor : best;
+    const offset = findOffset(chunks, own, size, bytes);
     offsets[k] = offset;
     bytes = Math.max(bytes, offset + size);
-    let at = placed++;
-    for (; at > 0 && (from[at - 1] ?? 0) > offset; at--) {
-      from[at] = from[at - 1] ?? 0;
-      to[at] = to[at - 1] ?? 0;
-      start[at] = start[at - 1] ?? 0;
-      end[at] = end[at - 1] ?? 0;
-    }
-    from[at] = offset;
-    to[at] = offset + size;
-    start[at] = own.start;
-    end[at] = own.end;
+    insert(chunks, own, offset, size);
   }
   return { offsets, bytes };
+}
+
+/** The tightest gap between intervals that live at the same time, else behind them all. */
+function findOffset(chunks: readonly Chunk[], own: Interval, size: number, bytes: number): number {
+  let cursor = 0;
+  let best = -1;
+  let tightest = Number.POSITIVE_INFINITY;
+  /** Whether the gap before `next` fits exactly: none is tighter, and most sizes occur many times. */
+  const meet = (next: number): boolean => {
+    const gap = next - cursor;
+    if (gap < size || gap >= tightest) return false;
+    tightest = gap;
+    best = cursor;
+    return gap === size;
+  };
+  search: for (const chunk of chunks) {
+    if (chunk.earliestStart > own.end || chunk.latestEnd < own.start) continue;
+    if (chunk.isSolid && chunk.latestStart <= own.end && chunk.earliestEnd >= own.start) {
+      if (meet(chunk.from[0] ?? 0)) break;
+      cursor = Math.max(cursor, chunk.top);
+      continue;
+    }
+    const { from, to, start, end } = chunk;
+    for (let p = 0; p < from.length; p++) {
+      if ((start[p] ?? 0) > own.end || (end[p] ?? 0) < own.start) continue;
+      if (meet(from[p] ?? 0)) break search;
+      cursor = Math.max(cursor, to[p] ?? 0);
+    }
+  }
+  const tail = bytes - cursor;
+  return best < 0 || (tail >= size && tail < tightest) ? cursor : best;
+}
+
+function insert(chunks: Chunk[], { start, end }: Interval, offset: number, size: number): void {
+  let at = chunks.findLastIndex((chunk) => (chunk.from[0] ?? 0) <= offset);
+  if (at < 0) at = 0;
+  const chunk = (chunks[at] ??= emptyChunk());
+  let position = chunk.from.length;
+  while (position > 0 && (chunk.from[position - 1] ?? 0) > offset) position--;
+  chunk.from.splice(position, 0, offset);
+  chunk.to.splice(position, 0, offset + size);
+  chunk.start.splice(position, 0, start);
+  chunk.end.splice(position, 0, end);
+  if (chunk.from.length > MOST) {
+    const half = emptyChunk();
+    for (const list of ["from", "to", "start", "end"] as const) half[list].push(...chunk[list].splice(MOST / 2));
+    measureChunk(half);
+    chunks.splice(at + 1, 0, half);
+  }
+  measureChunk(chunk);
+}
+
+function emptyChunk(): Chunk {
+  const lists = { from: [], to: [], start: [], end: [] };
+  return { ...lists, earliestStart: 0, latestStart: 0, earliestEnd: 0, latestEnd: 0, top: 0, isSolid: true };
+}
+
+function measureChunk(chunk: Chunk): void {
+  const { from, to, start, end } = chunk;
+  chunk.earliestStart = Math.min(...start);
+  chunk.latestStart = Math.max(...start);
+  chunk.earliestEnd = Math.min(...end);
+  chunk.latestEnd = Math.max(...end);
+  chunk.isSolid = true;
+  chunk.top = from[0] ?? 0;
+  for (let p = 0; p < from.length; p++) {
+    if ((from[p] ?? 0) > chunk.top) chunk.isSolid = false;
+    chunk.top = Math.max(chunk.top, to[p] ?? 0);
+  }
 }

@@ -20,15 +20,16 @@ export interface Slot {
 /** Slots of all temporaries that kernels touch, ports included. `inPlace` lets results take over operands' slots. */
 export function findSlots(program: LoweredProgram, inPlace: boolean): readonly Slot[] {
   const last = program.kernels.length;
-  const slotOf = new Map<number, Slot>();
-  const lastUse = new Map<number, number>();
-  const writes = new Map<number, number>();
+  // Deep networks have tens of thousands of buffers: lists by id.
+  const slotOf: (Slot | undefined)[] = program.buffers.map(() => undefined);
+  const lastUse = new Int32Array(program.buffers.length).fill(-1);
+  const writes = new Int32Array(program.buffers.length);
   const kept = new Set([...program.inputs, ...program.scalars, ...program.outputs].map((port) => port.buffer));
   for (const [step, kernel] of program.kernels.entries()) {
-    for (const { buffer } of kernel.operands) lastUse.set(buffer, step);
+    for (const { buffer } of kernel.operands) lastUse[buffer] = step;
     for (const store of kernel.stores) {
       const buffer = kernel.operands[store.operand]?.buffer ?? -1;
-      writes.set(buffer, (writes.get(buffer) ?? 0) + 1);
+      writes[buffer] = (writes[buffer] ?? 0) + 1;
     }
   }
   const slots: Slot[] = [];
@@ -36,34 +37,34 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
     const { size } = program.buffers[buffer] ?? { size: 0 };
     const slot = { size, start, end, buffers: [buffer] };
     slots.push(slot);
-    slotOf.set(buffer, slot);
+    slotOf[buffer] = slot;
   };
   for (const { buffer } of [...program.inputs, ...program.scalars]) {
     if (program.buffers[buffer]?.kind !== "persistent") open(buffer, -1, last);
   }
   for (const [step, kernel] of program.kernels.entries()) {
     for (const { buffer } of kernel.operands) {
-      if (slotOf.has(buffer) || program.buffers[buffer]?.kind !== "temporary") continue;
-      const end = kept.has(buffer) ? last : (lastUse.get(buffer) ?? step);
+      if (slotOf[buffer] !== undefined || program.buffers[buffer]?.kind !== "temporary") continue;
+      const end = kept.has(buffer) ? last : (lastUse[buffer] ?? step);
       const store = soleStore(kernel, buffer);
       const free = (other: number): boolean =>
-        lastUse.get(other) === step &&
+        lastUse[other] === step &&
         !kept.has(other) &&
         program.buffers[other]?.kind === "temporary" &&
         sameSize(program.buffers[other]?.size ?? -1, program.buffers[buffer]?.size ?? -2) &&
-        slotOf.get(other)?.end === step;
-      const host = inPlace && store !== undefined && writes.get(buffer) === 1 ? operandInStep(kernel, store, free) : undefined;
-      const slot = host === undefined ? undefined : slotOf.get(host);
+        slotOf[other]?.end === step;
+      const host = inPlace && store !== undefined && writes[buffer] === 1 ? operandInStep(kernel, store, free) : undefined;
+      const slot = host === undefined ? undefined : slotOf[host];
       if (slot === undefined) open(buffer, step, end);
       else {
         slot.end = end;
         slot.buffers.push(buffer);
-        slotOf.set(buffer, slot);
+        slotOf[buffer] = slot;
       }
     }
   }
   for (const { buffer } of program.outputs) {
-    if (!slotOf.has(buffer) && program.buffers[buffer]?.kind === "temporary") open(buffer, -1, last);
+    if (slotOf[buffer] === undefined && program.buffers[buffer]?.kind === "temporary") open(buffer, -1, last);
   }
   return slots;
 }
@@ -71,9 +72,11 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
 /** The only store into a buffer that the kernel does not read otherwise. */
 function soleStore(kernel: Kernel, buffer: number): Store | undefined {
   if (kernel.form === "sequential") return undefined;
-  const positions = kernel.operands.flatMap((operand, position) => (operand.buffer === buffer ? [position] : []));
-  const stores = kernel.stores.filter((store) => positions.includes(store.operand));
-  return positions.length === 1 && stores.length === 1 ? stores[0] : undefined;
+  const { operands } = kernel;
+  const position = operands.findIndex((operand) => operand.buffer === buffer);
+  if (operands.findLastIndex((operand) => operand.buffer === buffer) !== position) return undefined;
+  const store = kernel.stores.find((each) => each.operand === position);
+  return kernel.stores.findLast((each) => each.operand === position) === store ? store : undefined;
 }
 
 /** A buffer that is free after this kernel and is read only at the element that `store` writes. */

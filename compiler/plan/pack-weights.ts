@@ -35,7 +35,7 @@ export function packWeights(
   const buffers: LogicalBuffer[] = [...main.buffers];
   const kernels: Kernel[] = [];
   const known = new Map<string, number>();
-  const versions = new Map<number, number>();
+  const versions = new Int32Array(main.buffers.length);
   const written = new Set<number>();
   for (const { stores, operands } of main.kernels) for (const store of stores) written.add(operands[store.operand]?.buffer ?? -1);
   const numberOf = createKernelNumbering();
@@ -53,7 +53,7 @@ export function packWeights(
       continue;
     }
     const source = kernel.operands[kernel.contraction.kernel.operand]?.buffer ?? -1;
-    const key = `${source} ${versions.get(source) ?? 0} ${numberOf(packed.pack)}`;
+    const key = `${source} ${versions[source] ?? 0} ${numberOf(packed.pack)}`;
     let buffer = known.get(key);
     if (buffer === undefined) {
       const kept = !each && buffers[source]?.kind === "persistent" && !written.has(source);
@@ -77,10 +77,10 @@ export function packWeights(
   return [packs.length === 0 ? prepare : withPacks(prepare ?? empty, packs), { ...main, buffers, kernels }];
 }
 
-function noteWrites(kernel: Kernel, versions: Map<number, number>): void {
+function noteWrites(kernel: Kernel, versions: Int32Array): void {
   for (const { operand } of kernel.stores) {
     const buffer = kernel.operands[operand]?.buffer ?? -1;
-    versions.set(buffer, (versions.get(buffer) ?? 0) + 1);
+    versions[buffer] = (versions[buffer] ?? 0) + 1;
   }
 }
 

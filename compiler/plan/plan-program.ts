@@ -25,29 +25,38 @@ export function planProgram(program: LoweredProgram, persistent: PersistentArena
     places,
   );
   const buffers: Buffer[] = [];
-  const ids = new Map<number, number>();
+  // What nothing uses is left out; where all are used, as in extended programs, ids and kernels stay as they are.
+  const isKept = usedBuffers(program) === program.buffers.length;
+  const ids: (number | undefined)[] = program.buffers.map(() => undefined);
   const idOf = (logical: number): number => {
-    const known = ids.get(logical);
+    const known = ids[logical];
     if (known !== undefined) return known;
     const { name, type, size, kind } = program.buffers[logical] ?? {};
     invariant(name !== undefined && type !== undefined && size !== undefined, `buffer ${logical} is missing`);
     const place = kind === "persistent" ? persistent.place(name, type, size).place : places.get(logical);
     invariant(place !== undefined, `buffer ${logical} (${name}) has no place`);
-    const id = buffers.length;
-    buffers.push({ id, name, type, size, place });
-    ids.set(logical, id);
+    const id = isKept ? logical : buffers.length;
+    buffers[id] = { id, name, type, size, place };
+    ids[logical] = id;
     return id;
   };
   const port = (each: PortBuffer): PortBuffer => ({ ...each, buffer: idOf(each.buffer) });
   const [inputs, scalars] = [program.inputs.map(port), program.scalars.map(port)];
   const frees = freedBy(slots, program.kernels.length);
   const steps: PlanStep[] = program.kernels.map((kernel, step) => {
-    const operands = kernel.operands.map((operand) => ({ ...operand, buffer: idOf(operand.buffer) }));
-    return { kernel: { ...kernel, operands }, frees: (frees[step] ?? []).map(idOf) };
+    for (const { buffer } of kernel.operands) idOf(buffer);
+    const operands = isKept ? kernel.operands : kernel.operands.map((operand) => ({ ...operand, buffer: idOf(operand.buffer) }));
+    return { kernel: isKept ? kernel : { ...kernel, operands }, frees: (frees[step] ?? []).map(idOf) };
   });
   const outputs = program.outputs.map(port);
   const planned = slots.map(({ size, start, end, buffers: own }): PlanSlot => ({ size, first: start, last: end, buffers: own.map(idOf) }));
   return { buffers, slots: planned, steps, inputs, scalars, outputs, fixedBytes: fixed, batchBytes: batch };
+}
+
+function usedBuffers({ inputs, scalars, kernels, outputs }: LoweredProgram): number {
+  const used = new Set([...inputs, ...scalars, ...outputs].map((port) => port.buffer));
+  for (const { operands } of kernels) for (const { buffer } of operands) used.add(buffer);
+  return used.size;
 }
 
 function placeSlots(slots: readonly Slot[], arena: "fixed" | "batch", places: Map<number, Place>): number {

@@ -2,6 +2,7 @@
  * The CPU back end: kernels to one WebAssembly module.
  * Invariant: code is generic in sizes; kernels that differ only in sizes, strides and addresses share one export.
  */
+import { workOf } from "../fuse/work.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
 import { createKernelNumbering, withoutBuffers } from "../ir/kernel-number.ts";
 import { emitContraction } from "./contraction.ts";
@@ -22,6 +23,9 @@ export interface WasmEntry {
   readonly arguments: readonly KernelArgument[];
   readonly units: Size;
   readonly scratchBytes: number;
+  /** For profiles, as `workOf` counts. */
+  readonly flops: Size;
+  readonly bytes: Size;
 }
 
 export interface WasmModule {
@@ -61,7 +65,7 @@ function emitKernel(module: ModuleBuilder, kernel: Kernel): WasmEntry {
   const units = emitForm(frame, kernel);
   const code = new Code(frame.code.locals).append(frame.prologue).append(frame.code);
   const name = module.exported(exportName(kernel.name), KERNEL_PARAMETERS, code);
-  return { export: name, arguments: frame.arguments, units, scratchBytes: Math.ceil(frame.scratchBytes / 64) * 64 };
+  return { export: name, arguments: frame.arguments, units, scratchBytes: Math.ceil(frame.scratchBytes / 64) * 64, ...workOf(kernel) };
 }
 
 function exportName(name: string): string {

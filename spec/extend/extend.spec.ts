@@ -52,8 +52,20 @@ function cut(analysis: Analysis, kept: number): Analysis {
   return { ...analysis, inference: inference.program, trained: trained.program };
 }
 
+/** The plan with its buffers numbered as its ports and steps use them. */
 function planText(program: LoweredProgram, target: Target): string {
-  return JSON.stringify(planProgram(program, createPersistentArena(), target));
+  const { buffers, ...plan } = planProgram(program, createPersistentArena(), target);
+  const used = new Set([...plan.inputs, ...plan.scalars].map((port) => port.buffer));
+  for (const { kernel } of plan.steps) for (const { buffer } of kernel.operands) used.add(buffer);
+  for (const { buffer } of plan.outputs) used.add(buffer);
+  const numbers = new Map([...used].map((id, number) => [id, number]));
+  const numbered = (key: string, value: unknown): unknown =>
+    key === "buffer"
+      ? numbers.get(Number(value))
+      : key === "frees" || key === "buffers"
+        ? (value as readonly number[]).map((id) => numbers.get(id))
+        : value;
+  return JSON.stringify({ all: [...used].map((id) => ({ ...buffers[id], id: 0 })), plan }, numbered);
 }
 
 const EDGES = `
