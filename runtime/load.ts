@@ -3,14 +3,16 @@
  * Invariant: imports nothing from outside `runtime/`, evaluates no text, and needs of its host only WebAssembly and,
  * for weights by name, fetch or a file system.
  */
+import { copyShaped } from "./copies.ts";
 import { createEngine } from "./engine.ts";
 import type { Manifest, TensorSpec } from "./manifest.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { createProfiler } from "./profile.ts";
 import { badOption, deviceUnavailable, webgpuUnavailable } from "./problems.ts";
 import { seedKey } from "./random.ts";
+import { createRecoveringNetwork, type RecoverableNetwork } from "./recovery.ts";
 import { loadWeights, type WeightSource } from "./weight-source.ts";
-import { type GpuSource, openDevice } from "./webgpu/device.ts";
+import { type GpuSource, isDevice, openDevice } from "./webgpu/device.ts";
 import { createWebgpuEngine } from "./webgpu/engine.ts";
 import { createWebgpuNetwork } from "./webgpu/network.ts";
 import type { Tensor } from "./tensor.ts";
@@ -51,6 +53,13 @@ export interface LoadOptions {
   readonly batch?: number | undefined;
   /** Keeps the times that `Network.profile` gives, which costs some itself: on a GPU each kernel then runs by itself. */
   readonly profile?: boolean | undefined;
+  /**
+   * For `webgpu`, true by default: if the GPU is lost or out of memory, goes on with the same weights on a new device, or
+   * on the CPU if that fails too or `gpu` is one device. Otherwise calls then throw RN607 or RN602.
+   */
+  readonly recover?: boolean | undefined;
+  /** Hears of that in one line; `console.warn` by default. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** A network as the compiler hands it over. */
@@ -64,17 +73,46 @@ const FORMAT = 1;
 /** Throws RN601 to RN603, RN606, RN607, and what reading weights can throw (RN710 to RN732). */
 export async function loadNetwork(compiled: CompiledNetwork, options: LoadOptions = {}): Promise<Network> {
   const { manifest, wasm } = compiled;
-  const { device = "auto", seed = 0, threads = 1, batch, profile } = options;
+  const { device = "auto", seed = 0, threads = 1, batch, profile = false, recover = true, onNotice = warn } = options;
   if (manifest.format !== FORMAT) throw badOption("manifest.format", String(FORMAT), manifest.format);
   if (device !== "auto" && device !== "wasm" && device !== "webgpu") throw deviceUnavailable(String(device));
   if (!Number.isSafeInteger(threads) || threads < 1) throw badOption("threads", "a whole number from 1", threads);
-  if (profile !== undefined && typeof profile !== "boolean") throw badOption("profile", "true or false", profile);
+  if (typeof profile !== "boolean") throw badOption("profile", "true or false", profile);
+  if (typeof recover !== "boolean") throw badOption("recover", "true or false", recover);
+  if (typeof onNotice !== "function") throw badOption("onNotice", "a function", onNotice);
   if (batch !== undefined && (!Number.isSafeInteger(batch) || batch < 1)) throw badOption("batch", "a whole number from 1", batch);
   seedKey(seed);
   const weights = options.weights === undefined || options.weights === null ? undefined : await loadWeights(options.weights);
   const initial = weights === undefined ? new Map() : matchWeights(manifest, weights);
-  if (device === "webgpu") return loadOnGpu(manifest, options.gpu, seed, initial, batch, profile === true);
-  const profiler = profile === true ? createProfiler("wasm", "host") : undefined;
+  const plan: Plan = { manifest, wasm, seed, initial, batch, profile };
+  if (device !== "webgpu") return loadOnCpu(plan);
+  if (!recover) return loadOnGpu(plan, options.gpu);
+  // Recovery begins from these again, whatever the caller does with its arrays.
+  const kept: Plan = { ...plan, initial: new Map([...initial].map(([spec, tensor]) => [spec, copyShaped(tensor)])) };
+  return createRecoveringNetwork(await loadOnGpu(kept, options.gpu), {
+    onGpu: isDevice(options.gpu) ? undefined : () => loadOnGpu(kept, options.gpu),
+    onCpu: () => loadOnCpu(kept),
+    onNotice,
+  });
+}
+
+/** What a network is loaded from, wherever. */
+interface Plan {
+  readonly manifest: Manifest;
+  readonly wasm: Uint8Array;
+  readonly seed: number;
+  readonly initial: ReadonlyMap<TensorSpec, Tensor>;
+  readonly batch: number | undefined;
+  readonly profile: boolean;
+}
+
+function warn(message: string): void {
+  console.warn(message);
+}
+
+/** The network on the CPU, its memory taken for `batch` if one is given. */
+async function loadOnCpu({ manifest, wasm, seed, initial, batch, profile }: Plan): Promise<Network> {
+  const profiler = profile ? createProfiler("wasm", "host") : undefined;
   const engine = await createEngine(manifest, wasm, 1, profiler);
   for (const name of ["infer", "gradients", "step"] as const) {
     if (batch !== undefined && manifest[name] !== undefined) engine.reserve(name, batch);
@@ -83,14 +121,7 @@ export async function loadNetwork(compiled: CompiledNetwork, options: LoadOption
 }
 
 /** The network on a GPU, its memory taken for `batch` if one is given. */
-async function loadOnGpu(
-  manifest: Manifest,
-  gpu: GpuSource | undefined,
-  seed: number,
-  initial: ReadonlyMap<TensorSpec, Tensor>,
-  batch: number | undefined,
-  profile: boolean,
-): Promise<Network> {
+async function loadOnGpu({ manifest, seed, initial, batch, profile }: Plan, gpu: GpuSource | undefined): Promise<RecoverableNetwork> {
   const spec = manifest.webgpu;
   if (spec === undefined) throw webgpuUnavailable("the network was compiled without it", 'compile it for "webgpu" too, or use the device "wasm"');
   const opened = await openDevice(gpu);

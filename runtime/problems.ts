@@ -67,6 +67,13 @@ export const deviceLost = (reason: string): ResnetError =>
     `the GPU was lost${reason === "" ? "" : ` (${reason})`}; load the network again from the last weights you saved, there or on "wasm"`,
   );
 
+/** A notice, not an error: `failure` is the message of what happened, whose remedy has been applied. */
+export function recoveredOn(failure: string, device: "wasm" | "webgpu", steps: number): string {
+  const what = (failure.split("; ")[0] ?? failure).replace(/\s+/g, " ");
+  const repeated = steps === 0 ? "" : `, after repeating ${steps} training ${steps === 1 ? "step" : "steps"}`;
+  return `${what}; the network continues ${device === "webgpu" ? "on a new GPU device" : "on the CPU"}${repeated}`;
+}
+
 export const notProfiled = (): ResnetError => new ResnetError("RN608", "the network keeps no profile; load it with `profile: true`");
 
 export const badOption = (option: string, expected: string, got: unknown): ResnetError =>

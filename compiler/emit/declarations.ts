@@ -99,7 +99,11 @@ function loadOptions(manifest: Manifest, hasDefaultWeights: boolean): string {
       : `  /** \`auto\` is \`wasm\`. */
   readonly device?: "auto" | "wasm" | "webgpu" | undefined;
   /** A GPU or GPUDevice in place of \`navigator.gpu\`. */
-  readonly gpu?: object | undefined;`;
+  readonly gpu?: object | undefined;
+  /** True by default: goes on with the same weights on a new device, or on the CPU, if the GPU is lost or out of memory. */
+  readonly recover?: boolean | undefined;
+  /** Hears of that in one line; \`console.warn\` by default. */
+  readonly onNotice?: ((message: string) => void) | undefined;`;
   return `export interface LoadOptions {
 ${devices}
   /** ${weights} */

@@ -26,9 +26,14 @@ const LIMITS = [
   "maxStorageBuffersPerShaderStage",
 ] as const satisfies readonly (keyof GPUSupportedLimits)[];
 
+/** Whether the caller gives one device, rather than where to get one. */
+export function isDevice(given: GpuSource | undefined): given is GPUDevice {
+  return given !== undefined && "createComputePipelineAsync" in given;
+}
+
 /** Throws RN601. */
 export async function openDevice(given: GpuSource | undefined): Promise<OpenedDevice> {
-  if (given !== undefined && "createComputePipelineAsync" in given) return { device: given, isOwn: false };
+  if (isDevice(given)) return { device: given, isOwn: false };
   const host = given ?? (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
   if (host === undefined) {
     throw webgpuUnavailable("this host has no navigator.gpu", 'use a browser with WebGPU, or the device "wasm"');

@@ -1,6 +1,7 @@
 /**
  * Runs programs on a device: buffers, pipelines, one submit for each call.
- * Invariant: callers wait for one call before they make the next; after an error nothing is left mapped.
+ * Invariant: callers wait until one call is submitted before they make the next, not for its results; error scopes are
+ * opened and closed without a pause between, since a device has one stack of them; after an error nothing is left mapped.
  */
 import type { WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
@@ -9,7 +10,7 @@ import type { OpenedDevice } from "./device.ts";
 import { createMemory, type DeviceMemory } from "./memory.ts";
 import { createPipelines } from "./pipelines.ts";
 import type { Profiler } from "../profile.ts";
-import { encodeProgram, type ResolvedProgram, resolveProgram } from "./resolve.ts";
+import { encodeDispatches, encodeProgram, type ResolvedProgram, resolveProgram } from "./resolve.ts";
 import { createTiming } from "./timing.ts";
 
 /** Bytes from the beginning of a program's buffer. */
@@ -28,10 +29,17 @@ export interface KeptBytes {
   readonly data: ArrayBuffer;
 }
 
+/** A call that the device has taken; the results come when it has got there. */
+export interface Submitted {
+  readonly results: Promise<readonly ArrayBuffer[]>;
+}
+
 export interface WebgpuEngine {
   /** Takes the memory and compiles the shaders of a program. Throws RN602, RN603, RN607. */
   reserve(name: ProgramName, batch: number): Promise<void>;
-  /** Writes, runs all steps, reads. Throws as `reserve`, and RN604. */
+  /** Writes, runs all steps, reads. Throws as `reserve`; the results throw RN604 and RN607. */
+  submit(name: ProgramName, batch: number, writes: readonly Write[], reads: readonly Transfer[]): Promise<Submitted>;
+  /** The same, with its results. */
   execute(name: ProgramName, batch: number, writes: readonly Write[], reads: readonly Transfer[]): Promise<readonly ArrayBuffer[]>;
   /** Replaces or copies kept tensors. */
   upload(kept: readonly KeptBytes[]): void;
@@ -71,32 +79,36 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
     return made;
   };
 
-  return {
-    reserve: (name, batch) => watch.explain(async () => void (await reserve(name, batch))),
-    execute: (name, batch, writes, reads) =>
-      watch.explain(async () => {
-        const ready = await reserve(name, batch);
-        const timing = profiler === undefined ? undefined : createTiming(device, spec, name, batch, ready, profiler);
-        const place = ({ buffer }: Transfer): GPUBufferBinding => ready.places[buffer] ?? missing(buffer);
-        device.pushErrorScope("validation");
-        for (const write of writes) {
-          const { buffer, offset = 0 } = place(write);
-          device.queue.writeBuffer(buffer, offset, write.data);
-        }
-        const encoder = device.createCommandEncoder({ label: name });
-        encodeProgram(encoder, ready, timing?.timestamps);
-        const copied = copyAndSubmit(
-          device,
-          encoder,
-          memory,
-          reads.map((read) => ({ ...place(read), size: read.bytes })),
-        );
-        const failure = device.popErrorScope();
+  const submit = (name: ProgramName, batch: number, writes: readonly Write[], reads: readonly Transfer[]): Promise<Submitted> =>
+    watch.explain(async () => {
+      const ready = await reserve(name, batch);
+      const timing = profiler === undefined ? undefined : createTiming(device, spec, name, batch, ready, profiler);
+      const place = ({ buffer }: Transfer): GPUBufferBinding => ready.places[buffer] ?? missing(buffer);
+      device.pushErrorScope("validation");
+      for (const write of writes) {
+        const { buffer, offset = 0 } = place(write);
+        device.queue.writeBuffer(buffer, offset, write.data);
+      }
+      const encoder = device.createCommandEncoder({ label: name });
+      encodeProgram(encoder, ready, timing?.timestamps);
+      const parts = reads.map((read) => ({ ...place(read), size: read.bytes }));
+      const copied = copyAndSubmit(device, encoder, memory, parts);
+      const failure = device.popErrorScope();
+      const results = watch.explain(async () => {
         const [found, error] = await Promise.all([copied, failure]);
-        if (error !== null) throw kernelTrapped(name, undefined, error.message);
+        if (error !== null) throw kernelTrapped(name, await findFaulty(device, program(name), ready), error.message);
         await timing?.record();
         return found;
-      }),
+      });
+      // Whoever asks for the results hears of it; until then it is nobody's unhandled rejection.
+      results.catch(() => undefined);
+      return { results };
+    });
+
+  return {
+    reserve: (name, batch) => watch.explain(async () => void (await reserve(name, batch))),
+    submit,
+    execute: async (...call) => (await submit(...call)).results,
     upload(kept) {
       for (const { persistent, data } of kept) {
         const { buffer, offset = 0 } = memory.persistent(persistent);
@@ -121,7 +133,19 @@ function missing(buffer: number): never {
   throw new Error(`internal error: there is no buffer ${buffer}`);
 }
 
-/** Submits what was encoded, with copies of some memory behind it, and waits for those. */
+/** What the step serves whose dispatch the device refuses, by encoding each alone; undefined if none is by itself. */
+async function findFaulty(device: GPUDevice, { steps }: WebgpuProgramSpec, { dispatches }: ResolvedProgram): Promise<string | undefined> {
+  for (const dispatch of dispatches) {
+    device.pushErrorScope("validation");
+    const encoder = device.createCommandEncoder();
+    encodeDispatches(encoder, [dispatch]);
+    encoder.finish();
+    if ((await device.popErrorScope()) !== null) return steps[dispatch.step]?.serves;
+  }
+  return undefined;
+}
+
+/** Submits what was encoded, with copies of some memory behind it; gives what those hold when the device got there. */
 async function copyAndSubmit(
   device: GPUDevice,
   encoder: GPUCommandEncoder,
@@ -129,14 +153,16 @@ async function copyAndSubmit(
   parts: readonly (GPUBufferBinding & { readonly size: number })[],
 ): Promise<readonly ArrayBuffer[]> {
   const total = parts.reduce((sum, { size }) => sum + size, 0);
-  const staging = total === 0 ? undefined : memory.staging(total);
+  const staging = total === 0 ? undefined : memory.takeStaging(total);
   let at = 0;
   for (const { buffer, offset = 0, size } of parts) {
     if (staging !== undefined) encoder.copyBufferToBuffer(buffer, offset, staging, at, size);
     at += size;
   }
   device.queue.submit([encoder.finish()]);
-  const copied = staging === undefined ? new ArrayBuffer(0) : await readBack(staging, total);
+  if (staging === undefined) return parts.map(() => new ArrayBuffer(0));
+  const copied = await readBack(staging, total);
+  memory.giveStaging(staging);
   let from = 0;
   return parts.map(({ size }) => copied.slice(from, (from += size)));
 }

@@ -14,8 +14,9 @@ export interface DeviceMemory {
   generation(): number;
   /** The largest buffer that can be bound. */
   readonly limit: number;
-  /** A buffer of at least so many bytes, to be mapped for reading. */
-  staging(bytes: number): GPUBuffer;
+  /** A buffer of at least so many bytes that nobody else reads from now, and the same given back, unmapped. */
+  takeStaging(bytes: number): GPUBuffer;
+  giveStaging(buffer: GPUBuffer): void;
   destroy(): void;
 }
 
@@ -24,6 +25,9 @@ const MAP_READ = 0x0001;
 const COPY_SRC = 0x0004;
 const COPY_DST = 0x0008;
 const STORAGE = 0x0080;
+
+/** Buffers for reading that are kept when idle: as many as calls are usually in flight. */
+const KEPT_STAGING = 8;
 
 /** Takes the memory of what is kept. Throws RN602. */
 export function createMemory(device: GPUDevice, persistent: readonly number[]): DeviceMemory {
@@ -35,7 +39,9 @@ export function createMemory(device: GPUDevice, persistent: readonly number[]): 
   const kept = placeInOrder(persistent, limit);
   const keptBuffers = kept.chunks.map((bytes) => create("weights", bytes));
   const temporaries: GPUBuffer[] = [];
-  const state: { generation: number; staging: GPUBuffer | undefined } = { generation: 0, staging: undefined };
+  const staging = new Set<GPUBuffer>();
+  const free: GPUBuffer[] = [];
+  const state = { generation: 0 };
   return {
     limit,
     generation: () => state.generation,
@@ -60,15 +66,25 @@ export function createMemory(device: GPUDevice, persistent: readonly number[]): 
       }
       return temporaries;
     },
-    staging(bytes) {
-      const held = state.staging;
-      if (held !== undefined && held.size >= bytes) return held;
-      held?.destroy();
-      state.staging = device.createBuffer({ label: "staging", size: Math.ceil(bytes / 4) * 4, usage: MAP_READ | COPY_DST });
-      return state.staging;
+    takeStaging(bytes) {
+      const fit = free.findIndex(({ size }) => size >= bytes);
+      const [found] = fit < 0 ? [] : free.splice(fit, 1);
+      if (found !== undefined) return found;
+      const made = device.createBuffer({ label: "staging", size: Math.ceil(bytes / 4) * 4, usage: MAP_READ | COPY_DST });
+      staging.add(made);
+      return made;
+    },
+    giveStaging(buffer) {
+      free.push(buffer);
+      free.sort((a, b) => a.size - b.size);
+      while (free.length > KEPT_STAGING) {
+        const [smallest] = free.splice(0, 1);
+        if (smallest !== undefined) staging.delete(smallest);
+        smallest?.destroy();
+      }
     },
     destroy() {
-      for (const buffer of [...keptBuffers, ...temporaries, state.staging]) buffer?.destroy();
+      for (const buffer of [...keptBuffers, ...temporaries, ...staging]) buffer.destroy();
     },
   };
 }

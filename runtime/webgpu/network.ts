@@ -1,21 +1,22 @@
 /**
  * A compiled network on a GPU, as users call it.
- * Invariant: calls take effect in the order in which they were made; weights live on the device, and a copy of the host
- * is good only inside the call that fetched it.
+ * Invariant: calls take effect in the order in which they were made, and may be made before earlier ones have answered;
+ * weights live on the device, and a copy of the host is good only inside the call that fetched it.
  */
 import { checkGuards } from "../guards.ts";
 import { type BoundInputs, bindInputs, type Inputs, portElements, resolveShape, writeInput } from "../inputs.ts";
 import type { Manifest, PortTypeSpec, TensorSpec, WebgpuPortSpec, WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
-import { describeNetwork, type GradientsResult, type Hyperparameters, type Network, scalarValues, sortOutputs } from "../network.ts";
+import { describeNetwork, type GradientsResult, type Hyperparameters, scalarValues, sortOutputs } from "../network.ts";
 import { disposed, notCompiled, notProfiled, optimizerStateMismatch } from "../problems.ts";
 import type { Profiler } from "../profile.ts";
+import type { RecoverableNetwork } from "../recovery.ts";
 import { writeSafetensors } from "../safetensors.ts";
 import { elementCount, type Tensor, tensorFromInternal } from "../tensor.ts";
 import { createTensorStore, type TensorStore } from "../tensor-store.ts";
 import { loadWeights } from "../weight-source.ts";
 import { checkpointTensors, isInteger, matchTensors, matchWeights } from "../weights.ts";
-import type { Transfer, WebgpuEngine, Write } from "./engine.ts";
+import type { Submitted, Transfer, WebgpuEngine, Write } from "./engine.ts";
 
 /** The network's tensors in the host's memory, at their offsets in the manifest. */
 interface Mirror {
@@ -31,14 +32,20 @@ export function createWebgpuNetwork(
   seed: number,
   initial: ReadonlyMap<TensorSpec, Tensor>,
   profiler?: Profiler,
-): Network {
+): RecoverableNetwork {
   const mirror = createMirror(manifest, seed, initial);
   const kept = manifest.tensors.map(({ offset }, persistent) => ({ persistent, offset, bytes: spec.persistent[persistent] ?? 0 }));
   const upload = (): void =>
     engine.upload(kept.map(({ persistent, offset, bytes }) => ({ persistent, data: mirror.bytes.slice(offset, offset + bytes) })));
   upload();
   const slots = manifest.tensors.filter((each) => each.kind === "slot");
-  const state = { live: true, stepsDone: 0, isPrepared: false, tail: Promise.resolve() as Promise<unknown> };
+  const state = {
+    live: true,
+    stepsDone: 0,
+    isPrepared: false,
+    tail: Promise.resolve() as Promise<unknown>,
+    answered: Promise.resolve() as Promise<unknown>,
+  };
 
   const enqueue = <T>(task: () => Promise<T>): Promise<T> => {
     const result = state.tail.then(() => {
@@ -54,7 +61,7 @@ export function createWebgpuNetwork(
     return found;
   };
   /** Inputs are copied before the call returns; scalars are those of the moment when it runs. */
-  const call = (name: ProgramName, inputs: Inputs, hyper: Hyperparameters): Promise<ReadonlyMap<WebgpuPortSpec, Tensor>> => {
+  const call = async (name: ProgramName, inputs: Inputs, hyper: Hyperparameters): Promise<ReadonlyMap<WebgpuPortSpec, Tensor>> => {
     if (!state.live) throw disposed();
     const bound = bindInputs(program(name), inputs, manifest.batch);
     checkGuards(manifest, name, bound.batch);
@@ -63,19 +70,23 @@ export function createWebgpuNetwork(
       writeInput(view, input);
       return { buffer: input.port.buffer, bytes: view.byteLength, data: view.buffer };
     });
-    return enqueue(async () => {
+    const submitted = await enqueue(async () => {
       const scalar = scalarValues(manifest, hyper, state.stepsDone + 1, seed);
       if (name === "infer" && !state.isPrepared) {
         if (spec.prepare !== undefined) await engine.execute("prepare", 1, [], []);
         state.isPrepared = true;
       }
-      const found = await callProgram(engine, name, program(name), bound, writes, scalar);
+      const submission = await submitProgram(engine, name, program(name), bound, writes, scalar);
       if (name === "step") {
         state.stepsDone++;
         state.isPrepared = false;
       }
-      return found;
+      state.answered = Promise.allSettled([state.answered, submission.results]);
+      // The time of a call is its own only if no other call is under way.
+      if (profiler !== undefined) await submission.results;
+      return submission;
     });
+    return outputsOf(program(name), bound.batch, await submitted.results);
   };
   const refresh = async (): Promise<void> => {
     const found = await engine.download(kept.map(({ persistent }) => persistent));
@@ -108,12 +119,20 @@ export function createWebgpuNetwork(
         return mirror.store.read(checkpointTensors(manifest));
       });
     },
+    async snapshot() {
+      return enqueue(async () => {
+        const step = state.stepsDone;
+        await refresh();
+        return { weights: mirror.store.read(checkpointTensors(manifest)), optimizer: { step, slots: mirror.store.read(slots) } };
+      });
+    },
     async saveWeights(metadata) {
       return writeSafetensors(await this.weights(), metadata);
     },
     async setWeights(weights) {
-      const matched = matchWeights(manifest, await loadWeights(weights));
+      // It takes its place before it reads, so that calls made meanwhile come behind it.
       await enqueue(async () => {
+        const matched = matchWeights(manifest, await loadWeights(weights));
         await refresh();
         mirror.store.write(matched);
         upload();
@@ -144,6 +163,7 @@ export function createWebgpuNetwork(
     },
     async dispose() {
       await state.tail;
+      await state.answered;
       if (state.live) engine.destroy();
       state.live = false;
     },
@@ -165,22 +185,25 @@ function createMirror(manifest: Manifest, seed: number, initial: ReadonlyMap<Ten
   return { bytes, store };
 }
 
-async function callProgram(
+function submitProgram(
   engine: WebgpuEngine,
   name: ProgramName,
   program: WebgpuProgramSpec,
   { batch }: BoundInputs<WebgpuPortSpec>,
   inputs: readonly Write[],
   scalar: (name: string) => number,
-): Promise<ReadonlyMap<WebgpuPortSpec, Tensor>> {
+): Promise<Submitted> {
   const scalars = program.scalars.map((port): Write => {
     const view = emptyPort(port, batch).fill(scalar(port.name));
     return { buffer: port.buffer, bytes: view.byteLength, data: view.buffer as ArrayBuffer };
   });
   const reads = program.outputs.map((port): Transfer => ({ buffer: port.buffer, bytes: 4 * portElements(port, batch) }));
-  const found = await engine.execute(name, batch, [...scalars, ...inputs], reads);
+  return engine.submit(name, batch, [...scalars, ...inputs], reads);
+}
+
+function outputsOf({ outputs }: WebgpuProgramSpec, batch: number, found: readonly ArrayBuffer[]): ReadonlyMap<WebgpuPortSpec, Tensor> {
   return new Map(
-    program.outputs.map((port, k) => {
+    outputs.map((port, k) => {
       const data = found[k] ?? new ArrayBuffer(0);
       const values = isInteger(port) ? new Int32Array(data) : new Float32Array(data);
       return [port, tensorFromInternal(port.dtype, resolveShape(port.shape, batch), values)];

@@ -130,6 +130,11 @@ export function encodeProgram(encoder: GPUCommandEncoder, { dispatches }: Resolv
     timestamps.resolve(encoder);
     return;
   }
+  encodeDispatches(encoder, dispatches);
+}
+
+/** Dispatches in one pass. */
+export function encodeDispatches(encoder: GPUCommandEncoder, dispatches: readonly ResolvedDispatch[]): void {
   const pass = encoder.beginComputePass();
   for (const dispatch of dispatches) encodeDispatch(pass, dispatch);
   pass.end();

@@ -36,6 +36,18 @@ function within(answer: Answer, tolerances: Readonly<Record<string, number>>): v
   }
 }
 
+interface SharedRun {
+  readonly device: string;
+  readonly steps: number;
+  readonly notices: readonly string[];
+}
+
+interface RecoveredRun extends Omit<SharedRun, "steps"> {
+  readonly steps: readonly number[];
+  readonly isEqual: boolean;
+  readonly devices: number;
+}
+
 const { environment: usable, reason, isInstalled } = findAdapter();
 
 suite("webgpu", (test) => {
@@ -83,8 +95,19 @@ suite("webgpu", (test) => {
   onDevice("contractions with remainders, groups, strides, prologues", async (env) => {
     assert.is((await succeed("contractions", env))["count"], 7);
   });
-  onDevice("a lost device is RN607 for this call and the next", async (env) => {
+  onDevice("without recovery a lost device is RN607 for this call and the next", async (env) => {
     assert.equal((await succeed("loss", env))["codes"], ["RN607", "RN607"]);
+  });
+  onDevice("a device destroyed in the middle of a training: a new one, and the bits of an undisturbed run", async (env) => {
+    const { runs, shared } = await succeed("recovery", env);
+    for (const { steps, isEqual, device, devices, notices } of runs as readonly RecoveredRun[]) {
+      assert.ok(isEqual, `destroyed behind steps ${steps}: other bits`);
+      assert.equal([device, devices, notices.length], ["webgpu", 1 + steps.length, steps.length], notices.join("\n"));
+      for (const notice of notices) assert.match(notice, /lost.*on a new GPU device/);
+    }
+    const { device, steps, notices } = shared as SharedRun;
+    assert.equal([device, steps, notices.length], ["wasm", 3, 1]);
+    assert.match(notices[0]!, /lost.*on the CPU/);
   });
   onDevice("a profile: each kernel by timestamps, or the calls alone where the device has none; the same results", async (env) => {
     const { profiles, agree, width } = await succeed("profile", env);

@@ -110,6 +110,7 @@ async function runTraining(file: string, options: TrainOptions, context: Context
     seed: plan.state.setup.seed,
     weights: options.weights,
     profile: options.profile === true,
+    onNotice: (message) => terminal.say(`note: ${message}`),
   });
   try {
     if (options.resume === true) await namingFile(join(plan.out, LAST), () => restoreLast(plan.out, network));
