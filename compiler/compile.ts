@@ -29,10 +29,12 @@ import type { Program } from "./ir/program.ts";
 import { lowerGraph } from "./fuse/lower-graph.ts";
 import { type Target, wasmTarget, webgpuTarget } from "./fuse/rules.ts";
 import { type NetworkPrograms, planNetwork } from "./plan/plan-network.ts";
+import { unmatchedException } from "./recipe/problems.ts";
 import { type LossSpec, type RecipeSpec, readLoss, readOptimizer, readRecipe } from "./recipe/recipe.ts";
 import { printProgram } from "./report/print-program.ts";
 import { type Summary, summarize } from "./report/summary.ts";
 import { type LoadedModules, loadModules, type ModuleReader } from "./resolve/modules.ts";
+import { matchesPath } from "./resolve/path-pattern.ts";
 import { decomposeRules } from "./rewrite/decompose.ts";
 import { foldRules } from "./rewrite/fold-batch-norm.ts";
 import { splitPrepared } from "./rewrite/prepare.ts";
@@ -206,6 +208,11 @@ export function buildGraphs(analysis: Analysis): Outcome<Graphs> {
   const { trained, loss } = analysis;
   const training = trained && loss && buildTraining(trained, loss, (diagnostic) => diagnostics.push(diagnostic));
   if (diagnostics.length > 0) return { value: undefined, diagnostics };
+  const trainedNames = training?.gradients.nodes.flatMap((node) => (node.op === "parameter" ? [node.attributes.name] : [])) ?? [];
+  if (training !== undefined)
+    for (const { pattern, span } of analysis.optimizer?.except ?? [])
+      if (!trainedNames.some((name) => matchesPath(pattern, name))) diagnostics.push(unmatchedException(pattern, analysis.model, span));
+  if (diagnostics.length > 0) return { value: undefined, diagnostics };
   const { gradients, step } = training === undefined ? nothing : rewriteTraining(training, analysis.optimizer);
   const value: Graphs = { prepare, infer: main, gradients, step, plain: { infer: graph, training } };
   return { value, diagnostics };
@@ -278,7 +285,9 @@ function lowerByRepeats(analysis: Analysis, target: Target): LoweredNetwork | un
 }
 
 function withShortRepeats(analysis: Analysis, kept: number) {
-  const { inference, trained } = analysis;
+  const { inference, trained, optimizer } = analysis;
+  // Weight decay may spare single calls of a repeat.
+  if (optimizer?.except?.some(({ pattern }) => pattern.split(".").some((part) => /^[\d*]*\d[\d*]*$/.test(part)))) return undefined;
   const short = shortenRepeats(inference, kept);
   const shortTrained = trained && shortenRepeats(trained, kept);
   if (short === undefined || (trained !== undefined && JSON.stringify(shortTrained?.repeats) !== JSON.stringify(short.repeats))) return undefined;

@@ -1,6 +1,41 @@
-/** Spelling suggestions: the nearest name by edit distance with transpositions, if near enough to be meant. */
+/** Names by which other libraries know what ours are called otherwise. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  dense: "linear",
+  fc: "linear",
+  ln: "layernorm",
+  gn: "groupnorm",
+  swish: "silu",
+  lrelu: "leaky_relu",
+  deconv: "conv_transposed",
+  convtranspose: "conv_transposed",
+  criterion: "loss",
+};
+
+/**
+ * Spelling suggestions: the name that is meant if it is written otherwise (`BatchNorm2d`), else the nearest by edit
+ * distance with transpositions if near enough, else one that it is part of (`optim`, `decay`).
+ */
 export function closest(name: string, candidates: readonly string[]): string | undefined {
-  const limit = Math.max(1, Math.floor(name.length / 3));
+  const plain = plainName(name);
+  const others = candidates.filter((candidate) => candidate !== name);
+  const elsewhere = ELSEWHERE[plain];
+  const same = others.find((candidate) => plainName(candidate) === plain) ?? (others.includes(elsewhere ?? "") ? elsewhere : undefined);
+  return same ?? nearest(name, others) ?? others.find((candidate) => isPart(plain, candidate));
+}
+
+/** Without case, underscores and a number of dimensions. */
+function plainName(name: string): string {
+  return name.toLowerCase().replaceAll("_", "").replace(/\d+d$/, "");
+}
+
+/** The beginning of a name, or one of its words. */
+function isPart(plain: string, candidate: string): boolean {
+  return plain.length >= 4 && (plainName(candidate).startsWith(plain) || candidate.split("_").includes(plain));
+}
+
+/** Of a name of one or two letters every other is near. */
+function nearest(name: string, candidates: readonly string[]): string | undefined {
+  const limit = name.length <= 2 ? 0 : Math.max(1, Math.floor(name.length / 3));
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {

@@ -6,6 +6,7 @@ import { type IToken, Lexer } from "chevrotain";
 import type { Comment } from "./ast.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 import {
+  anchoredLabel,
   fatArrow,
   foreignName,
   hashComment,
@@ -36,15 +37,26 @@ const lexer = new Lexer(t.lexedTokens, {
 export function lex(source: Source): Lexed {
   const result = lexer.tokenize(source.text);
   const diagnostics: Diagnostic[] = [];
+  const anchors = new Set<number>();
   for (const each of result.errors) {
     if (each.length <= 0) continue;
     const span = { source, start: each.offset, end: each.offset + each.length };
-    diagnostics.push(unexpectedCharacter(source.text.slice(span.start, span.end), span));
+    const text = source.text.slice(span.start, span.end);
+    const anchor = text === "@" ? ANCHOR.exec(source.text.slice(span.end))?.[0] : undefined;
+    if (anchor === undefined) diagnostics.push(unexpectedCharacter(text, span));
+    else {
+      anchors.add(span.end);
+      diagnostics.push(anchoredLabel(anchor, { ...span, end: span.end + anchor.length }));
+    }
   }
-  for (const token of result.tokens) checkToken(token, source, diagnostics);
+  const tokens = anchors.size === 0 ? result.tokens : result.tokens.filter(({ startOffset }) => !anchors.has(startOffset));
+  for (const token of tokens) checkToken(token, source, diagnostics);
   const comments = (result.groups["comments"] ?? []).map((token) => comment(token, source, diagnostics));
-  return { tokens: result.tokens, comments, diagnostics };
+  return { tokens, comments, diagnostics };
 }
+
+/** The name that directly follows an `@`. */
+const ANCHOR = /^[A-Za-z_]\w*/;
 
 /** The token's place; tokens made by the parser's recovery have none and yield an empty span at `fallback`. */
 export function spanOf(token: IToken, source: Source, fallback = 0): Span {

@@ -20,6 +20,18 @@ export interface ParseResult {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** Where the parser lost its way on a line, what it says of the rest of the line follows from that. */
+function firstOfEachLine(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  let before: Diagnostic | undefined;
+  return diagnostics.filter((each) => {
+    // A slip with a repair of its own is a mistake by itself.
+    if (each.code !== "RN003" || each.fixes.length > 0) return true;
+    const follows = before !== undefined && !each.span.source.text.slice(before.span.start, each.span.start).includes("\n");
+    if (!follows) before = each;
+    return !follows;
+  });
+}
+
 /** Parses a `.resnet` file. */
 export function parse(source: Source): ParseResult {
   const lexed = lex(source);
@@ -34,6 +46,6 @@ export function parse(source: Source): ParseResult {
   const swallowed = found.some((each) => each.code === "RN006");
   // A comment that swallows the rest of the file leaves brackets open; that is one mistake, not several.
   const told = swallowed ? found.filter((each) => each.code !== "RN004" || each.labels[0]?.text !== "the file ends here") : found;
-  const diagnostics = told.toSorted((a, b) => a.span.start - b.span.start);
+  const diagnostics = firstOfEachLine(told.toSorted((a, b) => a.span.start - b.span.start));
   return { module, comments: lexed.comments, diagnostics };
 }

@@ -45,6 +45,20 @@ export function unexpectedCharacter(text: string, span: Span): Diagnostic {
   return error("RN001", `unexpected ${plural} \`${shown}\``, span, help === undefined ? {} : { help: [help] });
 }
 
+/** RN001: `relu @stem`, as other notations label a stage. */
+export function anchoredLabel(name: string, span: Span): Diagnostic {
+  const { text } = span.source;
+  const stage = /(?:^|->)\s*([A-Za-z_]\w*(?:\([^()]*\))?)\s*$/.exec(text.slice(text.lastIndexOf("\n", span.start) + 1, span.start));
+  const written = stage?.[1];
+  const start = written === undefined ? span.start : text.lastIndexOf(written, span.start);
+  const replacement = `${name}: ${written ?? ""}`;
+  return error("RN001", `\`@${name}\` labels no stage`, span, {
+    note: "a label stands before its stage",
+    help: [`write \`${written === undefined ? `${name}: stage` : replacement}\``],
+    fixes: written === undefined ? [] : [likelyFix("label the stage", { ...span, start }, replacement)],
+  });
+}
+
 /** RN001: a typographic character where the language has one of its own. */
 export function typographicCharacter(found: string, meant: string, span: Span): Diagnostic {
   return error("RN001", `unexpected character \`${found}\``, span, {

@@ -7,6 +7,7 @@ import type { GraphUpdate, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { OptimizerSpec } from "../ir/optimizer.ts";
 import { needsStepNumber } from "../operators/optimizer.ts";
+import { matchesPath } from "../resolve/path-pattern.ts";
 
 /** A parameter to be stepped, with its gradient. */
 export interface Trained {
@@ -25,7 +26,7 @@ export interface OptimizerStep {
 /** Adds one step of every parameter; `learningRate` and `stepNumber` (from 1) are f32 tensors of shape []. */
 export function applyOptimizer(
   builder: GraphBuilder,
-  spec: OptimizerSpec,
+  { except, ...spec }: OptimizerSpec,
   parameters: readonly Trained[],
   learningRate: Value,
   stepNumber: Value,
@@ -39,16 +40,18 @@ export function applyOptimizer(
     slots.push({ name, value });
     return value;
   };
+  const spared = { ...spec, weightDecay: 0 };
   // Taken as f32 by the formulas, whatever it is counted in.
   const step = builder.typeOf(stepNumber).dtype === "f32" ? stepNumber : builder.emit("cast", [stepNumber], { dtype: "f32" });
   for (const parameter of parameters) {
     builder.withPath(parameter.name, () => {
       const own = slotsOf(spec).map((kind) => slot(kind, parameter));
       const tensors = [parameter.value, parameter.gradient, ...own, learningRate];
+      const rule = except?.some(({ pattern }) => matchesPath(pattern, parameter.name)) === true ? spared : spec;
       const moved =
-        spec.kind === "sgd"
-          ? builder.emitAll("sgd_step", needsStepNumber(spec) ? [...tensors, step] : tensors, spec)
-          : builder.emitAll("adam_step", [...tensors, step], spec);
+        rule.kind === "sgd"
+          ? builder.emitAll("sgd_step", needsStepNumber(rule) ? [...tensors, step] : tensors, rule)
+          : builder.emitAll("adam_step", [...tensors, step], rule);
       for (const [k, target] of [parameter.value, ...own].entries()) {
         const value = moved[k];
         invariant(value !== undefined, "a step gives the parameter and each slot anew");

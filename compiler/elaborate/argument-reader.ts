@@ -8,6 +8,8 @@ import { dimValue, type GivenArgument, POISON, type TensorValue, type Value } fr
 
 export interface ArgumentReader {
   has(name: string): boolean;
+  /** Names that messages list, whether they are asked for or not. */
+  expect(...names: readonly string[]): void;
   tensor(name: string): TensorValue;
   /** All positional tensors, or one list of them. */
   tensors(): TensorValue[];
@@ -43,6 +45,7 @@ export function readArguments(
   const named = new Map(given.filter((argument) => argument.name !== undefined).map((argument) => [argument.name, argument]));
   const positional = given.filter((argument) => argument.name === undefined);
   const asked = new Map<string, GivenArgument | undefined>();
+  const expected: string[] = [];
   const find = (name: string): GivenArgument | undefined => {
     if (asked.has(name)) return asked.get(name);
     const found = named.get(name) ?? positional.shift();
@@ -74,6 +77,7 @@ export function readArguments(
     return value.kind === "pack" ? value.dims.map(dimValue) : undefined;
   };
   const read: ArgumentReader = {
+    expect: (...names) => void expected.push(...names),
     has: (name) => named.has(name) || asked.get(name) !== undefined,
     tensor(name) {
       const argument = need(name, "a tensor");
@@ -155,7 +159,11 @@ export function readArguments(
     const left = positional[0] ?? given.find((argument) => argument.name !== undefined && !asked.has(argument.name));
     if (left !== undefined && result.kind !== "poison") {
       if (left.name === undefined) report(session, problems.surplusArgument(callee, asked.size, asked.size + positional.length, left.span));
-      else report(session, problems.unknownArgument(callee, left.name, left.nameSpan ?? left.span, [...asked.keys()], undefined));
+      else
+        report(
+          session,
+          problems.unknownArgument(callee, left.name, left.nameSpan ?? left.span, [...new Set([...expected, ...asked.keys()])], undefined),
+        );
       return POISON;
     }
     return result;

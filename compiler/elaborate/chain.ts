@@ -10,7 +10,7 @@ import { assignOut, type Body, elaborateStatements } from "./body.ts";
 import { mergeValues } from "./branches.ts";
 import { assuming, decide, type Frame, report } from "./context.ts";
 import { countingDepth, passStage, roundOfDepth } from "./depth.ts";
-import { applyValue, evaluate } from "./expressions.ts";
+import { applyShared, applyValue, evaluate } from "./expressions.ts";
 import { repeatSymbolic } from "./induction.ts";
 import { runJoin } from "./join.ts";
 import * as problems from "./problems.ts";
@@ -209,10 +209,7 @@ function runCall(frame: Frame, scope: Scope, body: Body, stage: CallStage, flow:
     }
     const shared = lookup(scope, name.text)?.stage;
     if (shared !== undefined && shared.block.kind === "block") {
-      const before = frame.prefix;
-      frame.prefix = [];
-      const result = applyBlock(frame, shared.block, inputsOf(flow, []), { path: shared.path }, stage.span);
-      frame.prefix = before;
+      const result = applyShared(frame, { block: shared.block, path: shared.path }, inputsOf(flow, []), stage.span);
       bindLabel(frame, scope, stage, result, undefined, []);
       return result;
     }

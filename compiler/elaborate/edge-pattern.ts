@@ -1,7 +1,8 @@
-/** Patterns over edge names, as variants use them: dot-separated, `*` one component, `**` any number. */
+/** Patterns over edge names, as variants use them, and what is said of those that match nothing. */
 import type { EdgePattern, Variant, VariantAction } from "../../grammar/ast.ts";
 import { closest } from "../../grammar/closest.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import { matchesPath } from "../resolve/path-pattern.ts";
 import { renameFix } from "../resolve/problems.ts";
 import type { CutPattern } from "./context.ts";
 
@@ -9,38 +10,8 @@ interface SpannedPattern extends CutPattern {
   readonly pattern: EdgePattern;
 }
 
-/** A leading `*` alone stands for any path before the last component: `*.sum` cuts the skips of every block's `sum`. */
 export function compilePattern(pattern: EdgePattern): SpannedPattern {
-  const parts = pattern.text.split(".");
-  return {
-    text: pattern.text,
-    pattern,
-    used: false,
-    matches: (path) => matches(parts[0] === "*" ? ["**", ...parts.slice(1)] : parts, path.split(".")),
-  };
-}
-
-function matches(pattern: readonly string[], path: readonly string[]): boolean {
-  const [head, ...rest] = pattern;
-  if (head === undefined) return path.length === 0;
-  if (head === "**") return path.some((_, i) => matches(rest, path.slice(i))) || matches(rest, []);
-  const [first, ...others] = path;
-  if (first === undefined) return false;
-  return componentMatches(head, first) && matches(rest, others);
-}
-
-function componentMatches(pattern: string, component: string): boolean {
-  if (pattern === "*") return true;
-  if (!pattern.includes("*")) return pattern === component;
-  const pieces = pattern.split("*");
-  const last = pieces.at(-1) ?? "";
-  let at = 0;
-  for (const [i, piece] of pieces.entries()) {
-    const found = i === 0 ? (component.startsWith(piece) ? 0 : -1) : component.indexOf(piece, at);
-    if (found < 0) return false;
-    at = found + piece.length;
-  }
-  return component.endsWith(last);
+  return { text: pattern.text, pattern, used: false, matches: (path) => matchesPath(pattern.text, path) };
 }
 
 /** The warning for a pattern that matched no edge; nothing if the variant failed for other reasons. */

@@ -8,7 +8,7 @@ import { type Dim, symbolsOf } from "../ir/dim.ts";
 import type { Instance, Program } from "../ir/program.ts";
 import type { ModuleScope } from "../resolve/modules.ts";
 import { nameSpan } from "../resolve/modules.ts";
-import { unknownName } from "../resolve/problems.ts";
+import { recursiveBlock, unknownName } from "../resolve/problems.ts";
 import { elaborateBlock } from "./apply.ts";
 import { bindParameters } from "./arguments.ts";
 import { report, reportKey, type Frame, type Session } from "./context.ts";
@@ -60,26 +60,56 @@ function build(shared: Shared, file: ModuleScope, name: string, options: ModelOp
   return buildModel(newSession({ shared, training: options.training, dims: options.dims }), declaration, options, [], name);
 }
 
+/** A variant's own changes and those of the variants that it is one of, the model's own last. */
+interface Lineage {
+  readonly base: BlockDeclaration;
+  readonly steps: readonly { readonly variant: Variant; readonly home: ModuleScope }[];
+}
+
+/** undefined, and reported, where a name is none of a model, or the variants go round in a circle. */
+function lineageOf(session: Session, variant: Variant, home: ModuleScope): Lineage | undefined {
+  const steps: { variant: Variant; home: ModuleScope }[] = [];
+  for (let at = { variant, home }; ; ) {
+    steps.push(at);
+    const { text, span } = at.variant.of;
+    const found = at.home.visible.get(text);
+    if (found?.kind === "block") return { base: found, steps };
+    if (found?.kind !== "variant") {
+      const models = [...at.home.visible].flatMap(([name, each]) =>
+        (each.kind === "block" && each.block.model) || each.kind === "variant" ? [name] : [],
+      );
+      report(session, unknownName(text, span, models, "model"));
+      return undefined;
+    }
+    if (steps.some((step) => step.variant === found.variant)) {
+      report(session, recursiveBlock(text, span, [...steps.map((step) => step.variant.name.text), text]));
+      return undefined;
+    }
+    at = { variant: found.variant, home: found.file };
+  }
+}
+
 function buildVariant(shared: Shared, variant: Variant, home: ModuleScope, options: ModelOptions): BuiltModel {
-  const base = home.visible.get(variant.of.text);
   const { training, dims } = options;
   const scratch = newSession({ shared, training, dims });
-  if (base === undefined || base.kind !== "block") {
-    const models = [...home.visible].flatMap(([name, each]) => (each.kind === "block" ? [name] : []));
-    report(scratch, unknownName(variant.of.text, variant.of.span, models, "model"));
-    return { value: undefined, diagnostics: scratch.diagnostics };
-  }
-  const frame = newFrame(scratch, variant.name.text);
-  const scope = rootScope(home, new Map());
+  const lineage = lineageOf(scratch, variant, home);
+  if (lineage === undefined) return { value: undefined, diagnostics: scratch.diagnostics };
+  const { base, steps } = lineage;
   const replacements = new Map<string, Value>();
   const set: GivenArgument[] = [];
-  const cuts = variant.actions.flatMap((action) => (action.kind === "CutSkip" ? action.patterns.map((pattern) => compilePattern(pattern)) : []));
-  for (const action of variant.actions) {
-    if (action.kind === "SetParameter")
-      set.push({ name: action.name.text, nameSpan: action.name.span, value: evaluate(frame, scope, action.value), span: action.value.span });
-    if (action.kind === "ReplaceBlock") {
-      const target = home.visible.get(action.from.text);
-      if (target === undefined) report(scratch, unknownName(action.from.text, action.from.span, [...home.visible.keys()], "block"));
+  const cuts = steps.flatMap((step) =>
+    step.variant.actions.flatMap((action) => (action.kind === "CutSkip" ? action.patterns.map((pattern) => compilePattern(pattern)) : [])),
+  );
+  // The nearest wins: what a variant sets, the one that it is of does not set again.
+  for (const step of steps) {
+    const frame = newFrame(scratch, step.variant.name.text);
+    const scope = rootScope(step.home, new Map());
+    for (const action of step.variant.actions) {
+      if (action.kind === "SetParameter" && (step.variant === variant || !set.some(({ name }) => name === action.name.text)))
+        set.push({ name: action.name.text, nameSpan: action.name.span, value: evaluate(frame, scope, action.value), span: action.value.span });
+      if (action.kind !== "ReplaceBlock" || replacements.has(action.from.text)) continue;
+      if (!step.home.visible.has(action.from.text))
+        report(scratch, unknownName(action.from.text, action.from.span, [...step.home.visible.keys()], "block"));
       replacements.set(action.from.text, evaluate(frame, scope, action.to, true));
     }
   }
@@ -90,10 +120,12 @@ function buildVariant(shared: Shared, variant: Variant, home: ModuleScope, optio
   const patterns = cuts
     .filter((cut) => !cut.used)
     .flatMap((cut) => describePattern(cut, variant, session.edits.met, result.value !== undefined) ?? []);
-  const blocks = variant.actions.flatMap((action) => {
-    if (action.kind !== "ReplaceBlock" || result.value === undefined || session.edits.replaced.has(action.from.text)) return [];
-    return [describeReplacement(action, variant)];
-  });
+  const blocks = steps
+    .flatMap((step) => step.variant.actions)
+    .flatMap((action) => {
+      if (action.kind !== "ReplaceBlock" || result.value === undefined || session.edits.replaced.has(action.from.text)) return [];
+      return [describeReplacement(action, variant)];
+    });
   const unused = [...patterns, ...blocks];
   return { ...result, value: unused.length > 0 ? undefined : result.value, diagnostics: [...result.diagnostics, ...unused] };
 }

@@ -21,7 +21,7 @@ import * as problems from "./problems.ts";
 import { lookup, lookupDeclaration, lookupLater, namesInScope, rootScope, type Scope } from "./scope.ts";
 import { applyStatic, isStatic } from "./static-functions.ts";
 import { binaryTensor, unaryTensor } from "./tensor-expressions.ts";
-import { dimValue, type GivenArgument, POISON, type Value } from "./values.ts";
+import { type BlockValue, dimValue, type GivenArgument, POISON, type Value } from "./values.ts";
 
 export const INITIALIZERS: readonly string[] = [
   "zeros",
@@ -194,6 +194,8 @@ function evaluateCall(frame: Frame, scope: Scope, call: Call, stage: boolean): V
       if (rounded !== undefined) return rounded;
     }
   }
+  const shared = call.callee.kind === "Reference" ? sharedBlock(scope, call.callee.name.text) : undefined;
+  if (shared !== undefined) return callShared(frame, shared, evaluateArguments(frame, scope, call.arguments), call.span);
   const callee = evaluateCallee(frame, scope, call.callee, stage);
   if (callee.kind === "poison") {
     evaluateArguments(frame, scope, call.arguments);
@@ -201,6 +203,43 @@ function evaluateCall(frame: Frame, scope: Scope, call: Call, stage: boolean): V
   }
   const given = evaluateArguments(frame, scope, call.arguments);
   return applyValue(frame, callee, given, call.span, stage);
+}
+
+/** The block that a label stands for, with the place of its parameters. */
+export interface SharedBlock {
+  readonly block: BlockValue;
+  readonly path: readonly string[];
+}
+
+/** What a label names besides its value: the block it was put at, unless a block is declared under that name too. */
+export function sharedBlock(scope: Scope, name: string): SharedBlock | undefined {
+  const stage = lookup(scope, name)?.stage;
+  if (stage?.block.kind !== "block" || lookupDeclaration(scope, name) !== undefined || isPrimitive(name)) return undefined;
+  return { block: stage.block, path: stage.path };
+}
+
+/** The same block with the same parameters, applied to other tensors. */
+export function applyShared(frame: Frame, { block, path }: SharedBlock, inputs: readonly Value[], span: Span): Value {
+  const before = frame.prefix;
+  frame.prefix = [];
+  const result = applyBlock(frame, block, inputs, { path }, span);
+  frame.prefix = before;
+  return result;
+}
+
+/** `encoder(right)` */
+function callShared(frame: Frame, shared: SharedBlock, given: readonly GivenArgument[], span: Span): Value {
+  const other = given.find(({ value }) => value.kind !== "tensor" && value.kind !== "poison");
+  if (other !== undefined) {
+    report(frame.session, problems.wrongKind(other.span, "a tensor: a label's block has its arguments", other.value));
+    return POISON;
+  }
+  return applyShared(
+    frame,
+    shared,
+    given.map(({ value }) => value),
+    span,
+  );
 }
 
 /** A label's tensor cannot be called, so that there the name still means the block or operator. */

@@ -11,7 +11,12 @@ import type { Relation } from "../ir/relation.ts";
 import type { ModuleScope } from "../resolve/modules.ts";
 import { spanKey } from "./anchor.ts";
 import { blockKey, elaborateBlock } from "./apply.ts";
+import { coerce, typeText } from "./arguments.ts";
+import { type Frame, report } from "./context.ts";
+import { evaluate } from "./expressions.ts";
 import { instancesOf, solverFor } from "./memory.ts";
+import { wrongArgument } from "./problems.ts";
+import { rootScope } from "./scope.ts";
 import { newFrame, newSession, type Shared } from "./session.ts";
 import { type BlockDeclaration, dimValue, type Value } from "./values.ts";
 
@@ -94,9 +99,25 @@ function checkWithRank(shared: Shared, declaration: BlockDeclaration, parameters
   const name = declaration.block.name.text;
   const session = newSession({ shared, training: undefined, generic: true, packRank });
   session.trail.push({ declaration, span: undefined, text: () => `\`${name}\`` });
-  const instance = elaborateBlock(newFrame(session, name), declaration, parameters, undefined);
+  const frame = newFrame(session, name);
+  checkDefaults(frame, declaration, parameters);
+  const instance = elaborateBlock(frame, declaration, parameters, undefined);
   const { guards, inferred, facts, diagnostics } = session;
   return { checked: { name, declaration, instance, guards, inferred, facts }, diagnostics, failed: session.errors > 0 };
+}
+
+/** A default has its parameter's type, whether or not a use relies on it. */
+function checkDefaults(frame: Frame, { block, file }: BlockDeclaration, parameters: ReadonlyMap<string, Value>): void {
+  const scope = rootScope(file, new Map());
+  for (const { name, type, default: written } of block.parameters) {
+    if (written !== undefined) {
+      const value = evaluate(frame, scope, written);
+      if (coerce(value, type) === undefined && value.kind !== "tensor")
+        report(frame.session, wrongArgument(block.name.text, name.text, typeText(type), value, written.span, undefined));
+    }
+    const bound = parameters.get(name.text);
+    if (bound !== undefined) scope.names.set(name.text, { value: bound, span: name.span, declared: "parameter" });
+  }
 }
 
 function symbolicParameters(declaration: BlockDeclaration): ReadonlyMap<string, Value> | undefined {

@@ -2,7 +2,9 @@
  * Joins and the skips that enter them: adaptation of each skip, proof that sizes agree, the merge, the recorded edges.
  * Invariant: a merge never broadcasts; a size that differs is an error that says where both sizes came from.
  */
-import type { JoinStage, Skip } from "../../grammar/ast.ts";
+import type { JoinStage, Name, Skip } from "../../grammar/ast.ts";
+import { closest } from "../../grammar/closest.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { SkipEdge } from "../ir/program.ts";
 import type { TypeRelation } from "../operators/operator.ts";
@@ -11,13 +13,15 @@ import { evaluateArguments } from "./arguments.ts";
 import type { Body } from "./body.ts";
 import { collapseSole, labelText, runChain, within } from "./chain.ts";
 import { demand, emitOp, type Frame, provedEqual, report } from "./context.ts";
+import { unknownName } from "../resolve/problems.ts";
 import { evaluate } from "./expressions.ts";
+import { isPrimitive } from "./primitives.ts";
 import { type ArgumentReader, readArguments } from "./argument-reader.ts";
 import { divisibilityAdvice, projectFix, roundingFix, type Advice } from "./join-advice.ts";
 import * as problems from "./join-problems.ts";
 import { relationFails, wrongKind } from "./problems.ts";
 import { padSkip, projectSkip, strideFor } from "./skip.ts";
-import { openScope, type Scope } from "./scope.ts";
+import { lookup, openScope, type Scope } from "./scope.ts";
 import { asTensor, elementwise, matchShapes, unaryTensor } from "./tensor-expressions.ts";
 import { POISON, type TensorValue, type Value } from "./values.ts";
 
@@ -140,6 +144,12 @@ function adapt(frame: Frame, scope: Scope, body: Body, stage: JoinStage, skip: S
     case "ViaChain": {
       adaptation = "chain";
       const { chain } = skip.via;
+      const [first] = chain.stages;
+      const misspelt = first?.kind === "CallStage" && first.value.kind === "Reference" ? misspeltAdaptation(scope, first.value.name) : undefined;
+      if (misspelt !== undefined) {
+        report(session, misspelt);
+        return undefined;
+      }
       const start = frame.entries.length;
       const inner = openScope(scope);
       value = within(frame, skip.label === undefined ? [] : [labelText(frame, scope, skip.label)], () => {
@@ -154,8 +164,16 @@ function adapt(frame: Frame, scope: Scope, body: Body, stage: JoinStage, skip: S
   }
   if (value.kind !== "tensor") return undefined;
   const concatAxis = stage.merge.text === "concat" ? joinAxis(frame, scope, stage, main) : undefined;
+  if (stage.merge.text === "concat" && concatAxis === undefined) return undefined;
   const fits = checkFit(frame, skip, value, main, joinName, adaptation, concatAxis, stage.span);
   return fits ? { skip, from, value, adaptation } : undefined;
+}
+
+/** `via projct`: names nothing, and is near one of the adaptations that are words of the language. */
+function misspeltAdaptation(scope: Scope, { text, span }: Name): Diagnostic | undefined {
+  const words = ["project", "identity", "pad"];
+  if (lookup(scope, text) !== undefined || scope.file.visible.has(text) || isPrimitive(text) || closest(text, words) === undefined) return undefined;
+  return unknownName(text, span, words, "adaptation");
 }
 
 function sameType(frame: Frame, a: TensorValue, b: TensorValue): boolean {
@@ -213,9 +231,10 @@ function adviseFit(
   return projectable ? { help: [], fixes: projectFix(skip, value, main) } : { help: [], fixes: [] };
 }
 
-function joinAxis(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue): number {
+/** undefined after a reported mistake. */
+function joinAxis(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue): number | undefined {
   const given = evaluateArguments(frame, scope, stage.arguments);
-  let axis = 1;
+  let axis: number | undefined;
   readArguments(frame, "concat", given, stage.span, (read) => {
     axis = read.axis("axis", main.type.shape.length, 1);
     return main;
@@ -223,17 +242,22 @@ function joinAxis(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValu
   return axis;
 }
 
+/** `mul` and `max` have no options. */
+function withoutArguments(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue): Value {
+  return readArguments(frame, stage.merge.text, evaluateArguments(frame, scope, stage.arguments), stage.span, () => main);
+}
+
 function combine(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValue, arrived: readonly Arrived[]): Value {
   const values = arrived.map((one) => one.value);
   switch (stage.merge.text) {
     case "concat": {
       const axis = joinAxis(frame, scope, stage, main);
-      return emitOp(frame, "concat", [...values, main], { axis }, stage.span, "concat")?.[0] ?? POISON;
+      return axis === undefined ? POISON : (emitOp(frame, "concat", [...values, main], { axis }, stage.span, "concat")?.[0] ?? POISON);
     }
     case "mul":
-      return fold(frame, "multiply", main, values, stage.span);
+      return fold(frame, "multiply", withoutArguments(frame, scope, stage, main), values, stage.span);
     case "max":
-      return fold(frame, "maximum", main, values, stage.span);
+      return fold(frame, "maximum", withoutArguments(frame, scope, stage, main), values, stage.span);
     case "gate":
       return gate(frame, scope, stage, main, arrived);
     default:
@@ -253,6 +277,7 @@ function addMerge(frame: Frame, scope: Scope, stage: JoinStage, main: TensorValu
   const given = evaluateArguments(frame, scope, stage.arguments);
   const weighed = readArguments(frame, "add", given, stage.span, (read) => {
     let value: Value = main;
+    read.expect("scale", "drop", "axis");
     if (read.has("scale")) {
       const written = asTensor(frame, read.any("scale"), "f32", stage.span);
       const factor = written === undefined ? undefined : scaleFactor(frame, stage, read, written, main);

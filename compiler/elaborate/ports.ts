@@ -8,6 +8,7 @@ import { walk } from "../../grammar/walk.ts";
 import { type Dim, sameDim, symbol } from "../ir/dim.ts";
 import type { ValueId } from "../ir/program.ts";
 import type { TensorType } from "../ir/type.ts";
+import { PRELUDE } from "../resolve/modules.ts";
 import { addValue, demand, type Frame, provedEqual, report, type Session } from "./context.ts";
 import { evaluate, evaluateShape } from "./expressions.ts";
 import { stepsOf } from "./origins.ts";
@@ -85,7 +86,7 @@ function bindSymbols({ session }: Frame, scope: Scope, port: InPort): void {
   for (const dim of port.type?.dims ?? []) {
     if (dim.value.kind !== "Reference") continue;
     const name = dim.value.name.text;
-    if (scope.names.has(name) || scope.file.own.has(name)) continue;
+    if (!isFree(scope, name)) continue;
     if (dim.kind === "PackExpression")
       scope.names.set(name, { value: { kind: "pack", dims: packSymbols(name, session.packRank) }, span: dim.span, declared: "dim" });
     else {
@@ -189,8 +190,11 @@ function reportRank(frame: Frame, block: Block, port: InPort, given: TensorValue
   else report(frame.session, problems.inputRank(block.name.text, port.name.text, declared, given, useSpan, port.type.span));
 }
 
+/** A name that a pattern binds. A constant of the file, own or imported, is an assertion; a block of that name is not meant. */
 function isFree(scope: Scope, name: string): boolean {
-  return !scope.names.has(name) && scope.file.own.get(name)?.kind !== "constant";
+  if (scope.names.has(name)) return false;
+  const declaration = scope.file.visible.get(name);
+  return declaration?.kind !== "constant" || (declaration.file.path === PRELUDE && scope.file.path !== PRELUDE);
 }
 
 function isFreePack(scope: Scope, dim: ShapeDim): boolean {

@@ -5,10 +5,11 @@
 import type { Span } from "../../grammar/source.ts";
 import type { BinaryOp, PoolAttributes, ReduceOp, UnaryOp } from "../ir/attributes.ts";
 import { add, type Dim, floorDiv, mul, product, sub } from "../ir/dim.ts";
-import type { Dtype } from "../ir/type.ts";
+import { DTYPES } from "../ir/type.ts";
 import { type ArgumentReader, readArguments } from "./argument-reader.ts";
 import { clamp, flatten, logSumExp, overAxes, reduceWith, split, squeeze, stack, unsqueeze, variance } from "./compositions.ts";
 import { demand, emitOp, type Frame, report } from "./context.ts";
+import { badMovement } from "./movement-problems.ts";
 import * as problems from "./problems.ts";
 import { einsum, rearrange } from "./rearrange.ts";
 import { resize } from "./resize.ts";
@@ -125,7 +126,13 @@ const TABLE: Readonly<Record<string, Apply>> = {
       "where",
     )?.[0];
   },
-  cast: (read, frame, span) => emitOp(frame, "cast", [read.tensor("x")], { dtype: read.string("dtype") as Dtype }, span, "cast")?.[0],
+  cast: (read, frame, span) => {
+    const x = read.tensor("x");
+    const dtype = DTYPES.find((known) => known === read.string("dtype"));
+    if (dtype !== undefined) return emitOp(frame, "cast", [x], { dtype }, span, "cast")?.[0];
+    report(frame.session, badMovement("cast", `the dtypes are ${DTYPES.map((known) => `"${known}"`).join(", ")}`, span));
+    return undefined;
+  },
   stop_gradient: (read, frame, span) => emitOp(frame, "stop_gradient", [read.tensor("x")], {}, span, "stop_gradient")?.[0],
   softmax: (read, frame, span) => alongAxis(read, frame, span, "softmax"),
   log_softmax: (read, frame, span) => alongAxis(read, frame, span, "log_softmax"),

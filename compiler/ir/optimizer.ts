@@ -1,4 +1,5 @@
 /** What an optimizer is given once for a whole training run; the learning rate comes at each step. */
+import type { Span } from "../../grammar/source.ts";
 
 /** Stochastic gradient descent with momentum (PyTorch's SGD). */
 export interface SgdSpec {
@@ -18,4 +19,14 @@ export interface AdamSpec {
   readonly weightDecay: number;
 }
 
-export type OptimizerSpec = SgdSpec | AdamSpec;
+/**
+ * Parameters that weight decay leaves alone: many recipes exempt biases and the weights of normalisation (He et al. 2018,
+ * arXiv 1812.01187, section 3.1).
+ */
+export interface DecayException {
+  /** Over the parameter's name, as `matchesPath` reads it. */
+  readonly pattern: string;
+  readonly span: Span;
+}
+
+export type OptimizerSpec = (SgdSpec | AdamSpec) & { readonly except?: readonly DecayException[] };

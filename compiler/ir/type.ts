@@ -1,7 +1,9 @@
 /** Tensor types: element type and a shape of symbolic dims, in PyTorch's order (batch, channels, spatial). */
 import { type Dim, sameDim } from "./dim-polynomial.ts";
 
-export type Dtype = "f32" | "f16" | "i32" | "i64" | "bool";
+export const DTYPES = ["f32", "f16", "i32", "i64", "bool"] as const;
+
+export type Dtype = (typeof DTYPES)[number];
 
 export interface TensorType {
   readonly dtype: Dtype;

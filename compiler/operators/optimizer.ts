@@ -4,7 +4,6 @@
  * Invariant: outputs are the new parameter, then its new slots, all of the parameter's type.
  */
 import type { AdamSpec, SgdSpec } from "../ir/optimizer.ts";
-import { invariant } from "../ir/invariant.ts";
 import type { Expression } from "../ir/kernel.ts";
 import type { TensorType } from "../ir/type.ts";
 import { axesOf, binary, choose, everyAxis, literal, unary } from "./kernel-expressions.ts";
@@ -133,7 +132,6 @@ export const adam_step: Operator<"adam_step"> = {
   reference(inputs, spec: AdamSpec) {
     const { kind, beta1, beta2, eps, weightDecay } = spec;
     const [rate, step] = [at(inputAt(inputs, 4), 0), at(inputAt(inputs, 5), 0)];
-    invariant(step >= 1, "steps are counted from 1");
     return stepElements(inputs, 2, ([w = 0, g = 0, m = 0, v = 0]) => {
       const slope = kind === "adam" ? g + weightDecay * w : g;
       const mean = beta1 * m + (1 - beta1) * slope;

@@ -16,10 +16,12 @@ export function unknownSetting(name: string, span: Span, known: readonly string[
     message: `a recipe has no setting \`${name}\``,
     span,
     note: "unknown setting",
-    help: [`settings are ${known.join(", ")}`],
+    help: name === "sweep" ? [SWEEP] : [`settings are ${known.join(", ")}`],
     fixes: renameFix(span, closest(name, known)),
   };
 }
+
+const SWEEP = "a recipe trains once; for several values of a parameter: `resnet train FILE --set drop=0.1 --out runs/drop-0.1` for each";
 
 export function repeatedSetting(name: string, span: Span): Diagnostic {
   return { ...plain, code: "RN502", message: `\`${name}\` is set twice`, span, note: "set again" };
@@ -85,6 +87,20 @@ export function lossShapes({ loss, output, target, wanted, witness, span, labels
     labels,
     help: squeezable ? [`or drop the last axis of \`${loss.output}\` in the model: \`squeeze(${last})\``] : [],
     fixes,
+  };
+}
+
+/** RN408: weight decay would leave nothing out that the recipe names. */
+export function unmatchedException(pattern: string, model: string, span: Span): Diagnostic {
+  return {
+    ...plain,
+    code: "RN408",
+    message: `\`${pattern}\` matches no parameter of \`${model}\``,
+    span,
+    note: "nothing to leave out",
+    help: [
+      "patterns are over names of parameters: `*.bias` is every bias, `*.bn*.weight` those of all `bn1`, `bn2`, …; `resnet summary --json` lists the names",
+    ],
   };
 }
 

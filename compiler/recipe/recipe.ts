@@ -5,7 +5,7 @@
 import type { Argument, Expression, ShapeType, Train, TrainSetting } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
-import type { OptimizerSpec } from "../ir/optimizer.ts";
+import type { DecayException, OptimizerSpec } from "../ir/optimizer.ts";
 import type { TensorType } from "../ir/type.ts";
 import * as problems from "./problems.ts";
 
@@ -57,10 +57,15 @@ type Report = (diagnostic: Diagnostic) => void;
 /** Reads a `train` declaration. */
 export function readRecipe(train: Train, report: Report): RecipeSpec {
   const found = new Map<string, TrainSetting>();
+  let unknown: Span | undefined;
   for (const setting of train.settings) {
     const { text, span } = setting.keyword;
-    if (!SETTINGS.includes(text)) report(problems.unknownSetting(text, span, SETTINGS));
-    else if (found.has(text)) report(problems.repeatedSetting(text, span));
+    if (!SETTINGS.includes(text)) {
+      // What follows an unknown setting on its line is part of it.
+      if (unknown === undefined || span.source.text.slice(unknown.start, span.start).includes("\n"))
+        report(problems.unknownSetting(text, span, SETTINGS));
+      unknown = span;
+    } else if (found.has(text)) report(problems.repeatedSetting(text, span));
     else found.set(text, setting);
   }
   const value = (name: string): Expression | undefined => found.get(name)?.values[0];
@@ -186,13 +191,20 @@ export function readOptimizer(expression: Expression, report: Report): { spec: O
     return undefined;
   }
   const known =
-    call.name === "sgd" ? ["lr", "momentum", "weight_decay", "nesterov", "dampening"] : ["lr", "betas", "eps", "weight_decay", "beta1", "beta2"];
+    call.name === "sgd"
+      ? ["lr", "momentum", "weight_decay", "nesterov", "dampening", "except"]
+      : ["lr", "betas", "eps", "weight_decay", "beta1", "beta2", "except"];
   const hyper = new Map<string, number>();
+  let except: readonly DecayException[] = [];
   for (const [position, argument] of call.arguments.entries()) {
     const name = argument.name?.text ?? known[position] ?? "";
     const { value } = argument;
     if (!known.includes(name)) {
       report(problems.unknownChoice(`${call.name} option`, name, argument.name?.span ?? argument.span, known));
+      continue;
+    }
+    if (name === "except") {
+      except = readExceptions(value, report);
       continue;
     }
     const list = value.kind === "TupleExpression" || value.kind === "ListExpression" ? value.elements.map(numberOf) : undefined;
@@ -204,6 +216,7 @@ export function readOptimizer(expression: Expression, report: Report): { spec: O
     else report(problems.badSetting(`${call.name}: ${name}`, "a number of at least 0", value.span));
   }
   const get = (name: string, fallback: number): number => hyper.get(name) ?? fallback;
+  const exempt = except.length === 0 ? {} : { except };
   if (call.name === "sgd") {
     const spec: OptimizerSpec = {
       kind: "sgd",
@@ -211,13 +224,24 @@ export function readOptimizer(expression: Expression, report: Report): { spec: O
       weightDecay: get("weight_decay", 0),
       nesterov: get("nesterov", 0) !== 0,
       dampening: get("dampening", 0),
+      ...exempt,
     };
     return { spec, learningRate: get("lr", 0.1) };
   }
   const kind = call.name === "adam" ? "adam" : "adamw";
   const weightDecay = get("weight_decay", kind === "adamw" ? 0.01 : 0);
-  const spec: OptimizerSpec = { kind, beta1: get("beta1", 0.9), beta2: get("beta2", 0.999), eps: get("eps", 1e-8), weightDecay };
+  const spec: OptimizerSpec = { kind, beta1: get("beta1", 0.9), beta2: get("beta2", 0.999), eps: get("eps", 1e-8), weightDecay, ...exempt };
   return { spec, learningRate: get("lr", 1e-3) };
+}
+
+/** `except: ["*.bias", "*.bn*.weight"]`: patterns over the names of parameters. */
+function readExceptions(value: Expression, report: Report): readonly DecayException[] {
+  const elements = value.kind === "ListExpression" ? value.elements : [value];
+  return elements.flatMap((element) => {
+    if (element.kind === "StringLiteral" && element.value !== "") return [{ pattern: element.value, span: element.span }];
+    report(problems.badSetting("except", 'patterns over names of parameters, as in `except: ["*.bias", "*.bn*.weight"]`', element.span));
+    return [];
+  });
 }
 
 /** `warmup(5) -> cosine(90)`, `step([30, 60], gamma: 0.1)`, `constant`. */

@@ -120,4 +120,13 @@ suite("optimizers follow PyTorch", (test) => {
       compare(weights, (column) => adam(start[column] ?? 0, 0.002, weightDecay, true, column));
     });
   }
+
+  test("weight decay spares the parameters that patterns name", () => {
+    const span = { source: { path: "recipe", text: "" }, start: 0, end: 0 };
+    const spec = { kind: "sgd", momentum: 0.9, weightDecay: 0.5, nesterov: false, dampening: 0 } as const;
+    const plain = stepsOf({ ...spec, weightDecay: 0 }, 0.1).weights;
+    assert.equal(stepsOf({ ...spec, except: [{ pattern: "*.weight", span }] }, 0.1).weights, plain);
+    assert.equal(stepsOf({ ...spec, except: [{ pattern: "*.bias", span }] }, 0.1).weights, stepsOf(spec, 0.1).weights);
+    assert.not.equal(stepsOf(spec, 0.1).weights, plain);
+  });
 });

@@ -170,8 +170,9 @@ export async function compile(options: CompileOptions): Promise<Program> {
 function usualSizes(analysis: Analysis): Record<string, number> {
   const free = new Set(freeSizes(analysis.inference));
   const declaration = analysis.modules.entry.visible.get(analysis.model);
-  const base = declaration?.kind === "variant" ? declaration.file.visible.get(declaration.variant.of.text) : undefined;
-  const docs = [declaration, base].map((each) => (each?.kind === "variant" ? each.variant.doc : each?.kind === "block" ? each.block.doc : undefined));
+  const docs: (string | undefined)[] = [];
+  for (let at = declaration; at !== undefined && docs.length < 100; at = at.kind === "variant" ? at.file.visible.get(at.variant.of.text) : undefined)
+    docs.push(at.kind === "variant" ? at.variant.doc : at.kind === "block" ? at.block.doc : undefined);
   const sizes: Record<string, number> = {};
   for (const doc of docs.reverse())
     for (const [, name, size] of (/^Sizes:(.*)$/m.exec(doc ?? "")?.[1] ?? "").matchAll(/(\w+) *= *(\d+)/g))
@@ -184,10 +185,11 @@ function publicRecipe(
   analysis: { loss: { text: string } | undefined; optimizer: RecipeSpec["optimizer"]; learningRate: number },
 ): Recipe {
   const { name, schedule, batch, epochs, normalize, augment } = recipe;
+  const { except, ...hyper } = analysis.optimizer ?? { kind: "sgd" as const, except: undefined };
   return {
     name,
     loss: analysis.loss?.text ?? recipe.loss?.text ?? "",
-    optimizer: { kind: "sgd", ...analysis.optimizer },
+    optimizer: { ...hyper, ...(except === undefined ? {} : { except: except.map(({ pattern }) => pattern).join(", ") }) },
     learningRate: analysis.learningRate,
     schedule,
     batch,
