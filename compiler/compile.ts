@@ -42,6 +42,7 @@ import { type Rule, rewrite, rewriteInto } from "./rewrite/rewrite.ts";
 import { simplifyRules } from "./rewrite/simplify.ts";
 import { emitWasm, type WasmModule } from "./wasm/emit.ts";
 import { packing } from "./wasm/pack.ts";
+import { packing as packForWebgpu } from "./wgsl/pack.ts";
 
 export interface AnalyzeRequest {
   readonly entry: Source;
@@ -324,7 +325,7 @@ export function generate(analysis: Analysis, graphs: () => Graphs): Code {
 /** Lowers, plans and emits for WebGPU: `Manifest.webgpu` of the manifest that `generate` gives. */
 export function generateWebgpu(analysis: Analysis, graphs: () => Graphs): WebgpuSpec {
   const { tensors, programs } = lowerNetwork(analysis, graphs, webgpuTarget);
-  return buildWebgpu(planNetwork(tensors, programs, webgpuTarget));
+  return buildWebgpu(planNetwork(tensors, programs, webgpuTarget, packForWebgpu));
 }
 
 function fixedBatch(program: Program): number | undefined {
@@ -353,7 +354,7 @@ function persistentTensors(analysis: Analysis, graphs: Graphs): KeptTensor[] {
   return [...kept, ...slots];
 }
 
-export type Stage = "ast" | "program" | "graph" | "kernels" | "plan" | "wat";
+export type Stage = "ast" | "program" | "graph" | "kernels" | "plan" | "wat" | "wgsl";
 
 /** A stage as readable text. */
 export function dump(stage: Stage, analysis: Analysis, graphs: () => Graphs, code: () => Code): string {
@@ -372,6 +373,10 @@ export function dump(stage: Stage, analysis: Analysis, graphs: () => Graphs, cod
       return sections(plansOf(code().plan), (plan) => printPlan(plan));
     case "wat":
       return code().wasm.text();
+    case "wgsl":
+      return generateWebgpu(analysis, graphs)
+        .shaders.map((shader) => shader.code)
+        .join("\n");
     default:
       return stage satisfies never;
   }

@@ -1,225 +1,170 @@
 /**
- * Contractions as tiled matrix products: rows x columns of the result, summed over `depth`, whose factors are gathered
- * from the operands by index (implicit GEMM), through workgroup memory, 4 x 4 sums for each invocation.
- *   output: rows = batch, output positions;  columns = output channels;  depth = taps, input channels
- *   input:  rows = batch, input positions;   columns = input channels;   depth = taps, output channels
- *   kernel: rows = taps, input channels;     columns = output channels;  depth = batch, output positions
- * Invariant: a sum runs over depth in order, in one invocation.
+ * Contractions: which ways there are to compute one, and what becomes of its sums.
+ * Invariant: every variant sums in an order that shapes and batch alone fix; sums that are split over workgroups are
+ * added by a second dispatch, in order.
  */
-import { asReduction, type ContractionKernel, leavesInput } from "../fuse/as-reduction.ts";
+import { asReduction, type ContractionKernel } from "../fuse/as-reduction.ts";
+import { elementsOf, multiplySizes } from "../fuse/size.ts";
 import { invariant } from "../ir/invariant.ts";
-import type { Axis, Contraction, Expression, RoleStrides, Size, WindowAxis } from "../ir/kernel.ts";
-import { evaluateAs, pointAt, writeStores } from "./expression.ts";
+import type { Axis, Size } from "../ir/kernel.ts";
+import { pointAt, widenAlong, writeQuadStores, writeStores } from "./expression.ts";
+import { accessesOf, type Shape, shapeOf } from "./factor.ts";
 import { emitReduction, entryPoint, splitIndex } from "./loops.ts";
-import { type Extent, productText, type Shader, sizeText, sumText, timesText, type Value } from "./shader.ts";
+import { extentsText, writeProduct } from "./product.ts";
+import { type Extent, type Shader, sizeText, WORKGROUP } from "./shader.ts";
+import { chooseTilings, type Extents, type TilingChoice } from "./tiling.ts";
 import type { VariantPlan } from "./variant.ts";
 
-/** Results of an invocation along rows and columns. */
-const BLOCK = 4;
-/** Depth of a tile. */
-const DEEP = 16;
+/** Rows up to which a workgroup for each element reads the weights as fast as memory gives them. */
+const FEW_ROWS = 4;
 
-/** A tile of `side` x `side` results by (side / 4)^2 invocations. */
-interface Tiling {
-  readonly side: number;
-  readonly lanes: number;
+/** The ways to compute a contraction, the compiler's choices first. */
+export function contractionVariants(kernel: ContractionKernel): readonly VariantPlan[] {
+  const shape = shapeOf(kernel);
+  const extents = extentsOf(shape);
+  const reduction = asReduction(kernel);
+  const plain = { scratch: [], dispatches: [{ role: "", kernel: reduction, emit: (shader: Shader) => emitReduction(shader, reduction) }] };
+  if (!isWorthTiles(extents)) return [{ name: "", ...plain }];
+  const tiled = chooseTilings(extents).map((choice) => tiledVariant(kernel, shape, choice));
+  if (!extents.rowsGrow || extents.rows > FEW_ROWS) return tiled;
+  return [{ name: "rows", upTo: Math.floor(FEW_ROWS / extents.rows), ...plain }, ...tiled];
 }
 
-interface Shape {
-  readonly contraction: Contraction;
-  readonly rows: readonly Axis[];
-  readonly columns: number;
-  readonly depth: readonly Axis[];
-}
-
-/** Whether rows, columns and depth are worth a tile; what is not is summed element by element. */
-function isTiled(kernel: ContractionKernel): boolean {
-  const { columns, depth, rows } = shapeOf(kernel);
-  return columns >= 8 && guess(rows) >= 8 && guess(depth) >= 8;
-}
-
-function guess(axes: readonly Axis[]): number {
-  return axes.reduce((product, { extent }) => product * (typeof extent === "number" ? extent : 32 * extent.batch), 1);
-}
-
-function shapeOf({ contraction, axes }: ContractionKernel): Shape {
-  const { window, result, inputChannels, outputChannels } = contraction;
-  const taps = window.map((axis, k): Axis => ({ name: `tap${k}`, extent: axis.taps }));
-  const places = window.map((axis, k): Axis => ({ name: `place${k}`, extent: axis.output }));
-  const channel = (extent: number): Axis => ({ name: "channel", extent });
-  const count = window.length;
-  if (result === "kernel") {
-    return {
-      contraction,
-      rows: axes.slice(1, 2 + count),
-      columns: outputChannels,
-      depth: [{ name: "batch", extent: contraction.batch }, ...places],
-    };
-  }
-  const [first] = axes;
-  invariant(first !== undefined, "a contraction has a batch axis");
-  const rows = [first, ...axes.slice(2, 2 + count)];
+function extentsOf(shape: Shape): Extents {
+  const units = (axes: readonly Axis[]): number =>
+    axes.reduce((product, { extent }) => product * (typeof extent === "number" ? extent : extent.batch), 1);
+  const grows = (axes: readonly Axis[]): boolean => axes.some(({ extent }) => typeof extent !== "number");
+  const { groups } = shape.contraction;
   return {
-    contraction,
-    rows,
-    columns: result === "output" ? outputChannels : inputChannels,
-    depth: [...taps, channel(result === "output" ? inputChannels : outputChannels)],
+    rows: units(shape.rows),
+    rowsGrow: grows(shape.rows),
+    columns: units(shape.columns),
+    depth: units(shape.depth),
+    depthGrows: grows(shape.depth) || shape.contraction.result === "kernel",
+    groups: typeof groups === "number" ? groups : groups.batch,
   };
 }
 
-/** The ways to compute a contraction. */
-export function contractionVariants(kernel: ContractionKernel): readonly VariantPlan[] {
-  if (!isTiled(kernel)) {
-    const reduction = asReduction(kernel);
-    return [{ name: "", scratch: [], dispatches: [{ role: "", kernel: reduction, emit: (shader) => emitReduction(shader, reduction) }] }];
+/** Whether a contraction is computed by tiles; others are summed element by element. */
+export function isTiled(kernel: ContractionKernel): boolean {
+  return isWorthTiles(extentsOf(shapeOf(kernel)));
+}
+
+function isWorthTiles({ rows, rowsGrow, columns, depth, depthGrows }: Extents): boolean {
+  return columns >= 8 && rows * (rowsGrow ? 32 : 1) >= 8 && depth * (depthGrows ? 32 : 1) >= 8;
+}
+
+function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits, upTo }: TilingChoice): VariantPlan {
+  const limit = upTo === undefined ? {} : { upTo };
+  if (splits === 1) {
+    const emit = (shader: Shader): readonly Extent[] => {
+      const finish = planFinish(shader, kernel, shape);
+      const accesses = accessesOf(shader, shape);
+      finish();
+      return writeProduct(shader, shape, accesses, tiling, { splits, finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
+    };
+    return { name: tiling.name, ...limit, scratch: [], dispatches: [{ role: "", emit }] };
   }
-  const shape = shapeOf(kernel);
-  const large = shape.columns >= 48 && guess(shape.rows) >= 1024;
-  const tiling: Tiling = large ? { side: 64, lanes: 16 } : { side: 32, lanes: 8 };
-  return [{ name: `${tiling.side}x${tiling.side}`, scratch: [], dispatches: [{ role: "", emit: (shader) => emitTiles(shader, kernel, tiling) }] }];
+  const elements = [...shape.rows, ...shape.columns].map((axis) => axis.extent);
+  const partial = multiplySizes(splits, elementsOf([...elements, shape.contraction.groups]));
+  const emitShares = (shader: Shader): readonly Extent[] => {
+    shader.storeVectors(kernel.stores.map((store) => store.operand));
+    const accesses = accessesOf(shader, shape);
+    writeKeep(shader, shape);
+    return writeProduct(shader, shape, accesses, tiling, {
+      splits,
+      finish: (row, column, sums) => `keep(${row}, ${column}, split * ${sizeText(shape.contraction.groups)} + groups, ${sums});`,
+    });
+  };
+  return {
+    name: `${tiling.name}_split${splits}`,
+    ...limit,
+    scratch: [{ elements: partial }],
+    dispatches: [
+      { role: "shares", emit: emitShares },
+      { role: "sum", emit: (shader) => emitSum(shader, kernel, shape, splits) },
+    ],
+  };
 }
 
-function emitTiles(shader: Shader, kernel: ContractionKernel, tiling: Tiling): readonly Extent[] {
-  const shape = shapeOf(kernel);
-  writeFactor(shader, "left_factor", "row", shape, leftFactor);
-  writeFactor(shader, "right_factor", "column", shape, rightFactor);
-  writeFinish(shader, kernel, shape);
-  writeProduct(shader, shape, tiling);
-  const rows = shape.rows.map((axis) => axis.extent);
-  return [
-    { sizes: rows, per: tiling.side },
-    { sizes: [shape.columns], per: tiling.side },
-    { sizes: [shape.contraction.groups], per: 1 },
-  ];
+function isQuadWide({ columns }: Shape): boolean {
+  const [{ extent } = { extent: 1 }] = columns;
+  return typeof extent === "number" && extent % 4 === 0;
 }
 
-/** A function from (row or column, depth, groups) to a factor; 0 beyond the edges. */
-function writeFactor(
-  shader: Shader,
-  name: string,
-  line: "row" | "column",
-  shape: Shape,
-  value: (shader: Shader, shape: Shape, line: readonly string[], depth: readonly string[]) => string,
-): void {
-  const axes: readonly Axis[] = line === "row" ? shape.rows : [{ name: "column", extent: shape.columns }];
-  const edge = productText(axes.map((axis) => axis.extent));
-  shader.block(`fn ${name}(${line}: i32, depth: i32, groups: i32) -> f32`, () => {
-    shader.line(`if (${line} >= ${edge} || depth >= ${productText(shape.depth.map((axis) => axis.extent))}) { return 0f; }`);
-    const along = line === "row" ? splitIndex(shader, line, axes, 0) : [line];
-    const deep = splitIndex(shader, "depth", shape.depth, 10);
-    shader.line(`return ${value(shader, shape, along, deep)};`);
+function columnsOf({ columns }: Shape): number {
+  const [{ extent } = { extent: 1 }] = columns;
+  invariant(typeof extent === "number", "channels are constant");
+  return extent;
+}
+
+/** The kernel's axes from those of rows, the column and the group. */
+function axesOf(kernel: ContractionKernel, shape: Shape, rows: readonly string[], column: string): readonly string[] {
+  const [first = "0", ...others] = rows;
+  const axes = shape.contraction.result === "kernel" ? ["groups", ...rows, column] : [first, "groups", ...others, column];
+  invariant(axes.length === kernel.axes.length, "a contraction's axes are those of its result");
+  return axes;
+}
+
+/** Decides how results are stored, before anything is bound; then writes the function that stores four. */
+function planFinish(shader: Shader, kernel: ContractionKernel, shape: Shape): () => void {
+  if (isQuadWide(shape)) widenAlong(shader, kernel.axes.length - 1);
+  return () => {
+    shader.block("fn finish(row: i32, column: i32, groups: i32, sums: vec4<f32>)", () => {
+      shader.line(`if (row >= ${extentsText(shape.rows)} || column >= ${columnsOf(shape)}) { return; }`);
+      const rows = splitIndex(shader, "row", shape.rows, 0);
+      writeFour(shader, kernel, shape, rows);
+    });
+  };
+}
+
+/** Stores the results of four columns from `column` on, whose sums are `sums`. */
+function writeFour(shader: Shader, kernel: ContractionKernel, shape: Shape, rows: readonly string[]): void {
+  if (isQuadWide(shape)) {
+    writeQuadStores(shader, axesOf(kernel, shape, rows, "column"), "column", "sums");
+    return;
+  }
+  shader.block(`for (var j = 0; j < 4 && column + j < ${columnsOf(shape)}; j++)`, () => {
+    shader.line("let own = column + j;");
+    writeStores(pointAt(shader, axesOf(kernel, shape, rows, "own"), [{ text: "sums[j]", type: "f32" }]));
   });
 }
 
-function leftFactor(shader: Shader, { contraction }: Shape, row: readonly string[], depth: readonly string[]): string {
-  const { window, result } = contraction;
-  const channel = result === "kernel" ? (row.at(-1) ?? "0") : (depth.at(-1) ?? "0");
-  const taps = result === "kernel" ? row : depth;
-  const [batch = "0", ...positions] = result === "kernel" ? depth : row;
-  if (result === "input") {
-    const at = window.map((axis, k) => outputPosition(shader, axis, positions[k] ?? "0", taps[k] ?? "0"));
-    return roleElement(shader, contraction.output, contraction.outputPrologue, [batch, "groups", ...at, channel]);
-  }
-  const at = window.map((axis, k) => inputPosition(shader, axis, positions[k] ?? "0", taps[k] ?? "0"));
-  return roleElement(shader, contraction.input, contraction.inputPrologue, [batch, "groups", ...at, channel]);
+/** The function that keeps four sums of a share. */
+function writeKeep(shader: Shader, shape: Shape): void {
+  const columns = columnsOf(shape);
+  const quads = isQuadWide(shape);
+  shader.scratch(0, "partial", quads ? "vec4<f32>" : "f32");
+  shader.block("fn keep(row: i32, column: i32, share: i32, sums: vec4<f32>)", () => {
+    shader.line(`if (row >= ${extentsText(shape.rows)} || column >= ${columns}) { return; }`);
+    shader.line(`let at = (share * ${extentsText(shape.rows)} + row) * ${columns} + column;`);
+    if (quads) shader.line("partial[at / 4] = sums;");
+    else shader.line(`for (var j = 0; j < 4 && column + j < ${columns}; j++) { partial[at + j] = sums[j]; }`);
+  });
 }
 
-function rightFactor(shader: Shader, { contraction }: Shape, [column = "0"]: readonly string[], depth: readonly string[]): string {
-  const { kernel, window, result, output } = contraction;
-  if (result === "kernel") return roleElement(shader, output, contraction.outputPrologue, [depth[0] ?? "0", "groups", ...depth.slice(1), column]);
-  const channel = depth.at(-1) ?? "0";
-  const [input, wide] = result === "output" ? [channel, column] : [column, channel];
-  const taps = window.map((_, k) => timesText(depth[k] ?? "0", kernel.taps[k] ?? 0));
-  const address = sumText([
-    shader.base(kernel.operand),
-    timesText("groups", kernel.group),
-    ...taps,
-    timesText(input, kernel.input),
-    timesText(wide, kernel.output),
-  ]);
-  return shader.element(kernel.operand, address).text;
-}
-
-/** output * stride + tap * dilation - padding; returns 0 from the function where that is outside. */
-function inputPosition(shader: Shader, axis: WindowAxis, output: string, tap: string): string {
-  const text = sumText([timesText(output, axis.stride), timesText(tap, axis.dilation), `${-axis.padding}`]);
-  const at = shader.named({ text, type: "i32" }, "at").text;
-  if (leavesInput(axis)) shader.line(`if (${at} < 0 || ${at} >= ${axis.input}) { return 0f; }`);
-  return at;
-}
-
-/** (input + padding - tap * dilation) / stride. */
-function outputPosition(shader: Shader, axis: WindowAxis, input: string, tap: string): string {
-  const scaled = shader.named({ text: sumText([input, `${axis.padding}`, timesText(tap, -axis.dilation)]), type: "i32" }, "at").text;
-  if (axis.stride === 1) {
-    shader.line(`if (${scaled} < 0 || ${scaled} >= ${axis.output}) { return 0f; }`);
-    return scaled;
-  }
-  const at = shader.named({ text: `${scaled} / ${axis.stride}`, type: "i32" }, "at").text;
-  shader.line(`if (${scaled} < 0 || ${scaled} % ${axis.stride} != 0 || ${at} >= ${axis.output}) { return 0f; }`);
-  return at;
-}
-
-/** The value at [batch, group, spatial.., channel], through the prologue. */
-function roleElement(shader: Shader, role: RoleStrides, prologue: Expression | undefined, at: readonly string[]): string {
-  const steps: readonly Size[] = [role.batch, role.group, ...role.spatial, role.channel];
-  const address = sumText([shader.base(role.operand), ...at.map((index, k) => timesText(index, steps[k] ?? 0))]);
-  const value: Value = shader.named(shader.element(role.operand, address), "x");
-  return prologue === undefined ? value.text : evaluateAs(pointAt(shader, at, [value]), prologue, "f32");
-}
-
-/** Lets and stores of one result. */
-function writeFinish(shader: Shader, kernel: ContractionKernel, shape: Shape): void {
-  shader.block("fn finish(row: i32, column: i32, groups: i32, sum: f32)", () => {
-    shader.line(`if (row >= ${productText(shape.rows.map((axis) => axis.extent))} || column >= ${shape.columns}) { return; }`);
+/** Adds the shares, in order, four columns to an invocation where there are so many, and stores the results. */
+function emitSum(shader: Shader, kernel: ContractionKernel, shape: Shape, splits: number): readonly Extent[] {
+  const columns = columnsOf(shape);
+  const quads = isQuadWide(shape);
+  const { groups } = shape.contraction;
+  shader.scratch(0, "partial", quads ? "vec4<f32>" : "f32");
+  if (quads) widenAlong(shader, kernel.axes.length - 1);
+  const across = quads ? columns / 4 : columns;
+  entryPoint(shader, WORKGROUP, () => {
+    shader.line(`let element = group * ${WORKGROUP} + lane;`);
+    shader.line(`let share = ${extentsText(shape.rows)} * ${across} * ${sizeText(groups)};`);
+    shader.line("if (element >= share) { return; }");
+    shader.line(`var sums = partial[element];`);
+    shader.line(`for (var split = 1; split < ${splits}; split++) { sums += partial[split * share + element]; }`);
+    shader.line(`let column = element % ${across}${quads ? " * 4" : ""};`);
+    shader.line(`let line = element / ${across};`);
+    shader.line(`let row = line % (${extentsText(shape.rows)});`);
+    shader.line(`let groups = line / (${extentsText(shape.rows)});`);
     const rows = splitIndex(shader, "row", shape.rows, 0);
-    const [first = "0", ...others] = rows;
-    const axes = shape.contraction.result === "kernel" ? ["groups", ...rows, "column"] : [first, "groups", ...others, "column"];
-    invariant(axes.length === kernel.axes.length, "a contraction's axes are those of its result");
-    writeStores(pointAt(shader, axes, [{ text: "sum", type: "f32" }]));
+    if (quads) writeFour(shader, kernel, shape, rows);
+    else writeStores(pointAt(shader, axesOf(kernel, shape, rows, "column"), [{ text: "sums", type: "f32" }]));
   });
-}
-
-function writeProduct(shader: Shader, shape: Shape, { side, lanes }: Tiling): void {
-  const size = lanes * lanes;
-  // One more than a power of two, so that a column of the tile lies in different banks.
-  const pitch = side + 1;
-  shader.declarations.push(`var<workgroup> left_tile: array<f32, ${DEEP * pitch}>;`, `var<workgroup> right_tile: array<f32, ${DEEP * pitch}>;`);
-  const across = Math.ceil(shape.columns / side);
-  const rows = shape.rows.map((axis) => axis.extent);
-  const rowsFirst = shape.contraction.result === "kernel";
-  entryPoint(shader, size, () => {
-    shader.line(`let down = (${productText(rows)} + ${side - 1}) / ${side};`);
-    shader.line(`let groups = group / (down * ${across});`);
-    shader.line(`if (groups >= ${sizeText(shape.contraction.groups)}) { return; }`);
-    shader.line(`let first_row = (group / ${across}) % down * ${side};`);
-    shader.line(`let first_column = group % ${across} * ${side};`);
-    shader.line(`let my_row = lane / ${lanes};`);
-    shader.line(`let my_column = lane % ${lanes};`);
-    shader.line(`var sums: array<vec4<f32>, ${BLOCK}>;`);
-    shader.block(`for (var start = 0; start < ${productText(shape.depth.map((axis) => axis.extent))}; start += ${DEEP})`, () => {
-      shader.block(`for (var i = lane; i < ${DEEP * side}; i += ${size})`, () => {
-        shader.line(`let near = i % ${side};`);
-        shader.line(`let far = i / ${side};`);
-        shader.line(rowsFirst ? "let row = near;" : `let row = i / ${DEEP};`);
-        shader.line(rowsFirst ? "let depth = far;" : `let depth = i % ${DEEP};`);
-        shader.line(`left_tile[depth * ${pitch} + row] = left_factor(first_row + row, start + depth, groups);`);
-        shader.line(`right_tile[far * ${pitch} + near] = right_factor(first_column + near, start + far, groups);`);
-      });
-      shader.line("workgroupBarrier();");
-      shader.block(`for (var k = 0; k < ${DEEP}; k++)`, () => {
-        const parts = Array.from({ length: BLOCK }, (_, j) => `right_tile[k * ${pitch} + my_column + ${j * lanes}]`);
-        shader.line(`let right = vec4<f32>(${parts.join(", ")});`);
-        for (let i = 0; i < BLOCK; i++)
-          shader.line(`sums[${i}] = fma(vec4<f32>(left_tile[k * ${pitch} + my_row + ${i * lanes}]), right, sums[${i}]);`);
-      });
-      shader.line("workgroupBarrier();");
-    });
-    // A loop: written out sixteen times, the epilogue took software adapters four times as long to compile.
-    shader.block(`for (var i = 0; i < ${BLOCK * BLOCK}; i++)`, () => {
-      shader.line(
-        `finish(first_row + my_row + i / ${BLOCK} * ${lanes}, first_column + my_column + i % ${BLOCK} * ${lanes}, groups, sums[i / ${BLOCK}][i % ${BLOCK}]);`,
-      );
-    });
-  });
+  const sizes: readonly Size[] = [...shape.rows.map((axis) => axis.extent), across, groups];
+  return [{ sizes, per: WORKGROUP }];
 }

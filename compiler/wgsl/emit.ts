@@ -95,7 +95,10 @@ export function emitWgsl(kernels: readonly Kernel[], memory: MemoryOf): WgslProg
     const key = JSON.stringify([withoutPlaces(kernel), bindings, aligned], exactNumber);
     let known = served.get(key);
     if (known === undefined) {
-      const names = distinct.map((place, k) => bindingName(memory.name(index, kernel.operands[places.indexOf(place)]?.buffer ?? -1), k));
+      const names = distinct.map((place, k) => {
+        const position = places.indexOf(place);
+        return bindingName(roleOf(kernel, position) ?? memory.name(index, kernel.operands[position]?.buffer ?? -1), k);
+      });
       known = { kernel, layout: { bindings, names, aligned }, paths: new Set() };
       served.set(key, known);
     }
@@ -143,6 +146,17 @@ function withoutPlaces(kernel: Kernel): Kernel {
 /** JSON has no infinities, NaN or -0, which fills and constants may be. */
 function exactNumber(_key: string, value: unknown): unknown {
   return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)) ? `${Object.is(value, -0) ? "-" : ""}${value}` : value;
+}
+
+/** What a kernel does with an operand, where that says more than its source. */
+function roleOf(kernel: Kernel, position: number): string | undefined {
+  if (kernel.form === "contraction") {
+    const { result, input, kernel: weights, output } = kernel.contraction;
+    if (result !== "input" && position === input.operand) return "input";
+    if (result !== "output" && position === output.operand) return "output_gradient";
+    if (result !== "kernel" && position === weights.operand) return "weights";
+  }
+  return kernel.stores.some((store) => store.operand === position) ? "result" : undefined;
 }
 
 /** The last parts of a source path, and the binding's number: unique, and no word of WGSL. */

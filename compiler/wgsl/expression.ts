@@ -4,7 +4,8 @@
  */
 import type { BinaryOp, UnaryOp } from "../ir/attributes.ts";
 import { invariant } from "../ir/invariant.ts";
-import type { Affine, Coordinate, Expression } from "../ir/kernel.ts";
+import { loadsOf } from "../fuse/expression.ts";
+import type { Affine, Coordinate, Expression, Size } from "../ir/kernel.ts";
 import { floatLiteral, specialBits } from "./math.ts";
 import { type Shader, sizeText, sumText, timesText, type Value, type ValueType } from "./shader.ts";
 
@@ -15,6 +16,8 @@ export interface Point {
   readonly accumulators: readonly Value[];
   /** Lets computed at this point, by index. */
   readonly lets: Map<number, Value>;
+  /** Where the point is one of four side by side: which, and the axes of the first. */
+  readonly lane?: { readonly index: 0 | 1 | 2 | 3; readonly axes: readonly string[] };
 }
 
 export function pointAt(shader: Shader, axes: readonly string[], accumulators: readonly Value[]): Point {
@@ -133,6 +136,11 @@ export function locate(
 function load(point: Point, expression: Extract<Expression, { kind: "load" }>): Value {
   const { shader } = point;
   const { type } = shader.operand(expression.operand);
+  if (point.lane !== undefined && shader.isVector(expression.operand) && isAlong(shader, expression.operand, expression.at, point.axes.length - 1)) {
+    const { address } = locate({ ...point, axes: point.lane.axes }, expression.operand, expression.at);
+    const quad = shader.named({ text: shader.vector(expression.operand, address), type }, "quad");
+    return { text: `${quad.text}.${"xyzw"[point.lane.index]}`, type };
+  }
   const { address, condition } = locate(point, expression.operand, expression.at);
   if (condition === undefined) return shader.named(shader.element(expression.operand, address), "x");
   const fill = constant(shader, expression.fill, type).text;
@@ -265,4 +273,57 @@ export function writeStores(point: Point): void {
     const statement = shader.storeElement(store.operand, address, sum);
     shader.line(condition === undefined ? statement : `if (${condition}) { ${statement} }`);
   }
+}
+
+/** Whether an access moves by one element along an axis, and by multiples of four, never out of bounds, along all others. */
+function isAlong(shader: Shader, operand: number, at: readonly Coordinate[], axis: number): boolean {
+  const { strides } = shader.operand(operand);
+  const fourfold = (factor: number, stride: Size): boolean => (factor * (typeof stride === "number" ? stride : stride.batch)) % 4 === 0;
+  let along = 0;
+  for (const [d, { index, bound, dynamic }] of at.entries()) {
+    const stride = strides[d] ?? 0;
+    if (stride === 0 && bound === undefined) continue;
+    if (bound !== undefined || dynamic !== undefined || !fourfold(index.constant, stride)) return false;
+    for (const term of index.terms) {
+      if (term.axis !== axis) {
+        if (!fourfold(term.coefficient, stride)) return false;
+      } else if (typeof stride !== "number") return false;
+      else along += term.coefficient * stride;
+    }
+  }
+  return along === 1;
+}
+
+/** Binds by fours what lets and stores access so along an axis, whose extent is a multiple of four. */
+export function widenAlong(shader: Shader, axis: number): void {
+  const { lets, stores } = shader.kernel;
+  const wide = stores.filter(({ operand, at, accumulate }) => accumulate !== true && isAlong(shader, operand, at, axis));
+  const scalar = new Set(stores.filter((store) => !wide.includes(store)).map((store) => store.operand));
+  shader.storeVectors(wide.map((store) => store.operand).filter((operand) => !scalar.has(operand)));
+  for (const { operand } of wide) shader.widen(operand);
+  for (const { operand, at } of loadsOf([...lets, ...stores.map((store) => store.value)]))
+    if (isAlong(shader, operand, at, axis)) shader.widen(operand);
+}
+
+/** Lets and stores of four elements side by side along the last axis, from `first` on; the accumulator is a `vec4<f32>`. */
+export function writeQuadStores(shader: Shader, axes: readonly string[], first: string, sums: string | undefined): void {
+  const { kernel } = shader;
+  const points = ([0, 1, 2, 3] as const).map((index): Point => {
+    const own = index === 0 ? first : `(${first} + ${index})`;
+    const accumulators: Value[] = sums === undefined ? [] : [{ text: `${sums}.${"xyzw"[index]}`, type: "f32" }];
+    return { ...pointAt(shader, [...axes.slice(0, -1), own], accumulators), lane: { index, axes } };
+  });
+  const ready = kernel.stores.map((store) => {
+    const { type } = shader.operand(store.operand);
+    const values = points.map((point) => shader.named({ text: evaluateAs(point, store.value, type), type }).text);
+    if (shader.isVector(store.operand)) {
+      return [`${shader.vector(store.operand, locate(points[0] ?? invalid(0), store.operand, store.at).address)} = vec4<f32>(${values.join(", ")});`];
+    }
+    return points.map((point, k) => {
+      const { address, condition } = locate(point, store.operand, store.at);
+      const statement = shader.storeElement(store.operand, address, values[k] ?? "");
+      return condition === undefined ? statement : `if (${condition}) { ${statement} }`;
+    });
+  });
+  for (const statement of ready.flat()) shader.line(statement);
 }

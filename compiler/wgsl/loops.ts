@@ -32,9 +32,9 @@ export function axisName(axis: Axis, position: number): string {
   return `${axis.name.replaceAll(/[^A-Za-z]+/g, "").toLowerCase() || "axis"}${position}`;
 }
 
-/** Writes `let`s for the axes from a row-major position; returns their names. */
-export function splitIndex(shader: Shader, linear: string, axes: readonly Axis[], first: number): string[] {
-  const names = axes.map((axis, k) => axisName(axis, first + k));
+/** Writes `let`s for the axes from a row-major position; returns their names, which count from `first` or are new. */
+export function splitIndex(shader: Shader, linear: string, axes: readonly Axis[], first: number | undefined): string[] {
+  const names = axes.map((axis, k) => (first === undefined ? shader.fresh(axis.name) : axisName(axis, first + k)));
   let rest = linear;
   for (let k = axes.length - 1; k > 0; k--) {
     const extent = axes[k]?.extent ?? 1;

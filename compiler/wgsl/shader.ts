@@ -44,6 +44,7 @@ export class Shader {
   private readonly known: Map<string, Value>[] = [new Map()];
   private readonly touched = new Set<number>();
   private readonly vectors = new Set<number>();
+  private readonly vectorStores = new Set<number>();
   private readonly scratches: { readonly index: number; readonly name: string; readonly type: string }[] = [];
   private names = 0;
 
@@ -58,7 +59,7 @@ export class Shader {
 
   /** A block in braces; what is named in it is forgotten behind it. */
   block(head: string, body: () => void): void {
-    this.line(`${head} {`);
+    this.line(head === "" ? "{" : `${head} {`);
     this.known.push(new Map());
     body();
     this.known.pop();
@@ -117,12 +118,17 @@ export class Shader {
     return `${this.place(index, address)} = ${held === type ? value : `bitcast<${held}>(${value})`};`;
   }
 
+  /** Promises that these operands are stored to by fours, or not at all. */
+  storeVectors(operands: readonly number[]): void {
+    for (const operand of operands) this.vectorStores.add(operand);
+  }
+
   /** Binds the operand's memory as `vec4<f32>` where every operand in it allows that and nothing is stored there. */
   widen(index: number): boolean {
     const binding = this.bindingOf(index);
     const { operands, stores } = this.kernel;
     const together = operands.flatMap((_, k) => (this.bindingOf(k) === binding ? [k] : []));
-    const isStored = stores.some((store) => together.includes(store.operand));
+    const isStored = stores.some((store) => together.includes(store.operand) && !this.vectorStores.has(store.operand));
     const isWide = !isStored && together.every((k) => operands[k]?.type === "f32" && this.layout.aligned[k] === true);
     if (isWide) this.vectors.add(binding);
     return isWide;
@@ -135,7 +141,8 @@ export class Shader {
   /** Four elements from a multiple of four on, of an operand that `widen` took. */
   vector(index: number, address: string): string {
     this.touched.add(index);
-    return `${this.layout.names[this.bindingOf(index)]}[(${address}) / 4]`;
+    // A shift: addresses are not negative, which the division of an i32 would have to ask.
+    return `${this.layout.names[this.bindingOf(index)]}[(${address}) >> 2u]`;
   }
 
   /** Binds a scratch buffer of the variant, by its position, under a name. */
@@ -156,7 +163,7 @@ export class Shader {
   private place(index: number, address: string): string {
     this.touched.add(index);
     const name = this.layout.names[this.bindingOf(index)];
-    return this.isVector(index) ? `${name}[(${address}) / 4][(${address}) % 4]` : `${name}[${address}]`;
+    return this.isVector(index) ? `${name}[(${address}) >> 2u][(${address}) & 3]` : `${name}[${address}]`;
   }
 
   private bindingOf(index: number): number {

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { create } from "webgpu";
 import { compile, type Network } from "../../tools/api/index.ts";
 import { deviation, fixtureBytes, fixtureJson, fixtureTensors } from "../fixtures/fixture-files.ts";
-import { contractionCases, formCases, type KernelCase, operationCases } from "./kernels.ts";
+import { contractionCases, drawnContractionCases, formCases, type KernelCase, operationCases } from "./kernels.ts";
 import { checkKernel } from "./run-kernels.ts";
 
 const RATE = 0.02;
@@ -53,9 +53,12 @@ async function kernels(cases: readonly KernelCase[]): Promise<unknown> {
   const adapter = await openGpu(undefined).requestAdapter();
   const device = await adapter?.requestDevice();
   if (device === undefined) return { ok: false, reason: "no device" };
-  for (const { kernel, buffers, batch, tolerance } of cases) await checkKernel(device, kernel, buffers, batch, tolerance);
+  const variants = new Set<string>();
+  for (const { kernel, buffers, batch, tolerance } of cases) {
+    for (const name of await checkKernel(device, kernel, buffers, batch, tolerance)) variants.add(name);
+  }
   device.destroy();
-  return { ok: true, count: cases.length };
+  return { ok: true, count: cases.length, variants: [...variants].sort() };
 }
 
 function worst(
@@ -250,6 +253,7 @@ const MODES: Readonly<Record<string, () => Promise<unknown>>> = {
   operations: () => kernels(operationCases()),
   forms: () => kernels(formCases()),
   contractions: () => kernels(contractionCases()),
+  drawn: () => kernels(drawnContractionCases(Number(process.argv[3] ?? 1), Number(process.argv[4] ?? 9))),
   loss,
   recovery,
   profile,

@@ -188,7 +188,18 @@ const WINDOW = [
   { input: 7, taps: 3, padding: 1, stride: 2 },
 ] as const;
 
+const SQUARE = [
+  { input: 8, taps: 3, padding: 1 },
+  { input: 8, taps: 3, padding: 1 },
+] as const;
+
 const CONTRACTIONS: readonly ContractionSpec[] = [
+  // By fours everywhere, a tap for each tile of the depth.
+  { result: "output", batch: { batch: 1 }, inputChannels: 32, outputChannels: 64, window: SQUARE, residual: true, prologue: true },
+  { result: "input", batch: { batch: 1 }, inputChannels: 32, outputChannels: 64, window: SQUARE, residual: true, prologue: true },
+  { result: "kernel", batch: { batch: 1 }, inputChannels: 32, outputChannels: 64, window: SQUARE, residual: true, prologue: true },
+  // One row, as at batch 1.
+  { result: "output", batch: 1, inputChannels: 530, outputChannels: 40, window: [], residual: true },
   {
     result: "output",
     batch: { batch: 1 },
@@ -230,10 +241,39 @@ const CONTRACTIONS: readonly ContractionSpec[] = [
 
 /** Contractions: tiles with remainders, groups, strides, prologues, and those that are summed without tiles. */
 export function contractionCases(): KernelCase[] {
-  return CONTRACTIONS.map((spec): KernelCase => {
-    const batch = 3;
-    const sizes = bufferSizes(spec, batch);
-    const buffers = Array.from({ length: 8 }, (_, id) => filled(sizes[id] ?? 1, 20 + id, "f32", -1, 1));
-    return { kernel: buildContraction(spec), buffers, batch, tolerance: 2e-5 };
+  return CONTRACTIONS.map((spec) => contractionCase(spec, 3, 20));
+}
+
+function contractionCase(spec: ContractionSpec, batch: number, seed: number): KernelCase {
+  const sizes = bufferSizes(spec, batch);
+  const buffers = Array.from({ length: 8 }, (_, id) => filled(sizes[id] ?? 1, seed + id, "f32", -1, 1));
+  return { kernel: buildContraction(spec), buffers, batch, tolerance: 2e-5 };
+}
+
+/** Contractions of every result with drawn sizes: few and many, primes and multiples of four and sixteen. */
+export function drawnContractionCases(seed: number, count: number): KernelCase[] {
+  const random = randomStream(seed);
+  const pick = <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] ?? (choices[0] as T);
+  return Array.from({ length: count }, (_, k): KernelCase => {
+    const result = (["output", "input", "kernel"] as const)[k % 3] ?? "output";
+    const axes = pick([0, 1, 2, 2]);
+    const window = Array.from({ length: axes }, () => {
+      const [taps, dilation] = [pick([1, 2, 3, 5]), pick([1, 1, 2])];
+      const input = Math.max(pick([5, 7, 8, 11]), dilation * (taps - 1) + 1);
+      return { input, taps, dilation, stride: pick([1, 1, 2, 3]), padding: pick([0, 1, Math.floor(taps / 2)]) };
+    });
+    const groups = pick([1, 1, 1, 2]);
+    const channels = [1, 3, 4, 8, 13, 16, 20, 32, 48];
+    const spec: ContractionSpec = {
+      result,
+      batch: pick([{ batch: 1 }, { batch: 2 }]),
+      groups,
+      inputChannels: pick(channels),
+      outputChannels: pick([8, 12, 16, 17, 36, 64]),
+      window,
+      residual: random() < 0.5,
+      prologue: random() < 0.4,
+    };
+    return contractionCase(spec, pick([1, 2, 5]), seed + k);
   });
 }

@@ -13,7 +13,7 @@ import type { Context } from "./program.ts";
 import { sayAssumed } from "./summary.ts";
 import { formatCount } from "./terminal.ts";
 
-const STAGES = ["ast", "program", "graph", "kernels", "plan", "wat"] as const;
+const STAGES = ["ast", "program", "graph", "kernels", "plan", "wat", "wgsl"] as const;
 
 const EXAMPLES = `
 Examples:
