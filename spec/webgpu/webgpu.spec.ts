@@ -92,8 +92,14 @@ suite("webgpu", (test) => {
   onDevice("bounds, gathers, scatters, folded grids, reductions", async (env) => {
     assert.is((await succeed("forms", env))["count"], 7);
   });
-  onDevice("contractions with remainders, groups, strides, prologues", async (env) => {
-    assert.is((await succeed("contractions", env))["count"], 7);
+  onDevice("contractions with remainders, groups, strides, prologues, in every variant", async (env) => {
+    const { count, variants } = await succeed("contractions", env);
+    assert.is(count, 11);
+    const names = (variants as readonly string[]).join(" ");
+    for (const name of ["32x32", "64x64", "128x64", "_split"]) assert.ok(names.includes(name), `${name} is not among ${names}`);
+  });
+  onDevice("drawn contractions, in every variant", async (env) => {
+    assert.is((await succeed("drawn", env))["count"], 9);
   });
   onDevice("without recovery a lost device is RN607 for this call and the next", async (env) => {
     assert.equal((await succeed("loss", env))["codes"], ["RN607", "RN607"]);
