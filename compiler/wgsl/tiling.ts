@@ -54,9 +54,9 @@ const MOST_SPLITS = 64;
 /** A batch to choose splits of a growing depth by. */
 const USUAL_BATCH = 32;
 
-/** Tilings worth having, the compiler's choices first. */
+/** Tilings by batch: each serves batches up to its own `upTo`, the last one all that remain; every one serves some. */
 export function chooseTilings(extents: Extents): readonly TilingChoice[] {
-  return extents.depthGrows ? tilingsOfGradient(extents) : tilingsOfProduct(extents);
+  return extents.depthGrows ? [tilingOfGradient(extents)] : tilingsOfProduct(extents);
 }
 
 function workgroups({ rows, columns, groups }: Extents, tiling: Tiling, batch: number, rowsGrow: boolean): number {
@@ -64,13 +64,12 @@ function workgroups({ rows, columns, groups }: Extents, tiling: Tiling, batch: n
 }
 
 /** Few results, a depth that grows with the batch: the depth is split. */
-function tilingsOfGradient(extents: Extents): readonly TilingChoice[] {
+function tilingOfGradient(extents: Extents): TilingChoice {
   const tiling = extents.rows <= 32 || extents.columns <= 32 ? small : square;
   const depth = extents.depth * USUAL_BATCH;
   const wanted = ENOUGH_WORKGROUPS / workgroups(extents, tiling, 1, false);
   const splits = Math.min(MOST_SPLITS, powerOfTwo(Math.min(wanted, depth / LEAST_SHARE)));
-  const found = new Set([splits, Math.min(MOST_SPLITS, 4 * splits), 1]);
-  return [...found].map((each) => ({ tiling, splits: each, upTo: undefined }));
+  return { tiling, splits, upTo: undefined };
 }
 
 /** Small tiles as long as larger ones leave cores idle; a split depth where even those do, for long depths. */
@@ -80,13 +79,17 @@ function tilingsOfProduct(extents: Extents): readonly TilingChoice[] {
     return Math.floor(((enough / (Math.ceil(extents.columns / tiling.columns) * extents.groups)) * tiling.rows) / extents.rows);
   };
   const splits = Math.min(16, powerOfTwo(extents.depth / LEAST_SHARE));
-  const choices: TilingChoice[] = [];
+  const choices: { readonly tiling: Tiling; readonly splits: number; readonly upTo: number }[] = [];
   // The reduction of the partial sums is a dispatch more: only where the depth is long enough to pay for it.
-  if (splits > 1) choices.push({ tiling: small, splits, upTo: extents.depth >= LONG_DEPTH ? upTo(small, ENOUGH_WORKGROUPS / 4) : 0 });
-  choices.push({ tiling: small, splits: 1, upTo: upTo(square, ENOUGH_WORKGROUPS) });
-  if (extents.columns > 32)
-    choices.push({ tiling: square, splits: 1, upTo: upTo(wide, ENOUGH_WORKGROUPS) }, { tiling: wide, splits: 1, upTo: undefined });
-  return choices.map((each, k) => (k === choices.length - 1 || each.upTo === Number.POSITIVE_INFINITY ? { ...each, upTo: undefined } : each));
+  if (extents.depth >= LONG_DEPTH) choices.push({ tiling: small, splits, upTo: upTo(small, ENOUGH_WORKGROUPS / 4) });
+  const ever = Number.POSITIVE_INFINITY;
+  if (extents.columns <= 32) choices.push({ tiling: small, splits: 1, upTo: ever });
+  else {
+    choices.push({ tiling: small, splits: 1, upTo: upTo(square, ENOUGH_WORKGROUPS) });
+    choices.push({ tiling: square, splits: 1, upTo: upTo(wide, ENOUGH_WORKGROUPS) }, { tiling: wide, splits: 1, upTo: ever });
+  }
+  const served = choices.filter(({ upTo }, k) => upTo >= 1 && choices.slice(0, k).every((earlier) => earlier.upTo < upTo));
+  return served.map((each) => (each.upTo === ever ? { ...each, upTo: undefined } : each));
 }
 
 /** 3x3 convolutions of 512 channels, ResNet's last stage. */

@@ -198,6 +198,8 @@ const CONTRACTIONS: readonly ContractionSpec[] = [
   { result: "output", batch: { batch: 1 }, inputChannels: 32, outputChannels: 64, window: SQUARE, residual: true, prologue: true },
   { result: "input", batch: { batch: 1 }, inputChannels: 32, outputChannels: 64, window: SQUARE, residual: true, prologue: true },
   { result: "kernel", batch: { batch: 1 }, inputChannels: 32, outputChannels: 64, window: SQUARE, residual: true, prologue: true },
+  // A depth so long that few rows are summed in shares.
+  { result: "output", batch: { batch: 1 }, inputChannels: 460, outputChannels: 40, window: [{ input: 4, taps: 9, padding: 4 }], residual: true },
   // One row, as at batch 1.
   { result: "output", batch: 1, inputChannels: 530, outputChannels: 40, window: [], residual: true },
   {
