@@ -33,13 +33,12 @@ function isPart(plain: string, candidate: string): boolean {
   return plain.length >= 4 && (plainName(candidate).startsWith(plain) || candidate.split("_").includes(plain));
 }
 
-/** Of a name of one or two letters every other is near. */
 function nearest(name: string, candidates: readonly string[]): string | undefined {
-  const limit = name.length <= 2 ? 0 : Math.max(1, Math.floor(name.length / 3));
+  const limit = Math.max(1, Math.floor(name.length / 3));
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {
-    if (candidate === name || !comparable(name, candidate)) continue;
+    if (!comparable(name, candidate)) continue;
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase(), bestDistance);
     if (distance < bestDistance) {
       best = candidate;

@@ -85,7 +85,5 @@ function advice(error: ParserError): { readonly help: readonly string[] } {
   if (rule === "module" && STATEMENT_LIKE.test(token.image) && token.tokenType !== Separator) {
     return { help: ["statements belong inside a `block` or `model`; an earlier `}` may have closed it"] };
   }
-  if (token.image === "except")
-    return { help: ['parameters without weight decay are an option: `weight_decay: 1e-4, except: ["*.bias", "*.bn*.weight"]`'] };
   return { help: [] };
 }

@@ -215,6 +215,10 @@ export function wordForOperator(word: string, sign: string, span: Span, next: IT
 
 /** RN003: `conv(w 3)`. */
 export function missingComma(found: string, span: Span, at: Span): Diagnostic {
+  if (found === "except") {
+    const help = ['parameters without weight decay are an option: `weight_decay: 1e-4, except: ["*.bias", "*.bn*.weight"]`'];
+    return error("RN003", `expected \`,\` before \`${found}\``, span, { help });
+  }
   return error("RN003", `expected \`,\` before \`${found}\``, span, { fixes: [likelyFix("write `,`", at, ",")] });
 }
 

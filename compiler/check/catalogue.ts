@@ -241,7 +241,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     code: "RN408",
     title: "pattern that matches nothing",
-    text: "A variant cuts skips by a pattern that no join's path matches: a slip that would otherwise leave the network as it was. `*` stands for one component, a leading `*` and `**` for any number.",
+    text: "A variant cuts skips by a pattern that no join's path matches, or a recipe leaves parameters out of the weight decay by one that no name matches: a slip that would otherwise go unseen. `*` stands for one component, a leading `*` and `**` for any number.",
   },
   {
     code: "RN409",

@@ -68,6 +68,16 @@ suite("ports and weights", (test) => {
     assert.equal(outputs["z"], [10, 12]);
   });
 
+  test("a label's block is called like any other, with its tensors", async () => {
+    const text =
+      "block Part {\n in x: [N, 2]\n out y: [N, 2]\n x -> fc: linear(2, bias: false) -> y\n}\nmodel M {\n in a: [N, 2]\n in b: [N, 2]\n out y: [N, 2]\n a -> part: Part -> p: identity\n y = p * part(b)\n}";
+    const inputs = { a: { shape: [1, 2], data: [1, 2] }, b: { shape: [1, 2], data: [3, 4] } };
+    const ran = await runSource(text, { inputs, weights: { "part.fc.weight": [2, 0, 0, 3] } });
+    assert.equal(ran.tensors, ["part.fc.weight"]);
+    assert.equal(ran.outputs["y"], [2 * 6, 6 * 12]);
+    assert.match(errors(text.replace("part(b)", "part(b, 3)")).join(), /RN305/);
+  });
+
   test("a labelled block used twice holds one set of tensors, whose gradients add up", async () => {
     const text = "model M {\n in x: [N, 2]\n out y: [N, 2]\n x -> f: linear(2, bias: false) -> f -> y\n}";
     const inputs = { x: { shape: [1, 2], data: [1, 2] }, t: { shape: [1, 2], data: [0, 0] } };
@@ -203,6 +213,15 @@ suite("variants", (test) => {
     assert.is(await run("set by = 1"), 9);
     assert.is(await run("replace Scale with Add"), 23);
     assert.is(await run("replace Body with Scale"), 9);
+  });
+
+  test("a variant of a variant changes what that one changed", async () => {
+    const from = async (text: string): Promise<number> =>
+      (await runSource(`${base}${text}`, { model: "V", inputs: { x: { shape: [1, 1], data: [1] } } })).outputs["y"]?.[0] ?? Number.NaN;
+    assert.is(await from("variant A of Net { cut skip root }\nvariant V of A { cut skip *.sum }"), 8);
+    assert.is(await from("variant A of Net { set by = 1; replace Scale with Add }\nvariant V of A { set by = 2 }"), 23);
+    assert.match(errors(`${base}variant A of B { set by = 1 }\nvariant B of A { set by = 1 }`).join(), /RN104/);
+    assert.match(errors(`${base}variant A of Net { cut skip nowhere }\nvariant V of A { set by = 1 }`).join(), /RN408/);
   });
 
   test("what matches nothing is an error", () => {

@@ -96,6 +96,64 @@ suite("conditions and sizes", (test) => {
   });
 });
 
+suite("names and declarations", (test) => {
+  test("a block of the name of a size does not stand for it", () => {
+    const text = "block H {\n in x: [N, C, H, W]\n out y: [N, C, H, W]\n x -> relu -> y\n}\nblock W {\n in x: [N, H]\n out y: [N, H]\n y = x\n}";
+    assert.equal(errors(text), []);
+  });
+
+  test("a constant in a pattern is an assertion, imported or not", () => {
+    const text = "const F = 3\nblock B {\n in x: [N, F]\n out y: [N, 3]\n y = x\n}\nmodel M {\n in x: [N, 4]\n out y\n x -> B -> y\n}";
+    assert.match(errors(text).join(), /RN210/);
+  });
+
+  test("a default has its parameter's type; parameters and ports have names of their own", () => {
+    const block = (head: string, port = "x"): string => `block B${head} {\n in x: [N, C]\n in ${port}: [N, C]\n out y\n y = x\n}`;
+    assert.match(errors(block('(n: int = "a")', "z")).join(), /RN301 .*`n` must be an integer/);
+    assert.match(errors(block("(n: int, n: int)", "z")).join(), /RN102 `n`/);
+    assert.match(errors(block("")).join(), /RN102 `x`/);
+  });
+
+  test("options of merges, and dtypes of casts, are those that exist", () => {
+    const model = (join: string, last = "y"): string =>
+      `block B {\n in x: [N, C]\n out y\n x -> linear(C) -> join s: ${join} -> ${last}\n skip x -> s\n}`;
+    assert.match(errors(model("add(scal: 2)")).join(), /RN302/);
+    assert.match(errors(model("mul(3)")).join(), /RN304/);
+    assert.equal(errors(model("concat(5)")).length, 1);
+    assert.match(errors('block B {\n in x: [N, C]\n out y\n y = cast(x, "f64")\n}').join(), /RN301 cast: the dtypes are/);
+  });
+});
+
+suite("words of other notations", (test) => {
+  const shown = (text: string): string =>
+    check({ path: "test.resnet", text }, readModule)
+      .diagnostics.map(({ message, help, fixes }) => [message, ...help, ...fixes.map(({ title }) => title)].join(" | "))
+      .join("\n");
+  const model = "model M {\n in x: [N, 4]\n out y: [N, 2]\n x -> fc: linear(2) -> y\n}\n";
+
+  test("each leads to ours, and nothing else is said", () => {
+    assert.match(shown(model.replace("fc: linear(2)", "linear(2) @fc")), /^`@fc` labels no stage \| write `fc: linear\(2\)` \| label the stage$/);
+    assert.match(shown(`${model}train M { optim sgd(lr: 0.1) }`), /did you mean `optimizer`/);
+    assert.match(shown(`${model}train M { optimizer sgd(lr: 0.1, decay: 1e-4) }`), /did you mean `weight_decay`/);
+    assert.match(
+      shown(`${model}train M {\n optimizer sgd(weight_decay: 1e-4 except [bias, bn.*])\n}`),
+      /^expected `,` before `except` \| parameters without weight decay/,
+    );
+    assert.match(
+      shown(`${model}train M { sweep drop in [0, 0.1] }`),
+      /^a recipe has no setting `sweep` \| a recipe trains once; .*--set drop=0\.1[^\n]*$/,
+    );
+    for (const [theirs, ours] of [
+      ["BatchNorm2d", "batchnorm"],
+      ["LeakyReLU(0.1)", "leaky_relu"],
+      ["dense(2)", "linear"],
+      ["Conv2d(4, 3)", "conv"],
+      ["swish", "silu"],
+    ])
+      assert.match(shown(model.replace("linear(2)", theirs ?? "")), new RegExp(`did you mean \`${ours}\``));
+  });
+});
+
 suite("sizes for each axis", (test) => {
   test("a convolution of 1×3 with strides 1 and 2 is the sum by hand", async () => {
     const text = "model M {\n in x: [N, 1, 2, 5]\n out y\n x -> c: conv(1, [1, 3], stride: [1, 2]) -> y\n}";

@@ -6,7 +6,10 @@ import { suite } from "../harness.ts";
 
 function codes(body: string, parameters = "n: int, g: dim, s: dim, w: dim", input = "[N, C, H, W]"): string[] {
   const text = `edition 2026\nblock B(${parameters}) {\n  in  x: ${input}\n${body}\n}\n`;
-  return check({ path: "case.resnet", text }, readModule).diagnostics.map(({ severity, code }) => `${severity} ${code}`);
+  // Parameters that a case does not need are warned of, which says nothing of sizes.
+  return check({ path: "case.resnet", text }, readModule).diagnostics.flatMap(({ severity, code }) =>
+    code === "RN410" ? [] : [`${severity} ${code}`],
+  );
 }
 
 suite("soundness: single cases", (test) => {
