@@ -123,6 +123,9 @@ class Mender {
     this.at++;
   }
 
+  private headsSought = 0;
+  private lastHead: IToken | undefined;
+
   private kindOf(token: IToken): FrameKind {
     const { previous } = this;
     if (token.tokenType === t.LeftBrace) {
@@ -137,7 +140,12 @@ class Mender {
 
   /** The word that began the declaration under way. */
   private lineHead(): IToken | undefined {
-    return this.out.findLast((token) => token.startColumn === 1);
+    // Asked at every token: each is looked at once.
+    for (; this.headsSought < this.out.length; this.headsSought++) {
+      const token = this.out[this.headsSought];
+      if (token?.startColumn === 1) this.lastHead = token;
+    }
+    return this.lastHead;
   }
 
   private span(from: IToken, to: IToken = from): Span {
