@@ -5,7 +5,7 @@
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { GraphUpdate, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
-import type { OptimizerSpec } from "../ir/optimizer.ts";
+import type { AdamSpec, OptimizerSpec } from "../ir/optimizer.ts";
 import { needsStepNumber } from "../operators/optimizer.ts";
 import { matchesPath } from "../resolve/path-pattern.ts";
 
@@ -51,7 +51,7 @@ export function applyOptimizer(
       const moved =
         rule.kind === "sgd"
           ? builder.emitAll("sgd_step", needsStepNumber(rule) ? [...tensors, step] : tensors, rule)
-          : builder.emitAll("adam_step", [...tensors, step], rule);
+          : adamStep(builder, rule, parameter, own, [learningRate, step]);
       for (const [k, target] of [parameter.value, ...own].entries()) {
         const value = moved[k];
         invariant(value !== undefined, "a step gives the parameter and each slot anew");
@@ -60,6 +60,18 @@ export function applyOptimizer(
     });
   }
   return { slots, updates };
+}
+
+/** The new parameter and moments. */
+function adamStep(
+  builder: GraphBuilder,
+  spec: AdamSpec,
+  { value, gradient }: Trained,
+  slots: readonly Value[],
+  scalars: readonly Value[],
+): readonly Value[] {
+  const moments = builder.emitAll("adam_moments", [value, gradient, ...slots], spec);
+  return [builder.emit("adam_step", [value, ...moments, ...scalars], spec), ...moments];
 }
 
 /** What an optimizer keeps of each parameter, under PyTorch's names. */

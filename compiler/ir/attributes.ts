@@ -152,7 +152,9 @@ export interface Attributes {
   softmax_cross_entropy_gradient: { readonly smoothing: number };
   /** parameter, gradient, [velocity,] learning rate [, step number] -> parameter [, velocity]. */
   sgd_step: SgdSpec;
-  /** parameter, gradient, mean, square, learning rate, step number -> parameter, mean, square. */
+  /** parameter, gradient, mean, square -> mean, square. */
+  adam_moments: AdamSpec;
+  /** parameter, new mean, new square, learning rate, step number -> parameter. */
   adam_step: AdamSpec;
 }
 

@@ -3,7 +3,7 @@
  * and a dozen elementwise nodes for each would be most of its graph.
  * Invariant: outputs are the new parameter, then its new slots, all of the parameter's type.
  */
-import type { AdamSpec, SgdSpec } from "../ir/optimizer.ts";
+import type { SgdSpec } from "../ir/optimizer.ts";
 import type { Expression } from "../ir/kernel.ts";
 import type { TensorType } from "../ir/type.ts";
 import { axesOf, binary, choose, everyAxis, literal, unary } from "./kernel-expressions.ts";
@@ -53,16 +53,21 @@ function decayed(read: (input: number) => Expression, decay: number): Expression
   return decay === 0 ? read(1) : plus(read(1), times(read(0), decay));
 }
 
-/** Evaluates a step element by element; `step` gives the new parameter and slots. */
-function stepElements(inputs: readonly ReferenceTensor[], slots: number, step: (own: readonly number[]) => readonly number[]): ReferenceTensor[] {
+/** Evaluates a step element by element: of the first `tensors` inputs to so many `results`. */
+function stepElements(
+  inputs: readonly ReferenceTensor[],
+  tensors: number,
+  results: number,
+  step: (own: readonly number[]) => readonly number[],
+): ReferenceTensor[] {
   const { shape, data } = inputAt(inputs, 0);
-  const tensors = inputs.slice(0, 2 + slots);
-  const results = Array.from({ length: 1 + slots }, () => new Float64Array(data.length));
+  const own = inputs.slice(0, tensors);
+  const found = Array.from({ length: results }, () => new Float64Array(data.length));
   for (let flat = 0; flat < data.length; flat++) {
-    const found = step(tensors.map((tensor) => at(tensor, flat)));
-    for (const [k, result] of results.entries()) result[flat] = found[k] ?? Number.NaN;
+    const values = step(own.map((tensor) => at(tensor, flat)));
+    for (const [k, result] of found.entries()) result[flat] = values[k] ?? Number.NaN;
   }
-  return results.map((result) => ({ shape, data: result }));
+  return found.map((result) => ({ shape, data: result }));
 }
 
 /** parameter, gradient, velocity (with momentum), learning rate, step number (with dampening) -> parameter, velocity. */
@@ -92,7 +97,7 @@ export const sgd_step: Operator<"sgd_step"> = {
     const slots = momentum === 0 ? 0 : 1;
     const rate = at(inputAt(inputs, 2 + slots), 0);
     const isFirst = !needsStepNumber(spec) || at(inputAt(inputs, 4), 0) <= 1;
-    return stepElements(inputs, slots, ([w = 0, g = 0, v = 0]) => {
+    return stepElements(inputs, 2 + slots, 1 + slots, ([w = 0, g = 0, v = 0]) => {
       const slope = g + weightDecay * w;
       const next = momentum * v + (isFirst && dampening !== 0 ? 1 : 1 - dampening) * slope;
       if (momentum === 0) return [w - rate * slope];
@@ -107,38 +112,52 @@ function bias(step: Expression, beta: number): Expression {
   return beta === 0 ? literal(1) : unary("negate", unary("expm1", times(step, Math.log(beta))));
 }
 
-/** parameter, gradient, mean, square, learning rate, step number -> parameter, mean, square. */
-export const adam_step: Operator<"adam_step"> = {
+/** parameter, gradient, mean, square -> mean, square. Apart from the step: together they touch more buffers than a GPU binds. */
+export const adam_moments: Operator<"adam_moments"> = {
   documentation:
-    "A step of Adam: m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g²; w -= rate / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps) " +
-    "(Kingma and Ba 2015, algorithm 1, with PyTorch's order of operations). Adam adds decay * w to g; AdamW first scales w by " +
-    "1 - rate * decay (Loshchilov and Hutter 2019).",
-  type: (context, inputs) => typeOfStep(context, inputs, 2, ["the rate", "the step number"]),
+    "The moments of Adam: m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g² (Kingma and Ba 2015, algorithm 1). " +
+    "Adam adds decay * w to g; AdamW does not (Loshchilov and Hutter 2019).",
+  type: (context, inputs) => typeOfStep(context, inputs, 2, [])?.slice(1),
   gradient: "none",
-  lower(context, spec) {
-    const { kind, beta1, beta2, eps, weightDecay } = spec;
+  lower(context, { kind, beta1, beta2, weightDecay }) {
     const read = reader(context, 4);
-    const [rate, step] = [read(4), read(5)];
     const gradient = kind === "adam" ? decayed(read, weightDecay) : read(1);
     const mean = plus(times(read(2), beta1), times(gradient, 1 - beta1));
     const square = plus(times(read(3), beta2), times(unary("square", gradient), 1 - beta2));
-    const deviation = over(unary("sqrt", square), unary("sqrt", bias(step, beta2)));
-    const direction = over(mean, plus(deviation, literal(eps)));
+    return { form: "pointwise", axes: axesOf(context.outputs[0] ?? []), values: [mean, square] };
+  },
+  reference(inputs, { kind, beta1, beta2, weightDecay }) {
+    return stepElements(inputs, 4, 2, ([w = 0, g = 0, m = 0, v = 0]) => {
+      const slope = kind === "adam" ? g + weightDecay * w : g;
+      return [beta1 * m + (1 - beta1) * slope, beta2 * v + (1 - beta2) * slope * slope];
+    });
+  },
+  onnx: undefined,
+};
+
+/** parameter, new mean, new square, learning rate, step number -> parameter. */
+export const adam_step: Operator<"adam_step"> = {
+  documentation:
+    "A step of Adam along its new moments: w -= rate / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps) (Kingma and Ba 2015, " +
+    "algorithm 1, with PyTorch's order of operations). AdamW first scales w by 1 - rate * decay (Loshchilov and Hutter 2019).",
+  type: (context, inputs) => typeOfStep(context, inputs, 1, ["the rate", "the step number"])?.slice(1),
+  gradient: "none",
+  lower(context, { kind, beta1, beta2, eps, weightDecay }) {
+    const read = reader(context, 3);
+    const [rate, step] = [read(3), read(4)];
+    const deviation = over(unary("sqrt", read(2)), unary("sqrt", bias(step, beta2)));
+    const direction = over(read(1), plus(deviation, literal(eps)));
     const isShrunk = kind === "adamw" && weightDecay !== 0;
     const start = isShrunk ? minus(read(0), times(times(rate, weightDecay), read(0))) : read(0);
     const moved = minus(start, times(over(rate, bias(step, beta1)), direction));
-    return { form: "pointwise", axes: axesOf(context.outputs[0] ?? []), values: [moved, mean, square] };
+    return { form: "pointwise", axes: axesOf(context.outputs[0] ?? []), values: [moved] };
   },
-  reference(inputs, spec: AdamSpec) {
-    const { kind, beta1, beta2, eps, weightDecay } = spec;
-    const [rate, step] = [at(inputAt(inputs, 4), 0), at(inputAt(inputs, 5), 0)];
-    return stepElements(inputs, 2, ([w = 0, g = 0, m = 0, v = 0]) => {
-      const slope = kind === "adam" ? g + weightDecay * w : g;
-      const mean = beta1 * m + (1 - beta1) * slope;
-      const square = beta2 * v + (1 - beta2) * slope * slope;
+  reference(inputs, { kind, beta1, beta2, eps, weightDecay }) {
+    const [rate, step] = [at(inputAt(inputs, 3), 0), at(inputAt(inputs, 4), 0)];
+    return stepElements(inputs, 3, 1, ([w = 0, m = 0, v = 0]) => {
       const start = kind === "adamw" ? w - rate * weightDecay * w : w;
-      const deviation = Math.sqrt(square / (1 - beta2 ** step));
-      return [start - ((rate / (1 - beta1 ** step)) * mean) / (deviation + eps), mean, square];
+      const deviation = Math.sqrt(v / (1 - beta2 ** step));
+      return [start - ((rate / (1 - beta1 ** step)) * m) / (deviation + eps)];
     });
   },
   onnx: undefined,

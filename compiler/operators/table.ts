@@ -57,6 +57,7 @@ export const operators: { readonly [K in OpName]: Operator<K> } = {
   softmax_cross_entropy: softmax.softmax_cross_entropy,
   softmax_cross_entropy_gradient: softmax.softmax_cross_entropy_gradient,
   sgd_step: optimizer.sgd_step,
+  adam_moments: optimizer.adam_moments,
   adam_step: optimizer.adam_step,
 };
 

@@ -259,11 +259,18 @@ const cases: readonly AnyCase[] = [
     types: [f32(C, K), f32(C, K)],
   },
   {
-    op: "adam_step",
-    name: "parameter and two moments",
-    inputs: [f32(C), f32(C), f32(C), f32(C), f32(), f32()],
+    op: "adam_moments",
+    name: "two moments",
+    inputs: [f32(C), f32(C), f32(C), f32(C)],
     attributes: { kind: "adam", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
-    types: [f32(C), f32(C), f32(C)],
+    types: [f32(C), f32(C)],
+  },
+  {
+    op: "adam_step",
+    name: "the parameter",
+    inputs: [f32(C), f32(C), f32(C), f32(), f32()],
+    attributes: { kind: "adam", beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
+    types: [f32(C)],
   },
 ];
 
