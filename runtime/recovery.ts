@@ -180,7 +180,7 @@ function settle(state: State, entry: Entry, outcome: { readonly value: unknown }
   if (!entry.changes || "error" in outcome || state.gpu === undefined) state.log = state.log.filter((each) => each !== entry);
 }
 
-/** Goes on elsewhere: on a new GPU device first, on the CPU if that fails too. Throws only what `onNotice` throws. */
+/** Goes on elsewhere: on a new GPU device first, on the CPU if that fails too. Never throws. */
 async function recover(state: State, recovery: Recovery, cause: unknown): Promise<void> {
   state.steps = state.network.stepsDone;
   await state.network.dispose().catch(() => undefined);
@@ -202,10 +202,9 @@ async function recover(state: State, recovery: Recovery, cause: unknown): Promis
       // From here to the end nothing waits, so that no call can come between.
       [state.network, state.gpu, state.recovering] = [network, gpu, undefined];
       if (gpu === undefined) [state.log, state.snapshot] = [[], undefined];
-      recovery.onNotice(recoveredOn(messageOf(last), network.device, network.stepsDone - before));
+      notify(recovery, recoveredOn(messageOf(cause), network.device, network.stepsDone - before));
       return;
     } catch (error) {
-      if (state.recovering === undefined) throw error;
       last = error;
       await opened?.network.dispose().catch(() => undefined);
     }
@@ -274,6 +273,15 @@ async function snapshotIfDue(state: State, recovery: Recovery, every: number): P
 
 function isRecoverable(error: unknown): boolean {
   return error instanceof ResnetError && RECOVERABLE.has(error.code);
+}
+
+/** A listener that throws does not end what it listens to. */
+function notify({ onNotice }: Recovery, message: string): void {
+  try {
+    onNotice(message);
+  } catch {
+    // There is no caller to hear of it.
+  }
 }
 
 function messageOf(error: unknown): string {
