@@ -1,18 +1,11 @@
 /**
- * Relations between sizes: their data, truth under an assignment, normal form and text.
+ * Relations between sizes: their truth under an assignment, normal form and text.
  * Invariant: a literal holds exactly where the relation it came from holds and its sides have values.
  */
+import { type Comparison, compare } from "../ir/comparison.ts";
 import { add, type Dim, evaluate, formatCondition, formatDim, isConstant, modulo, mul, negate, type SymbolAtom, sub, symbolsOf } from "../ir/dim.ts";
 import { divideWithRemainder, fromParts, partsOf } from "../ir/dim-polynomial.ts";
-
-export type Comparison = "==" | "!=" | "<" | "<=" | ">" | ">=";
-
-/** A statement about sizes; `divides` is what `dividend % divisor == 0` says. */
-export type Relation =
-  | { readonly op: Comparison; readonly left: Dim; readonly right: Dim }
-  | { readonly op: "divides"; readonly divisor: Dim; readonly dividend: Dim }
-  | { readonly op: "and" | "or"; readonly parts: readonly Relation[] }
-  | { readonly op: "not"; readonly part: Relation };
+import type { Relation } from "../ir/relation.ts";
 
 /** `dim` compared with zero, a divisibility, or a choice between conjunctions. */
 export type Literal =
@@ -105,28 +98,10 @@ export function evaluateRelation(relation: Relation, env: ReadonlyMap<string, nu
       const dividend = evaluate(relation.dividend, env);
       return divisor === undefined || dividend === undefined || divisor === 0 ? undefined : dividend % divisor === 0;
     }
-    default:
-      return evaluateComparison(relation.op, evaluate(relation.left, env), evaluate(relation.right, env));
-  }
-}
-
-function evaluateComparison(op: Comparison, left: number | undefined, right: number | undefined): boolean | undefined {
-  if (left === undefined || right === undefined) return undefined;
-  switch (op) {
-    case "==":
-      return left === right;
-    case "!=":
-      return left !== right;
-    case "<":
-      return left < right;
-    case "<=":
-      return left <= right;
-    case ">":
-      return left > right;
-    case ">=":
-      return left >= right;
-    default:
-      return op satisfies never;
+    default: {
+      const [left, right] = [evaluate(relation.left, env), evaluate(relation.right, env)];
+      return left === undefined || right === undefined ? undefined : compare(relation.op, left, right);
+    }
   }
 }
 

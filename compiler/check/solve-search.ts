@@ -5,7 +5,8 @@
 import { childrenOf, type Dim, evaluate, type SymbolAtom } from "../ir/dim.ts";
 import { fromAtom, partsOf } from "../ir/dim-polynomial.ts";
 import { limitsOf, type Solved } from "./solve-eliminate.ts";
-import { comparedValues, dimsOf, evaluateRelation, type Relation, symbolsOfAll } from "./solve-relation.ts";
+import { comparedValues, dimsOf, evaluateRelation, symbolsOfAll } from "./solve-relation.ts";
+import type { Relation } from "../ir/relation.ts";
 
 /** An assignment by symbol id. */
 export type Assignment = ReadonlyMap<string, number>;

@@ -6,10 +6,11 @@
 import { type Dim, dimKey, mapAtoms, type SymbolAtom, substitute, symbol } from "../ir/dim.ts";
 import { contradictory } from "./solve-contradict.ts";
 import { eliminate, withoutFresh } from "./solve-eliminate.ts";
-import { comparedValues, dimsOf, formatRelation, type Literal, literalsOf, type Relation, symbolsOfAll } from "./solve-relation.ts";
+import { comparedValues, dimsOf, formatRelation, type Literal, literalsOf, symbolsOfAll } from "./solve-relation.ts";
+import type { Relation } from "../ir/relation.ts";
 import { type Assignment, searchFalsifying } from "./solve-search.ts";
 
-export { formatRelation, type Relation };
+export { formatRelation };
 
 const QUICK_TRIES = 120;
 const MORE_TRIES = 2000;

@@ -5,6 +5,7 @@
 import type { Span } from "../../grammar/source.ts";
 import { assume } from "../check/solve.ts";
 import { add, constantOf, type Dim, divExact, modulo, mul, sub, symbol } from "../ir/dim.ts";
+import { type Comparison, compare } from "../ir/comparison.ts";
 import type { Relation } from "../ir/relation.ts";
 import { asReal } from "./arguments.ts";
 import { demand, type Frame, report } from "./context.ts";
@@ -116,9 +117,6 @@ function realArithmetic(operator: "+" | "-" | "*" | "/" | "%", a: number, b: num
   }
 }
 
-/** Operators that compare. */
-export type Comparison = "==" | "!=" | "<" | "<=" | ">" | ">=";
-
 /** A comparison as a truth value or, of unknown sizes, as a relation. */
 export function comparison(operator: Comparison, left: Value, right: Value, span: Span): Value | undefined {
   if (left.kind === "dim" && right.kind === "dim") return { kind: "bool", value: compareDims(operator, left.dim, right.dim) };
@@ -127,7 +125,7 @@ export function comparison(operator: Comparison, left: Value, right: Value, span
   const b = asReal(right);
   if (a?.kind === "real" && b?.kind === "real") {
     if (Number.isNaN(a.value) || Number.isNaN(b.value)) return { kind: "bool", value: unknownCondition(span) };
-    return { kind: "bool", value: compareNumbers(operator, a.value, b.value) };
+    return { kind: "bool", value: compare(operator, a.value, b.value) };
   }
   if ((left.kind === "string" && right.kind === "string") || (left.kind === "bool" && right.kind === "bool")) {
     if (typeof left.value === "object" || typeof right.value === "object") return undefined;
@@ -155,27 +153,8 @@ function comparePacks(operator: Comparison, left: Value, right: Value): Value | 
 function compareDims(operator: Comparison, left: Dim, right: Dim): boolean | Relation {
   const a = constantOf(left);
   const b = constantOf(right);
-  if (a !== undefined && b !== undefined) return compareNumbers(operator, a, b);
+  if (a !== undefined && b !== undefined) return compare(operator, a, b);
   return { op: operator, left, right };
-}
-
-function compareNumbers(operator: Comparison, a: number, b: number): boolean {
-  switch (operator) {
-    case "==":
-      return a === b;
-    case "!=":
-      return a !== b;
-    case "<":
-      return a < b;
-    case "<=":
-      return a <= b;
-    case ">":
-      return a > b;
-    case ">=":
-      return a >= b;
-    default:
-      return operator satisfies never;
-  }
 }
 
 /** A condition over a real parameter, unknown while a block is checked by itself; those of different places are told apart. */

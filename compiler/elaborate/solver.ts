@@ -3,8 +3,8 @@
  * Invariant: questions are told apart by their sizes and by the least values of the symbols in them.
  */
 import { type Answer, type Facts, prove } from "../check/solve.ts";
-import { type Dim, sameDim, sub, symbolsOf } from "../ir/dim.ts";
-import { boundsOf } from "../ir/dim-bounds.ts";
+import { type Dim, sameDim, symbolsOf } from "../ir/dim.ts";
+import { boundsOf, evident } from "../ir/dim-bounds.ts";
 import type { Relation } from "../ir/relation.ts";
 import { relationKey } from "./values.ts";
 
@@ -47,7 +47,7 @@ export function rememberingSolver(): Solver {
     factsKey,
     isFull: () => remembered > MOST_ANSWERS,
     answer(facts, relation) {
-      if (evident(relation)) return PROVED;
+      if (needsNoProof(relation)) return PROVED;
       const table = tableOf(facts);
       const key = questionKey(relation);
       const known =
@@ -99,14 +99,12 @@ function idsIn(relation: Relation): readonly string[] {
 }
 
 /** What needs no solver: equal sizes, division by 1, and an order that follows from the least values of symbols. */
-function evident(relation: Relation): boolean {
+function needsNoProof(relation: Relation): boolean {
   switch (relation.op) {
     case "==":
-      return sameDim(relation.left, relation.right);
     case ">=":
-      return boundsOf(sub(relation.left, relation.right)).low >= 0;
     case "<=":
-      return boundsOf(sub(relation.right, relation.left)).low >= 0;
+      return evident(relation.op, relation.left, relation.right);
     case "divides":
       return relation.divisor === 1 || (sameDim(relation.divisor, relation.dividend) && boundsOf(relation.divisor).low >= 1);
     default:

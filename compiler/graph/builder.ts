@@ -3,8 +3,8 @@
  * Invariant: ids grow with each new node and inputs precede their users; `finish` drops what nothing needs.
  */
 import type { Attributes, BinaryOp, OpName } from "../ir/attributes.ts";
-import { boundsOf } from "../ir/dim-bounds.ts";
-import { type Dim, formatDim, modulo, sameDim, sub } from "../ir/dim.ts";
+import { evident } from "../ir/dim-bounds.ts";
+import { type Dim, formatDim, modulo } from "../ir/dim.ts";
 import type { Graph, GraphNode, GraphUpdate, NamedValue, NodeFor, Value } from "../ir/graph.ts";
 import { invariant } from "../ir/invariant.ts";
 import { printAttribute, printType } from "../ir/print-graph.ts";
@@ -187,18 +187,8 @@ function certain(describe: () => string): TypeContext {
 }
 
 function holds(relation: TypeRelation): boolean {
-  switch (relation.op) {
-    case "==":
-      return sameDim(relation.left, relation.right);
-    case ">=":
-      return boundsOf(sub(relation.left, relation.right)).low >= 0;
-    case "<=":
-      return boundsOf(sub(relation.right, relation.left)).low >= 0;
-    case "divides":
-      return modulo(relation.dividend, relation.divisor) === 0;
-    default:
-      return relation satisfies never;
-  }
+  if (relation.op === "divides") return modulo(relation.dividend, relation.divisor) === 0;
+  return evident(relation.op, relation.left, relation.right);
 }
 
 function relationText(relation: TypeRelation): string {

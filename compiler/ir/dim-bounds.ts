@@ -2,7 +2,7 @@
  * Interval bounds of a size from the least values of its symbols alone.
  * Invariant: sound for every assignment in which the size has a value; unsafe numbers widen to infinity.
  */
-import { type Dim, type DimAtom, type DimCondition, floorQuotient, partsOf } from "./dim-polynomial.ts";
+import { type Dim, type DimAtom, type DimCondition, floorQuotient, partsOf, sameDim, sub } from "./dim-polynomial.ts";
 
 /** Both ends belong to the interval; either may be infinite. */
 export interface Bounds {
@@ -103,4 +103,18 @@ function widen({ low, high }: Bounds): Bounds {
     low: low < Number.MIN_SAFE_INTEGER ? Number.NEGATIVE_INFINITY : Math.min(low, Number.MAX_SAFE_INTEGER),
     high: high > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : Math.max(high, Number.MIN_SAFE_INTEGER),
   };
+}
+
+/** Whether an equality or an order shows without a proof: equal polynomials, or bounds that do not overlap. */
+export function evident(op: "==" | "<=" | ">=", left: Dim, right: Dim): boolean {
+  switch (op) {
+    case "==":
+      return sameDim(left, right);
+    case ">=":
+      return boundsOf(sub(left, right)).low >= 0;
+    case "<=":
+      return boundsOf(sub(right, left)).low >= 0;
+    default:
+      return op satisfies never;
+  }
 }

@@ -3,6 +3,7 @@
  * formulas are structurally equal: `floor((H + 2*1 - 3)/2) + 1` is `ceil(H/2)`.
  * Invariant: every rewrite is exact over the integers wherever the written expression has a value.
  */
+import { compare } from "./comparison.ts";
 import { boundsOf } from "./dim-bounds.ts";
 import { max, min, select } from "./dim-choice.ts";
 import { floorDiv } from "./dim-floor.ts";
@@ -185,19 +186,7 @@ function evaluateAtom(atom: DimAtom, env: ReadonlyMap<string, number>): number |
 export function evaluateCondition(condition: DimCondition, env: ReadonlyMap<string, number>): boolean | undefined {
   const left = evaluate(condition.left, env);
   const right = evaluate(condition.right, env);
-  if (left === undefined || right === undefined) return undefined;
-  switch (condition.op) {
-    case "==":
-      return left === right;
-    case "!=":
-      return left !== right;
-    case "<":
-      return left < right;
-    case "<=":
-      return left <= right;
-    default:
-      return condition.op satisfies never;
-  }
+  return left === undefined || right === undefined ? undefined : compare(condition.op, left, right);
 }
 
 /** Splits `a = coefficient*symbol + rest`, `rest` free of the symbol (0 when absent); undefined when not linear. */

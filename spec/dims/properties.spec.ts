@@ -3,7 +3,8 @@
  * Seeded; ranges of the brute force are wider than those of the solver's own first tries.
  */
 import * as assert from "uvu/assert";
-import { type Facts, formatRelation, prove, type Relation, simplifyUnder } from "../../compiler/check/solve.ts";
+import { type Facts, formatRelation, prove, simplifyUnder } from "../../compiler/check/solve.ts";
+import type { Relation } from "../../compiler/ir/relation.ts";
 import * as Size from "../../compiler/ir/dim.ts";
 import { suite } from "../harness.ts";
 

@@ -2,7 +2,7 @@
  * Relations between sizes as text, with a judge of their own: `facts => relation`, read once into the solver's form and
  * once into a function on whole numbers that knows nothing of the solver.
  */
-import type { Relation } from "../../compiler/check/solve.ts";
+import type { Relation } from "../../compiler/ir/relation.ts";
 import * as Size from "../../compiler/ir/dim.ts";
 
 /** Sizes by name. */
