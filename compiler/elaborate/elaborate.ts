@@ -17,6 +17,7 @@ import { checkNames } from "./declared-names.ts";
 import { compilePattern, describePattern, describeReplacement } from "./edge-pattern.ts";
 import { declaredValue, evaluate } from "./expressions.ts";
 import { type CheckedBlock, genericChecks, type GenericChecks } from "./generic.ts";
+import { noSuchModel } from "./name-problems.ts";
 import * as problems from "./problems.ts";
 import { checkRecipe } from "./recipes.ts";
 import { rootScope, type Scope } from "./scope.ts";
@@ -54,7 +55,7 @@ function build(shared: Shared, file: ModuleScope, name: string, options: ModelOp
   const declaration = file.visible.get(name);
   if (declaration === undefined || declaration.kind === "namespace" || declaration.kind === "constant") {
     const models = [...file.own].flatMap(([own, each]) => ((each.kind === "block" && each.block.model) || each.kind === "variant" ? [own] : []));
-    return { value: undefined, diagnostics: [unknownName(name, file.module.span, models, "model")] };
+    return { value: undefined, diagnostics: [noSuchModel(name, file.module.span, models)] };
   }
   if (declaration.kind === "variant") return buildVariant(shared, declaration.variant, declaration.file, options);
   return buildModel(newSession({ shared, training: options.training, dims: options.dims }), declaration, options, [], name);

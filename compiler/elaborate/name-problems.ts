@@ -1,5 +1,6 @@
 /** Diagnostics about the names of a block: used too early, never, or as what they are not. */
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import { closest } from "../../grammar/closest.ts";
 import type { Span } from "../../grammar/source.ts";
 import { describe, type Value } from "./values.ts";
 
@@ -15,6 +16,19 @@ export function notAModel(name: string, span: Span, declared: Span): Diagnostic 
     note: "a recipe trains a model",
     labels: [{ span: declared, text: `\`${name}\` is declared here` }],
     help: ["declare it by `model` instead of `block`"],
+  };
+}
+
+/** RN101: a model asked for from outside (`--model`), so that nothing in the file is to be changed. */
+export function noSuchModel(name: string, { source }: Span, models: readonly string[]): Diagnostic {
+  const meant = closest(name, models);
+  const known = models.length === 0 ? "it declares no model" : `its models are ${models.join(", ")}`;
+  return {
+    ...plain,
+    code: "RN101",
+    message: `${source.path} has no model \`${name}\``,
+    span: { source, start: 0, end: 0 },
+    help: meant === undefined ? [known] : [`did you mean \`${meant}\`?`, known],
   };
 }
 

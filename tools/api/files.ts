@@ -31,7 +31,8 @@ function filePath(path: string): string {
 
 /** A file of the library is known by its `std/` path however it was named, so that it is one module. */
 function moduleName(path: string): string {
-  if (path.startsWith("std/") || !path.endsWith(".resnet")) return path;
+  if (!path.endsWith(".resnet")) return path;
+  if (path.startsWith("std/")) return path.slice(0, -".resnet".length);
   const below = relative(libraryFolder(), resolve(path));
   return below.startsWith("..") || isAbsolute(below) ? path : `std/${below.slice(0, -".resnet".length).replaceAll("\\", "/")}`;
 }
@@ -74,7 +75,14 @@ export function readSource(path: string): ReadModule {
 
 /** Files, and folders for the `.resnet` files in them, each once. Throws RN801 for what does not exist. */
 export function sourceFiles(paths: readonly string[]): string[] {
-  return [...new Set(paths.flatMap((path) => (path.startsWith("std/") ? [path] : filesBelow(path))))];
+  return [...new Set(paths.flatMap((path) => libraryFiles(path) ?? (path.startsWith("std/") ? [path] : filesBelow(path))))];
+}
+
+/** The files of a folder of the library, `std`, `std/models`; undefined if the path is no such folder. */
+export function libraryFiles(path: string): readonly string[] | undefined {
+  if (path !== "std" && !path.startsWith("std/")) return undefined;
+  const folder = join(libraryFolder(), path.slice("std/".length));
+  return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? filesBelow(folder).map(moduleName) : undefined;
 }
 
 function filesBelow(path: string): string[] {
@@ -96,14 +104,6 @@ function stat(path: string): ReturnType<typeof statSync> & { isDirectory(): bool
   } catch {
     throw new ResnetError("RN801", `cannot read ${path}: no such file or folder`);
   }
-}
-
-/** Paths below a folder of the library, `std/models/...`. */
-export function libraryFiles(folder: string): string[] {
-  return readdirSync(join(libraryFolder(), folder))
-    .filter((name) => name.endsWith(".resnet"))
-    .sort()
-    .map((name) => `std/${folder}/${name.slice(0, -".resnet".length)}`);
 }
 
 /** The bundled runtime that modules inline. */

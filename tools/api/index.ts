@@ -2,6 +2,7 @@
  * The package's entry: check and compile files, and load what was compiled.
  * Invariant: the only place where the compiler meets files; everything it calls is pure.
  */
+import { closest } from "../../grammar/closest.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import {
   type AnalyzeRequest,
@@ -21,7 +22,7 @@ import {
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
 import { loadModules } from "../../compiler/resolve/modules.ts";
 import { emitModule } from "../../compiler/emit/module.ts";
-import { loadNetwork, type LoadOptions } from "../../runtime/load.ts";
+import { loadNetwork, type LoadOptions, ResnetError } from "../../runtime/load.ts";
 import type { Manifest } from "../../runtime/manifest.ts";
 import type { Network } from "../../runtime/network.ts";
 import { libraryFiles, readModule, readSource, runtimeText } from "./files.ts";
@@ -108,7 +109,7 @@ export class CompileError extends Error {
 /** Compiles a model. Throws a CompileError for mistakes in the source, RN801 if the file cannot be read. */
 export async function compile(options: CompileOptions): Promise<Program> {
   const request: AnalyzeRequest = {
-    entry: readSource(options.file),
+    entry: readSource(await fileOf(options.file, options.model)),
     read: readModule,
     model: options.model,
     recipe: options.recipe,
@@ -209,7 +210,7 @@ function once<T>(make: () => T): () => T {
 
 /** The models of the standard library. */
 export async function listModels(): Promise<{ name: string; path: string; reference: string | undefined; source: string }[]> {
-  return libraryFiles("models").flatMap((path) => {
+  return (libraryFiles("std/models") ?? []).flatMap((path) => {
     const { entry } = loadModules(readSource(path), readModule);
     return [...entry.own].flatMap(([name, declaration]) => {
       const declared =
@@ -230,9 +231,25 @@ export async function listModels(): Promise<{ name: string; path: string; refere
   });
 }
 
+/** Of a folder of the library (`std/models`), the file that has the model; else the path itself. Throws RN801 if none has it. */
+async function fileOf(path: string, model: string | undefined): Promise<string> {
+  const files = libraryFiles(path);
+  if (files === undefined) return path;
+  const models = (await listModels()).filter((each) => files.includes(each.path));
+  const found = models.find(({ name }) => name === model);
+  if (found !== undefined) return found.path;
+  if (model === undefined) throw new ResnetError("RN801", `${path} has several models: choose one with --model; \`resnet list\` shows them`);
+  const meant = closest(
+    model,
+    models.map(({ name }) => name),
+  );
+  const hint = meant === undefined ? "`resnet list` shows what there is" : `did you mean ${meant}?`;
+  throw new ResnetError("RN801", `${path} has no model ${model}; ${hint}`);
+}
+
 /** A file to start from: a model of the library by itself, with a recipe. Throws RN801 if there is no such model. */
 export async function starter(from: string, model?: string): Promise<Starter> {
-  return makeStarter(from, model);
+  return makeStarter(await fileOf(from, model), model);
 }
 
 /** The text of a library or project file, as the compiler reads it. */
