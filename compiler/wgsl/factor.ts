@@ -52,25 +52,40 @@ export interface Access {
 
 /** Decides how both sides are read, and binds them accordingly. */
 export function accessesOf(shader: Shader, shape: Shape): Readonly<Record<Side, Access>> {
-  const { result, input, kernel, output } = shape.contraction;
-  const role = result === "input" ? output : input;
+  const { result, kernel } = shape.contraction;
   const channels = shape.depth.at(-1)?.extent;
   if (result === "kernel") {
     return {
-      left: roleAccess(shader, "left", input, "wide", shape.rows.at(-1)?.extent),
-      right: roleAccess(shader, "right", output, "wide", shape.columns[0]?.extent),
+      left: roleAccess(shader, shape, "left", "input", "wide", shape.rows.at(-1)?.extent),
+      right: roleAccess(shader, shape, "right", "output", "wide", shape.columns[0]?.extent),
     };
   }
   const [deep, wide] = result === "output" ? [kernel.input, kernel.output] : [kernel.output, kernel.input];
   const grain: Grain = wide === 1 || (deep !== 1 && wide < deep) ? "wide" : "deep";
   const [unit, other, extent] = grain === "wide" ? [wide, deep, shape.columns[0]?.extent] : [deep, wide, channels];
-  const vector = unit === 1 && isFourfold([extent ?? 1, other, kernel.group, ...kernel.taps]) && shader.widen(kernel.operand);
-  return { left: roleAccess(shader, "left", role, "deep", channels), right: { side: "right", operand: kernel.operand, grain, vector } };
+  const taps = stridesOfMoves(
+    kernel.taps,
+    shape.contraction.window.map((axis) => axis.taps),
+  );
+  const group = stridesOfMoves([kernel.group], [shape.contraction.groups]);
+  const vector = unit === 1 && isFourfold([extent ?? 1, other, ...group, ...taps]) && shader.widen(kernel.operand);
+  return {
+    left: roleAccess(shader, shape, "left", result === "input" ? "output" : "input", "deep", channels),
+    right: { side: "right", operand: kernel.operand, grain, vector },
+  };
 }
 
-function roleAccess(shader: Shader, side: Side, role: RoleStrides, grain: Grain, channels: Size | undefined): Access {
-  const vector = role.channel === 1 && isFourfold([channels ?? 1, role.batch, role.group, ...role.spatial]) && shader.widen(role.operand);
-  return { side, operand: role.operand, grain, vector };
+function roleAccess(shader: Shader, { contraction }: Shape, side: Side, name: "input" | "output", grain: Grain, channels: Size | undefined): Access {
+  const { operand, channel, batch, group, spatial } = contraction[name];
+  const extents = [contraction.batch, contraction.groups, ...contraction.window.map((axis) => axis[name])];
+  const strides = stridesOfMoves([batch, group, ...spatial], extents);
+  const vector = channel === 1 && isFourfold([channels ?? 1, ...strides]) && shader.widen(operand);
+  return { side, operand, grain, vector };
+}
+
+/** The strides of axes that have more than one position: only along those does an address move. */
+function stridesOfMoves(strides: readonly Size[], extents: readonly Size[]): readonly Size[] {
+  return strides.filter((_, k) => extents[k] !== 1);
 }
 
 export function isFourfold(sizes: readonly Size[]): boolean {

@@ -32,22 +32,30 @@ export function axisName(axis: Axis, position: number): string {
   return `${axis.name.replaceAll(/[^A-Za-z]+/g, "").toLowerCase() || "axis"}${position}`;
 }
 
-/** Writes `let`s for the axes from a row-major position; returns their names, which count from `first` or are new. */
+/**
+ * Writes `let`s for the axes from a row-major position; returns their names, which count from `first` or are new. An axis
+ * of one position is `0`, and a single axis of more is the position itself.
+ */
 export function splitIndex(shader: Shader, linear: string, axes: readonly Axis[], first: number | undefined): string[] {
-  const names = axes.map((axis, k) => (first === undefined ? shader.fresh(axis.name) : axisName(axis, first + k)));
+  const names = axes.map(() => "0");
+  const moving = axes.flatMap((axis, k) => (axis.extent === 1 ? [] : [{ axis, k }]));
+  const nameOf = ({ axis, k }: { readonly axis: Axis; readonly k: number }): string => {
+    const name = first === undefined ? shader.fresh(axis.name) : axisName(axis, first + k);
+    names[k] = name;
+    return name;
+  };
   let rest = linear;
-  for (let k = axes.length - 1; k > 0; k--) {
-    const extent = axes[k]?.extent ?? 1;
-    if (extent === 1) {
-      shader.line(`let ${names[k]} = 0;`);
-      continue;
+  for (const [place, each] of [...moving.entries()].reverse()) {
+    const outer = moving[place - 1];
+    if (outer === undefined) {
+      if (moving.length === 1) shader.line(`let ${nameOf(each)} = ${rest};`);
+      break;
     }
-    shader.line(`let ${names[k]} = ${rest} % ${sizeText(extent)};`);
-    const next = shader.fresh("rest");
-    shader.line(`let ${next} = ${rest} / ${sizeText(extent)};`);
+    shader.line(`let ${nameOf(each)} = ${rest} % ${sizeText(each.axis.extent)};`);
+    const next = place === 1 ? nameOf(outer) : shader.fresh("rest");
+    shader.line(`let ${next} = ${rest} / ${sizeText(each.axis.extent)};`);
     rest = next;
   }
-  if (axes.length > 0) shader.line(`let ${names[0]} = ${rest};`);
   return names;
 }
 

@@ -214,7 +214,8 @@ function isWhole({ depth }: Shape, { deep }: Tiling): boolean {
 /** Where a tile lies inside one tap, the taps are the same for the whole workgroup. */
 function uniformDepth(shader: Shader, { depth }: Shape, { deep }: Tiling, inTile: string): Depth | undefined {
   const channels = depth.at(-1)?.extent;
-  if (depth.length < 2 || typeof channels !== "number" || channels % deep !== 0) return undefined;
+  if (depth.every(({ extent }, k) => extent === 1 || k === depth.length - 1) || typeof channels !== "number" || channels % deep !== 0)
+    return undefined;
   const parts = depthAt(shader, depth, "start").parts;
   const channel = shader.named({ text: `${parts.at(-1)} + ${inTile}`, type: "i32" }, "channel").text;
   return { parts: [...parts.slice(0, -1), channel] };
