@@ -12,7 +12,7 @@ import { badOption, deviceUnavailable, webgpuUnavailable } from "./problems.ts";
 import { seedKey } from "./random.ts";
 import { createRecoveringNetwork, type RecoverableNetwork } from "./recovery.ts";
 import { loadWeights, type WeightSource } from "./weight-source.ts";
-import { type GpuSource, isDevice, openDevice } from "./webgpu/device.ts";
+import { type GpuSource, hasHardware, isDevice, openDevice } from "./webgpu/device.ts";
 import { createWebgpuEngine } from "./webgpu/engine.ts";
 import { createWebgpuNetwork } from "./webgpu/network.ts";
 import type { Tensor } from "./tensor.ts";
@@ -39,7 +39,10 @@ export type { WeightSource } from "./weight-source.ts";
 export type { Weights } from "./weights.ts";
 
 export interface LoadOptions {
-  /** `auto` is `wasm` at present. `webgpu` needs a network that was compiled for it, and a GPU. */
+  /**
+   * `auto`, by default, takes a GPU if there is a real one, no software adapter, and the network was compiled for it, else
+   * `wasm`. `webgpu` throws RN601 where it is not to be had.
+   */
   readonly device?: "auto" | "wasm" | "webgpu" | undefined;
   /** For `webgpu`: what stands for `navigator.gpu`, or a device to share, which is then not destroyed. */
   readonly gpu?: GpuSource | undefined;
@@ -85,7 +88,7 @@ export async function loadNetwork(compiled: CompiledNetwork, options: LoadOption
   const weights = options.weights === undefined || options.weights === null ? undefined : await loadWeights(options.weights);
   const initial = weights === undefined ? new Map() : matchWeights(manifest, weights);
   const plan: Plan = { manifest, wasm, seed, initial, batch, profile };
-  if (device !== "webgpu") return loadOnCpu(plan);
+  if (device === "wasm" || (device === "auto" && !(await isGpuWorthIt(manifest, options.gpu)))) return loadOnCpu(plan);
   if (!recover) return loadOnGpu(plan, options.gpu);
   // Recovery begins from these again, whatever the caller does with its arrays.
   const kept: Plan = { ...plan, initial: new Map([...initial].map(([spec, tensor]) => [spec, copyShaped(tensor)])) };
@@ -108,6 +111,10 @@ interface Plan {
 
 function warn(message: string): void {
   console.warn(message);
+}
+
+async function isGpuWorthIt({ webgpu }: Manifest, given: GpuSource | undefined): Promise<boolean> {
+  return webgpu !== undefined && (await hasHardware(given));
 }
 
 /** The network on the CPU, its memory taken for `batch` if one is given. */

@@ -9,7 +9,7 @@ export const RUNTIME_CATALOGUE: readonly CatalogueEntry[] = [
   entry(
     601,
     "device that is not there",
-    "The device asked for is not available here. `wasm` is always there, and what `auto` takes; `webgpu` needs a GPU with its driver and, in Node, the package `webgpu`.",
+    "The device asked for is not available here. `wasm` is always there, and what `auto` takes where there is no real GPU; `webgpu` needs a GPU with its driver and, in Node, the package `webgpu`: `resnet doctor` says which of these is missing, and the command that adds it.",
   ),
   entry(
     602,

@@ -26,19 +26,40 @@ const LIMITS = [
   "maxStorageBuffersPerShaderStage",
 ] as const satisfies readonly (keyof GPUSupportedLimits)[];
 
+const PREFERENCE: GPURequestAdapterOptions = { powerPreference: "high-performance" };
+
+function hostGpu(given: GPU | undefined): GPU | undefined {
+  return given ?? (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+}
+
+/** Whether the CPU stands in for a GPU: what WebGPU calls a fallback adapter, or one that is known by its name. */
+export function isSoftwareAdapter(info: GPUAdapterInfo): boolean {
+  const { isFallbackAdapter = false, architecture = "", description = "", device = "" } = info as Partial<GPUAdapterInfo>;
+  return isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${architecture} ${description} ${device}`);
+}
+
 /** Whether the caller gives one device, rather than where to get one. */
 export function isDevice(given: GpuSource | undefined): given is GPUDevice {
   return given !== undefined && "createComputePipelineAsync" in given;
 }
 
+/** Whether `openDevice` would come to a GPU that is none of software. Never throws. */
+export async function hasHardware(given: GpuSource | undefined): Promise<boolean> {
+  if (isDevice(given)) return true;
+  const adapter = await hostGpu(given)
+    ?.requestAdapter(PREFERENCE)
+    .catch(() => null);
+  return adapter !== undefined && adapter !== null && !isSoftwareAdapter(adapter.info);
+}
+
 /** Throws RN601. */
 export async function openDevice(given: GpuSource | undefined): Promise<OpenedDevice> {
   if (isDevice(given)) return { device: given, isOwn: false };
-  const host = given ?? (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+  const host = hostGpu(given);
   if (host === undefined) {
     throw webgpuUnavailable("this host has no navigator.gpu", 'use a browser with WebGPU, or the device "wasm"');
   }
-  const adapter = await host.requestAdapter({ powerPreference: "high-performance" });
+  const adapter = await host.requestAdapter(PREFERENCE);
   if (adapter === null) {
     throw webgpuUnavailable("no adapter was found", 'install or enable a Vulkan, Metal or Direct3D 12 driver, or use the device "wasm"');
   }

@@ -16,7 +16,7 @@ import { suite } from "../harness.ts";
 import { call } from "./call.ts";
 import { fakeApi } from "./fake-network.ts";
 
-const COMMANDS = ["check", "explain", "summary", "list", "new", "build", "run", "gradients", "train", "eval", "demo"];
+const COMMANDS = ["check", "explain", "summary", "list", "new", "build", "run", "gradients", "train", "eval", "devices", "doctor", "demo"];
 
 const refuses = (body: () => unknown, ...parts: readonly string[]): void => {
   try {

@@ -26,6 +26,7 @@ import { loadNetwork, type LoadOptions, ResnetError } from "../../runtime/load.t
 import type { Manifest } from "../../runtime/manifest.ts";
 import type { Network } from "../../runtime/network.ts";
 import { libraryFiles, readModule, readSource, runtimeText } from "./files.ts";
+import { chooseDevice } from "../host/choose-device.ts";
 import { nodeGpu } from "./node-gpu.ts";
 import { setArguments } from "./set-values.ts";
 import { type Starter, starter as makeStarter } from "./starter.ts";
@@ -34,6 +35,7 @@ export { emitModule } from "../../compiler/emit/module.ts";
 export type { BlockSignature } from "../../compiler/report/signature.ts";
 export type { Diagnostic } from "../../grammar/diagnostic.ts";
 export { type LoadOptions, loadNetwork, ResnetError } from "../../runtime/load.ts";
+export { chooseDevice, type DeviceChoice } from "../host/choose-device.ts";
 export { check, signatures } from "./check.ts";
 export type { Starter } from "./starter.ts";
 export type { Network } from "../../runtime/network.ts";
@@ -84,6 +86,7 @@ export interface Program {
   summary(): Summary;
   /** `ast`, `program`, `graph`, `kernels`, `plan` or `wat`, as readable text. */
   dump(stage: string): string;
+  /** Without `device`, on Wasm, or `auto` if the program was compiled for `webgpu` too. */
   load(options?: LoadOptions): Promise<Network>;
   /** A standalone ES module and its declarations. */
   module(options: { readonly weights?: Uint8Array; readonly weightsUrl?: string }): { readonly javascript: string; readonly declarations: string };
@@ -151,9 +154,12 @@ export async function compile(options: CompileOptions): Promise<Program> {
     summary: () => summarize(analysis.trained ?? analysis.inference),
     dump: (stage) => dump(stage as Stage, analysis, graphs, code),
     load: async (loadOptions = {}) => {
-      if (loadOptions.device !== "webgpu") return loadNetwork({ manifest: code().manifest, wasm: code().wasm.bytes }, loadOptions);
+      const wanted = loadOptions.device ?? (options.devices?.includes("webgpu") === true ? "auto" : "wasm");
+      const device = wanted === "auto" && loadOptions.gpu === undefined ? (await chooseDevice(wanted)).device : wanted;
+      if (device !== "webgpu" && device !== "auto")
+        return loadNetwork({ manifest: code().manifest, wasm: code().wasm.bytes }, { ...loadOptions, device });
       const gpu = loadOptions.gpu ?? (await nodeGpu());
-      return loadNetwork({ manifest: withWebgpu().manifest, wasm: withWebgpu().wasm.bytes }, { ...loadOptions, gpu });
+      return loadNetwork({ manifest: withWebgpu().manifest, wasm: withWebgpu().wasm.bytes }, { ...loadOptions, device, gpu });
     },
     module: (parts) =>
       emitModule({

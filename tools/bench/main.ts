@@ -1,16 +1,23 @@
-/** `npm run bench`: kernels on the CPU (words of the shapes wanted may follow), or with `--device webgpu` the GPU. */
+/** `npm run bench`: kernels on the CPU (words of the shapes wanted may follow), or the GPU with `--device webgpu` or `auto`. */
+import { chooseDevice, describeChoice } from "../host/choose-device.ts";
 import { benchGpu } from "./gpu/bench.ts";
 
 const args = process.argv.slice(2);
 const at = args.indexOf("--device");
-const device = at < 0 ? "wasm" : args[at + 1];
-if (device === "webgpu") {
+const wanted = at < 0 ? "wasm" : args[at + 1];
+if (wanted !== "wasm" && wanted !== "webgpu" && wanted !== "auto") {
+  process.stderr.write(`--device ${wanted ?? ""}: expected wasm, webgpu or auto\n`);
+  process.exit(2);
+}
+const choice = await chooseDevice(wanted).catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+});
+const line = describeChoice(choice);
+if (line !== undefined) process.stderr.write(`${line}\n`);
+if (choice.device === "webgpu") {
   process.exitCode = await benchGpu(args).catch((error: Error) => {
     process.stderr.write(`${error.message}\n`);
     return 1;
   });
-} else if (device === "wasm") await import("./conv.ts");
-else {
-  process.stderr.write(`--device ${device ?? ""}: expected wasm or webgpu\n`);
-  process.exitCode = 2;
-}
+} else await import("./conv.ts");

@@ -27,7 +27,11 @@ const REQUIRE = 'import { createRequire as __createRequire } from "node:module";
  */
 async function bundleForNode(): Promise<void> {
   await build({
-    entryPoints: { cli: join(root, "tools/cli/main.ts"), index: join(root, "tools/api/index.ts") },
+    entryPoints: {
+      cli: join(root, "tools/cli/main.ts"),
+      index: join(root, "tools/api/index.ts"),
+      "gpu-probe": join(root, "tools/host/gpu-probe.ts"),
+    },
     absWorkingDir: root,
     outdir: dist,
     chunkNames: "chunk-[hash]",

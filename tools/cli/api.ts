@@ -3,6 +3,7 @@
  * Invariant: types only, and imports on demand, so that help and usage errors load no compiler.
  */
 import type * as api from "../api/index.ts";
+import type * as host from "../host/choose-device.ts";
 
 export type { PortSummary, Summary } from "../../compiler/report/summary.ts";
 export type { CompileOptions, Recipe } from "../api/index.ts";
@@ -17,6 +18,7 @@ export interface Api {
   readonly listModels: typeof api.listModels;
   readonly signatures: typeof api.signatures;
   readonly starter: typeof api.starter;
+  readonly chooseDevice: typeof host.chooseDevice;
 }
 
 /** The compiler; a check loads its front half alone. */
@@ -26,6 +28,7 @@ export async function loadApi(): Promise<Api> {
     signatures: async (paths) => (await import("../api/check.ts")).signatures(paths),
     compile: async (options) => (await import("../api/index.ts")).compile(options),
     listModels: async () => (await import("../api/index.ts")).listModels(),
+    chooseDevice: async (wanted) => (await import("../host/choose-device.ts")).chooseDevice(wanted),
     starter: async (from, model) => (await import("../api/index.ts")).starter(from, model),
   };
 }

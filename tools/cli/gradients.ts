@@ -4,7 +4,7 @@ import type { GradientsResult } from "../../runtime/network.ts";
 import { writeSafetensors } from "../../runtime/safetensors.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 import { writeFileAtomic } from "../data/write.ts";
-import { parseEvaluationDevice } from "./device.ts";
+import { beginChoice, parseEvaluationDevice } from "./device.ts";
 import { loadEvaluated } from "./load-weights.ts";
 import { prepareCall } from "./model-inputs.ts";
 import { collect, type ModelOptions, modelSelection } from "./options.ts";
@@ -52,9 +52,11 @@ export function gradientsCommand(command: Command, context: Context): void {
         ...(options.loss === undefined ? {} : { loss: options.loss }),
         ...(options.recipe === undefined ? {} : { recipe: options.recipe }),
       } as const;
-      const { program, inputs } = await prepareCall(await context.api(), call, options.input, terminal);
+      const api = await context.api();
+      const device = beginChoice(api, options.device, terminal);
+      const { program, inputs } = await prepareCall(api, call, options.input, terminal);
       if (options.weights === undefined) terminal.say("no --weights: the weights are random, drawn from seed 0");
-      const network = await loadEvaluated(program, { device: options.device, weights: options.weights, seed: 0 });
+      const network = await loadEvaluated(program, { device: await device(), weights: options.weights, seed: 0 });
       try {
         const result = await network.gradients(inputs);
         const tensors = gradientTensors(result);

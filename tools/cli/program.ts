@@ -71,6 +71,16 @@ const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./eval.ts")).evalCommand,
   },
   {
+    name: "devices",
+    summary: "what networks can run on here, with limits and features",
+    load: async () => (await import("./devices.ts")).devicesCommand,
+  },
+  {
+    name: "doctor",
+    summary: "what is missing here, and the command that adds it",
+    load: async () => (await import("./doctor.ts")).doctorCommand,
+  },
+  {
     name: "demo",
     summary: "train on generated digits, build a module and run it",
     load: async () => (await import("./demo.ts")).demoCommand,

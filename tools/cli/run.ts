@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { writeSafetensors } from "../../runtime/safetensors.ts";
 import { type Tensor, toFloat32 } from "../../runtime/tensor.ts";
 import { writeFileAtomic } from "../data/write.ts";
-import { parseEvaluationDevice } from "./device.ts";
+import { beginChoice, parseEvaluationDevice } from "./device.ts";
 import { CommandFailure } from "./failure.ts";
 import { loadEvaluated } from "./load-weights.ts";
 import { prepareCall } from "./model-inputs.ts";
@@ -53,12 +53,14 @@ export function runCommand(command: Command, context: Context): void {
       const { terminal } = context;
       const recipe = options.recipe === undefined ? {} : { recipe: options.recipe };
       const call = { file, mode: "inference", ...recipe, ...modelSelection(options) } as const;
-      const { program, inputs } = await prepareCall(await context.api(), call, options.input, terminal);
+      const api = await context.api();
+      const device = beginChoice(api, options.device, terminal);
+      const { program, inputs } = await prepareCall(api, call, options.input, terminal);
       if (options.weights === undefined) terminal.say("no --weights: the weights are random, drawn from seed 0");
       const profile = options.profile === true;
       if (profile && options.device === "reference")
         throw new CommandFailure("--profile: the reference interpreter has no kernels; use wasm or webgpu");
-      const network = await loadEvaluated(program, { device: options.device, weights: options.weights, seed: 0, profile });
+      const network = await loadEvaluated(program, { device: await device(), weights: options.weights, seed: 0, profile });
       try {
         const outputs = await network.run(inputs);
         if (options.output === undefined) for (const line of describeOutputs(outputs)) terminal.print(line);

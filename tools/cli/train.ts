@@ -11,7 +11,7 @@ import type { Program, Recipe } from "./api.ts";
 import { BEST, freshState, LAST, readState, restoreLast, type RunSetup, type TrainingState } from "./checkpoint.ts";
 import { labelInput } from "./classification.ts";
 import { openClassifier, type OpenedClassifier } from "./classifier-program.ts";
-import { parseDevice } from "./device.ts";
+import { beginChoice, parseDevice } from "./device.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { loadProgram, namingFile } from "./load-weights.ts";
@@ -96,8 +96,10 @@ export function trainCommand(command: Command, context: Context): void {
 async function runTraining(file: string, options: TrainOptions, context: Context): Promise<number> {
   const { terminal } = context;
   const given = <K extends "recipe" | "loss" | "optimizer">(name: K) => (options[name] === undefined ? {} : { [name]: options[name] });
+  const api = await context.api();
+  const device = beginChoice(api, options.device, terminal);
   const opened = await openClassifier(
-    await context.api(),
+    api,
     { file, mode: "training", ...modelSelection(options), ...given("recipe"), ...given("loss"), ...given("optimizer") },
     options,
     ["train", "test"],
@@ -106,7 +108,7 @@ async function runTraining(file: string, options: TrainOptions, context: Context
   const plan = planRun(opened, options);
   const interrupt = listenForInterrupt(terminal);
   const network = await loadProgram(opened.program, {
-    device: options.device,
+    device: await device(),
     seed: plan.state.setup.seed,
     weights: options.weights,
     profile: options.profile === true,

@@ -89,7 +89,7 @@ async function trainDigits(api: Api, terminal: Terminal, file: string, options: 
     terminal.colors.bold("2. train") +
       terminal.colors.dim(`  ${program.model}, ${parameters} parameters, ${epochs} epochs of batches of ${recipe.batch}`),
   );
-  const network = await program.load({ device: "auto", seed: options.seed });
+  const network = await program.load({ device: "wasm", seed: options.seed });
   const interrupt = listenForInterrupt(terminal);
   try {
     const setup = { model: program.model, seed: options.seed, batch: recipe.batch, samples: train.count };
