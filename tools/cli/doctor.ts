@@ -58,7 +58,7 @@ async function gatherFacts(): Promise<HostFacts> {
     machine: thisMachine(),
     probe: await probeWebgpu("first"),
     missingParts: [
-      ...(isThere(() => libraryFiles("models").length > 0) ? [] : ["its standard library"]),
+      ...(isThere(() => (libraryFiles("std/models")?.length ?? 0) > 0) ? [] : ["its standard library"]),
       ...(isThere(() => runtimeText() !== "") ? [] : ["the bundled runtime"]),
     ],
     runs: { folder, refusal: writeRefusal(folder) },
