@@ -88,10 +88,11 @@ export function analyze(request: AnalyzeRequest): Outcome<Analysis> {
   const options = { dims: request.dims, set: request.set };
   const inference = elaborateModel(modules.entry, model, { ...options, training: false });
   diagnostics.push(...inference.diagnostics);
-  const trained = request.training ? elaborateModel(modules.entry, model, { ...options, training: true }) : undefined;
   if (inference.value === undefined) return { value: undefined, diagnostics };
-  if (trained !== undefined && trained.value === undefined) return { value: undefined, diagnostics: [...diagnostics, ...trained.diagnostics] };
   const loss = request.training ? chooseLoss(request, recipe, inference.value, report) : undefined;
+  if (failed()) return { value: undefined, diagnostics };
+  const trained = loss && elaborateModel(modules.entry, model, { ...options, training: true, loss });
+  if (trained !== undefined && trained.value === undefined) return { value: undefined, diagnostics: [...diagnostics, ...trained.diagnostics] };
   const optimizer = request.optimizer === undefined ? undefined : parseSetting("optimizer", request.optimizer, report);
   const chosen = optimizer === undefined ? undefined : readOptimizer(optimizer, report);
   if (failed()) return { value: undefined, diagnostics };
@@ -162,7 +163,7 @@ function chooseLoss(
 ): LossSpec | undefined {
   if (request.loss !== undefined) {
     const written = parseSetting("loss", request.loss, report);
-    return written === undefined ? undefined : readLoss(written, report);
+    return written === undefined ? undefined : readLoss(written);
   }
   if (recipe?.loss !== undefined) return recipe.loss;
   const [output, ...others] = program.root.outputs;
@@ -177,8 +178,8 @@ function chooseLoss(
     );
     return undefined;
   }
-  const text = `cross_entropy(${output.name}, label)`;
-  return { kind: "cross_entropy", output: output.name, target: "label", smoothing: 0, delta: 1, text, span: program.root.span };
+  const written = parseSetting("loss", `cross_entropy(${output.name}, label)`, report);
+  return written && readLoss(written);
 }
 
 /** The graphs of a network, rewritten and ready to lower. */
@@ -206,9 +207,8 @@ export function buildGraphs(analysis: Analysis): Outcome<Graphs> {
   if (uneven !== undefined) return { value: undefined, diagnostics: [...diagnostics, uneven] };
   const { graph } = buildInference(analysis.inference);
   const { prepare, main } = splitPrepared(rewrite(graph, [...foldRules, ...loweringRules]));
-  const { trained, loss } = analysis;
-  const training = trained && loss && buildTraining(trained, loss, (diagnostic) => diagnostics.push(diagnostic));
-  if (diagnostics.length > 0) return { value: undefined, diagnostics };
+  const { trained } = analysis;
+  const training = trained?.loss && buildTraining(trained, trained.loss);
   const trainedNames = training?.gradients.nodes.flatMap((node) => (node.op === "parameter" ? [node.attributes.name] : [])) ?? [];
   if (training !== undefined)
     for (const { pattern, span } of analysis.optimizer?.except ?? [])

@@ -58,6 +58,22 @@ export function buildProgram(program: Program): Built {
   return { builder, inputs, outputs, tensors: [...walk.tensors.values()], updates: [...walk.updates.values()] };
 }
 
+/** The loss over a built program; targets become inputs of their own. */
+export function buildLoss({ builder, inputs, outputs }: Built, loss: Instance): Value {
+  const known = new Map([...inputs, ...outputs].map(({ name, value }) => [name, value]));
+  const given = loss.inputs.map(({ name, value }) => {
+    const type = loss.types[value];
+    invariant(type !== undefined, `input ${name} of the loss has no type`);
+    return known.get(name) ?? builder.emit("input", [], { name, dtype: type.dtype, shape: type.shape });
+  });
+  const [value] = walkInstance({ builder, tensors: new Map(), updates: new Map(), streams: LOSS_STREAMS }, loss, "loss", given);
+  invariant(value !== undefined, "a loss has a value");
+  return value;
+}
+
+/** Random draws of a loss are streams apart from those of its model, however many these are. */
+const LOSS_STREAMS = 2 ** 20;
+
 /** The inference graph: the out ports, nothing updated. */
 export function buildInference(program: Program): { readonly graph: Graph; readonly tensors: readonly BuiltTensor[] } {
   const built = buildProgram(program);

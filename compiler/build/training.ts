@@ -1,14 +1,11 @@
 /** Training: loss and gradients of a program as one graph, and the two programs that come of it. */
-import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { differentiate } from "../differentiate/differentiate.ts";
 import { applyOptimizer, type Trained } from "../differentiate/optimizer.ts";
 import type { OptimizerSpec } from "../ir/optimizer.ts";
 import type { GraphBuilder } from "../graph/builder.ts";
 import type { Graph, Value } from "../ir/graph.ts";
-import type { Program } from "../ir/program.ts";
-import type { LossSpec } from "../recipe/recipe.ts";
-import { type Built, buildProgram } from "./build.ts";
-import { buildLoss } from "./loss.ts";
+import type { Instance, Program } from "../ir/program.ts";
+import { type Built, buildLoss, buildProgram } from "./build.ts";
 
 /** Before rewriting. */
 export interface TrainingGraph {
@@ -16,12 +13,11 @@ export interface TrainingGraph {
   readonly gradients: Graph;
 }
 
-/** Differentiates a loss of the program with respect to its parameters and its real inputs. */
-export function buildTraining(program: Program, spec: LossSpec, report: (diagnostic: Diagnostic) => void): TrainingGraph | undefined {
+/** Differentiates the program's loss with respect to its parameters and its real inputs. */
+export function buildTraining(program: Program, loss: Instance): TrainingGraph {
   const built = buildProgram(program);
   const { builder } = built;
-  const loss = buildLoss(built, spec, report);
-  if (loss === undefined) return undefined;
+  const value = buildLoss(built, loss);
   const parameters = built.tensors.filter((tensor) => tensor.kind === "param");
   const inputs = built.inputs.filter((input) => builder.typeOf(input.value).dtype === "f32");
   const wanted = [
@@ -30,12 +26,12 @@ export function buildTraining(program: Program, spec: LossSpec, report: (diagnos
   ];
   const found = differentiate(
     builder,
-    loss.value,
+    value,
     wanted.map((each) => each.value),
   );
   // A tensor the loss does not depend on has gradient zero, as torch.autograd.grad(allow_unused) users expect.
   const gradients = wanted.map(({ name, value }, i) => ({ name, value: found[i] ?? zeroLike(built, value) }));
-  const outputs = [{ name: "loss", value: loss.value }, ...built.outputs, ...gradients];
+  const outputs = [{ name: "loss", value }, ...built.outputs, ...gradients];
   return { gradients: builder.finish(outputs, built.updates) };
 }
 

@@ -9,17 +9,27 @@ import { closest } from "../../grammar/closest.ts";
 import { evaluate } from "./expressions.ts";
 import { demand, type Frame, report, type Session } from "./context.ts";
 import * as problems from "./problems.ts";
-import type { Scope } from "./scope.ts";
+import { lookup, type Scope } from "./scope.ts";
 import { elementsOf, type GivenArgument, POISON, type Value } from "./values.ts";
 
 /** Evaluates written arguments in order. */
 export function evaluateArguments(frame: Frame, scope: Scope, written: readonly Argument[]): GivenArgument[] {
-  return written.map((argument) => ({
-    name: argument.name?.text,
-    nameSpan: argument.name?.span,
-    value: evaluate(frame, scope, argument.value),
-    span: argument.value.span,
-  }));
+  return written.map((argument) => {
+    const target = declaredTarget(scope, argument);
+    return {
+      name: target === undefined ? argument.name?.text : undefined,
+      nameSpan: argument.name?.span,
+      value: target ?? evaluate(frame, scope, argument.value),
+      span: argument.value.span,
+    };
+  });
+}
+
+/** In a loss `label: i64[N]` stands for the target that it declares. */
+function declaredTarget(scope: Scope, { name, value }: Argument): Value | undefined {
+  if (name === undefined || value.kind !== "ShapeType") return undefined;
+  const bound = lookup(scope, name.text);
+  return bound?.declared === "target" ? bound.value : undefined;
 }
 
 export interface Wanted {

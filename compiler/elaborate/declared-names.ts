@@ -2,19 +2,19 @@
  * What a block's text says of its own names, whatever their sizes: given twice, never used, no output at all.
  * Invariant: a name that occurs anywhere in the block counts as used, so that a warning is never a false alarm.
  */
-import type { Block, Chain } from "../../grammar/ast.ts";
+import type { Block, Chain, Train } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { walk } from "../../grammar/walk.ts";
 import { duplicateName } from "../resolve/problems.ts";
 import { noOutput, neverUsed, unusedResult } from "./name-problems.ts";
 
-/** Errors and warnings about the names of one block. */
-export function checkNames(block: Block): readonly Diagnostic[] {
+/** Errors and warnings about the names of one block; `trains` are its file's recipes, whose losses may use parameters of a model. */
+export function checkNames(block: Block, trains: readonly Train[]): readonly Diagnostic[] {
   const twice = repeatedNames(block);
   const outs = block.body.filter((statement) => statement.kind === "OutPort");
   if (outs.length === 0) return [...twice, noOutput(block.name.text, block.model, block.name.span)];
-  return [...twice, ...unusedNames(block)];
+  return [...twice, ...unusedNames(block, block.model ? trains : [])];
 }
 
 /** Parameters and ports share one scope; labels and locals are noted where they are bound. */
@@ -28,8 +28,12 @@ function repeatedNames(block: Block): readonly Diagnostic[] {
   });
 }
 
-function unusedNames(block: Block): readonly Diagnostic[] {
+function unusedNames(block: Block, trains: readonly Train[]): readonly Diagnostic[] {
   const used = usedNames(block);
+  for (const train of trains)
+    walk(train, (node) => {
+      if (node.kind === "Reference") used.add(node.name.text);
+    });
   const unused = (name: { readonly text: string; readonly span: Span }, what: string): Diagnostic[] =>
     used.has(name.text) || name.text === "" || name.text.startsWith("_") ? [] : [neverUsed(what, name.text, name.span)];
   const outs = new Set(block.body.flatMap((statement) => (statement.kind === "OutPort" ? [statement.name.text] : [])));
@@ -66,7 +70,7 @@ function unusedChain({ stages }: Chain, used: ReadonlySet<string>, outs: Readonl
 }
 
 /** Every name that an expression, a skip or an update mentions. */
-function usedNames(block: Block): ReadonlySet<string> {
+function usedNames(block: Block): Set<string> {
   const used = new Set<string>();
   walk(block, (node) => {
     if (node.kind === "Reference") used.add(node.name.text);

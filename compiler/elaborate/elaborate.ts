@@ -6,6 +6,7 @@ import type { Block, Parameter, Variant } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { type Dim, symbolsOf } from "../ir/dim.ts";
 import type { Instance, Program } from "../ir/program.ts";
+import type { LossSpec } from "../recipe/recipe.ts";
 import type { ModuleScope } from "../resolve/modules.ts";
 import { nameSpan } from "../resolve/modules.ts";
 import { recursiveBlock, unknownName } from "../resolve/problems.ts";
@@ -17,6 +18,7 @@ import { checkNames } from "./declared-names.ts";
 import { compilePattern, describePattern, describeReplacement } from "./edge-pattern.ts";
 import { declaredValue, evaluate } from "./expressions.ts";
 import { type CheckedBlock, genericChecks, type GenericChecks } from "./generic.ts";
+import { elaborateLoss, type LossModel } from "./loss.ts";
 import { noSuchModel } from "./name-problems.ts";
 import * as problems from "./problems.ts";
 import { checkRecipe } from "./recipes.ts";
@@ -30,6 +32,7 @@ export interface ModelOptions {
   readonly training: boolean;
   readonly dims: ReadonlyMap<string, number>;
   readonly set: readonly GivenArgument[];
+  readonly loss?: LossSpec;
 }
 
 export interface Result<T> {
@@ -47,8 +50,19 @@ export interface BuiltModel extends Result<Program> {
 
 /** A model or variant, built with the given parameters and dims. Free sizes stay symbolic. */
 export function elaborateModel(file: ModuleScope, name: string, options: ModelOptions): Result<Program> {
-  const { value, diagnostics } = build(genericChecks(file), file, name, options);
-  return { value, diagnostics };
+  const { diagnostics, ...built } = build(genericChecks(file), file, name, options);
+  const model = options.loss === undefined ? undefined : lossModelOf(built);
+  if (model === undefined || options.loss === undefined) return { value: built.value, diagnostics };
+  const loss = elaborateLoss(file, model, options.loss);
+  const found = [...diagnostics, ...loss.diagnostics];
+  if (loss.instance === undefined) return { value: undefined, diagnostics: found };
+  return { value: { ...model.program, loss: loss.instance, guards: [...model.program.guards, ...loss.guards] }, diagnostics: found };
+}
+
+/** What the loss needs of a model; undefined if the model is wrong. */
+export function lossModelOf({ value: program, frame, scope, declaration }: Omit<BuiltModel, "diagnostics">): LossModel | undefined {
+  if (program === undefined || frame === undefined || scope === undefined || declaration === undefined) return undefined;
+  return { program, frame, scope, declaration };
 }
 
 function build(shared: Shared, file: ModuleScope, name: string, options: ModelOptions): BuiltModel {
@@ -208,7 +222,7 @@ export function checkFile(file: ModuleScope): { readonly blocks: readonly Checke
       add(result?.diagnostics ?? []);
       // What a part that could not be read uses is not known.
       const broken = file.syntax.some(({ span }) => span.start >= declaration.block.span.start && span.start <= declaration.block.span.end);
-      const names = broken ? [] : checkNames(declaration.block);
+      const names = broken ? [] : checkNames(declaration.block, file.trains);
       // Where something is wrong, a name may be unused because of that.
       const wrong = result?.failed === true || names.some(({ severity }) => severity === "error");
       add(wrong ? names.filter(({ severity }) => severity === "error") : names);

@@ -134,6 +134,11 @@ function isItself(frame: Frame, declaration: Declaration): boolean {
   return declaration.kind === "block" && frame.session.trail.at(-1)?.declaration.block === declaration.block;
 }
 
+/** Operators, initialisers and other names that every file knows. */
+export function isBuiltin(name: string): boolean {
+  return builtinValue(name) !== undefined;
+}
+
 function builtinValue(name: string): Value | undefined {
   if (name === "pi") return { kind: "real", value: Math.PI };
   if (name === "infinity") return { kind: "real", value: Number.POSITIVE_INFINITY };
@@ -264,6 +269,7 @@ export function applyValue(frame: Frame, callee: Value, given: readonly GivenArg
     case "block": {
       const tensors = given.filter((argument) => argument.name === undefined && argument.value.kind === "tensor");
       const rest = given.filter((argument) => !tensors.includes(argument));
+      if (!stage && given.some((argument) => argument.value.kind === "poison")) return POISON;
       if (tensors.length === 0 || stage) return { ...callee, given: [...callee.given, ...given] };
       const block: Value = { ...callee, given: [...callee.given, ...rest] };
       return applyBlock(

@@ -39,7 +39,9 @@ export function bindPorts(
     const given = arrivals?.given[i];
     const type = given === undefined ? symbolicType(frame, scope, port) : matchPort(frame, scope, block, port, given, arrivals?.useSpan ?? port.span);
     if (type === undefined) return undefined;
-    if (given !== undefined && port.type?.dtypeSpan !== undefined && given.type.dtype !== port.type.dtype) {
+    // Where i64 is declared, i32 holds whole numbers as well.
+    const isInteger = given?.type.dtype === "i32" && port.type?.dtype === "i64";
+    if (given !== undefined && port.type?.dtypeSpan !== undefined && given.type.dtype !== port.type.dtype && !isInteger) {
       report(
         session,
         problems.dtypeMismatch(

@@ -9,8 +9,8 @@ export interface Binding {
   readonly span: Span;
   /** For a label: the block it stands for as a later stage, and its path. */
   readonly stage?: { readonly block: Value; readonly path: readonly string[] };
-  /** A size bound by an `in` pattern or parameter: says where it came from. */
-  readonly declared?: "parameter" | "dim" | "port" | "label" | "local" | "tensor";
+  /** What bound it; a target is an input of a loss. */
+  readonly declared?: "parameter" | "dim" | "port" | "label" | "local" | "tensor" | "target";
 }
 
 export interface OutTarget {

@@ -105,4 +105,6 @@ export interface Program {
   readonly scheme: string;
   /** Id of the batch symbol if the batch is free. */
   readonly batch: string | undefined;
+  /** Inputs by name: the root's outputs and inputs, and targets; one output, a number. Only of a program that trains. */
+  readonly loss?: Instance;
 }

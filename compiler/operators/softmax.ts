@@ -79,7 +79,8 @@ function expectLogits(context: TypeContext, logits: TensorType, labels: TensorTy
   if (!expectRank(context, logits, 2, 0, "the logits") || !expectRank(context, labels, 1, 1, "the labels")) return false;
   if (!expectFloat(context, logits, 0, "the logits") || !expectInteger(context, labels, 1, "the labels")) return false;
   requireEqual(context, logits.shape[0] ?? 1, labels.shape[0] ?? 1, "number of samples");
-  if (smoothing >= 0 && smoothing <= 1) return true;
+  // NaN stands for a number that is not known yet.
+  if (!(smoothing < 0 || smoothing > 1)) return true;
   context.fail({ kind: "attribute", message: `label smoothing lies between 0 and 1, not at ${smoothing}` });
   return false;
 }

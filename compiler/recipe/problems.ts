@@ -1,11 +1,11 @@
 /** Diagnostics of recipes, one constructor per code. */
+import type { ShapeType } from "../../grammar/ast.ts";
 import type { Diagnostic, Fix, Label } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { formatDim } from "../ir/dim.ts";
 import type { TensorType } from "../ir/type.ts";
 import { closest } from "../../grammar/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
-import type { LossSpec } from "./recipe.ts";
 
 const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
 
@@ -44,16 +44,17 @@ export function unknownChoice(what: string, name: string, span: Span, known: rea
 }
 
 /** RN208: the output has no axis of classes; `shape` is its own. */
-export function lossRank({ output, span }: LossSpec, shape: string, labels: readonly Label[]): Diagnostic {
+export function lossRank(output: string, span: Span, shape: string, labels: readonly Label[]): Diagnostic {
   const message = `cross_entropy needs logits [N, classes], or [N, classes, ..positions], but \`${output}\` is ${shape}`;
   const help = ["give one row of logits a sample, for example with `global_avgpool` and `linear(classes)`"];
   return { ...plain, code: "RN208", message, span, note: "shapes do not fit", labels, help };
 }
 
 export interface LossMismatch {
-  readonly loss: LossSpec;
-  readonly output: TensorType;
-  readonly target: TensorType;
+  readonly kind: string;
+  /** As written. */
+  readonly output: { readonly text: string; readonly type: TensorType };
+  readonly target: { readonly text: string; readonly type: TensorType; readonly declared: ShapeType | undefined };
   readonly wanted: TensorType;
   readonly witness: string;
   /** The target, where its type is declared or it is named. */
@@ -62,32 +63,62 @@ export interface LossMismatch {
 }
 
 /** RN208: output and target differ; broadcasting one over the other would train another thing, silently. */
-export function lossShapes({ loss, output, target, wanted, witness, span, labels }: LossMismatch): Diagnostic {
+export function lossShapes({ kind, output, target, wanted, witness, span, labels }: LossMismatch): Diagnostic {
   const shape = (type: TensorType): string => `[${type.shape.map(formatDim).join(", ")}]`;
-  const [needed, got] = [shape(wanted), shape(target)];
-  const dtype = loss.declared?.dtype ?? wanted.dtype;
+  const [needed, got] = [shape(wanted), shape(target.type)];
+  const { declared } = target;
   const fixes: Fix[] =
-    loss.declared === undefined
+    declared === undefined
       ? []
       : [
           {
             title: `give the target the shape ${needed}`,
             applicability: "maybe-incorrect",
-            edits: [{ span: loss.declared.span, replacement: `${dtype}${needed}` }],
+            edits: [{ span: declared.span, replacement: `${declared.dtype}${needed}` }],
           },
         ];
-  const last = output.shape.length - 1;
-  const squeezable = last === target.shape.length && output.shape[last] === 1;
+  const last = output.type.shape.length - 1;
+  const squeezable = last === target.type.shape.length && output.type.shape[last] === 1;
   return {
     ...plain,
     code: "RN208",
-    message: `\`${loss.kind}\` compares \`${loss.output}\` ${shape(output)} with \`${loss.target}\` ${got}, which must be ${needed}`,
+    message: `\`${kind}\` compares \`${output.text}\` ${shape(output.type)} with \`${target.text}\` ${got}, which must be ${needed}`,
     span,
     note: witness === "" ? `${got}, not ${needed}` : witness,
     labels,
-    help: squeezable ? [`or drop the last axis of \`${loss.output}\` in the model: \`squeeze(${last})\``] : [],
+    help: squeezable ? [`or drop the last axis of \`${output.text}\` in the model: \`squeeze(${last})\``] : [],
     fixes,
   };
+}
+
+/** RN503: `found` is the type of what the expression gives, if that is a tensor. */
+export function lossNotScalar(found: string | undefined, span: Span): Diagnostic {
+  const message = `\`loss\` takes one number for the whole batch${found === undefined ? ", made of the model's outputs" : `, but this is ${found}`}`;
+  return {
+    ...plain,
+    code: "RN503",
+    message,
+    span,
+    note: "expected a single f32",
+    help: found === undefined ? ["for example `cross_entropy(logits, label: i64[N])`"] : ["`mean(…)` makes one number of a tensor"],
+  };
+}
+
+/** RN503: a parameter of the loss would have no place in the checkpoint. */
+export function lossHoldsTensors(span: Span): Diagnostic {
+  return {
+    ...plain,
+    code: "RN503",
+    message: "a loss has no parameters of its own",
+    span,
+    note: "holds `param` or `state`",
+    help: ["apply this block in the model, and give its result an `out` port that the loss names"],
+  };
+}
+
+/** RN503: a target whose type is known already. */
+export function targetTwice(name: string, known: string, span: Span): Diagnostic {
+  return { ...plain, code: "RN503", message: `\`${name}\` is ${known} already`, span, note: `not ${known}` };
 }
 
 /** RN408: weight decay would leave nothing out that the recipe names. */
@@ -104,14 +135,17 @@ export function unmatchedException(pattern: string, model: string, span: Span): 
   };
 }
 
+const DECLARE_TARGET = "a target that is no input of the model is declared where it is used: `name: i64[N]`";
+
 export function noSuchOutput(name: string, span: Span, outputs: readonly string[]): Diagnostic {
+  const meant = closest(name, outputs);
   return {
     ...plain,
     code: "RN505",
     message: `the model has no output \`${name}\` for the loss`,
     span,
     note: "no such output",
-    help: [`its outputs are ${outputs.join(", ")}`],
-    fixes: renameFix(span, closest(name, outputs)),
+    help: [`its outputs are ${outputs.join(", ")}`, ...(meant === undefined ? [DECLARE_TARGET] : [])],
+    fixes: renameFix(span, meant),
   };
 }

@@ -2,29 +2,18 @@
  * `train` declarations: loss, optimizer, schedule, batch, as data.
  * Invariant: pure; every mistake is a diagnostic RN5xx at the setting's place.
  */
-import type { Argument, Expression, ShapeType, Train, TrainSetting } from "../../grammar/ast.ts";
+import type { Argument, Expression, Train, TrainSetting } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { DecayException, OptimizerSpec } from "../ir/optimizer.ts";
 import type { TensorType } from "../ir/type.ts";
 import * as problems from "./problems.ts";
 
-export type LossKind = "cross_entropy" | "binary_cross_entropy" | "mse" | "l1" | "huber";
-
+/** A loss as written; `elaborate/loss.ts` gives it its meaning. */
 export interface LossSpec {
-  readonly kind: LossKind;
-  /** The out port it reads, and the name of the input it compares with. */
-  readonly output: string;
-  readonly target: string;
-  readonly smoothing: number;
-  readonly delta: number;
-  /** The target's type, where the loss declares it: `label: i64[N]`. */
-  readonly declared?: ShapeType;
-  readonly outputSpan?: Span;
-  readonly targetSpan?: Span;
+  readonly expression: Expression;
   /** As written, for reports. */
   readonly text: string;
-  readonly span: Span;
 }
 
 /** A phase of the learning rate; `epochs` is where it ends, counted from the start of training. */
@@ -47,7 +36,8 @@ export interface RecipeSpec {
   readonly augment: readonly { readonly kind: string; readonly [hyper: string]: number | string }[];
 }
 
-export const LOSSES: readonly LossKind[] = ["cross_entropy", "binary_cross_entropy", "mse", "l1", "huber"];
+/** Losses of `std/layers` that compare an output with a target. */
+export const LIBRARY_LOSSES: readonly string[] = ["cross_entropy", "binary_cross_entropy", "mse", "l1", "huber"];
 const SETTINGS = ["loss", "optimizer", "schedule", "batch", "epochs", "normalize", "augment"];
 const OPTIMIZERS = ["sgd", "adam", "adamw"];
 const SCHEDULES = ["constant", "warmup", "cosine", "step"];
@@ -76,7 +66,7 @@ export function readRecipe(train: Train, report: Report): RecipeSpec {
   return {
     name: train.name?.text ?? train.model.text,
     model: train.model.text,
-    loss: loss === undefined ? undefined : readLoss(loss, report),
+    loss: loss === undefined ? undefined : readLoss(loss),
     optimizer: chosen?.spec,
     learningRate: chosen?.learningRate ?? 0.1,
     schedule: (found.get("schedule")?.values ?? []).flatMap((phase) => readPhase(phase, report)),
@@ -143,44 +133,10 @@ export function labelType({ shape }: TensorType): TensorType | undefined {
   return shape.length < 2 ? undefined : { dtype: "i64", shape: shape.filter((_, axis) => axis !== 1) };
 }
 
-/** `cross_entropy(logits, label: i64[N], smoothing: 0.1)` */
-export function readLoss(expression: Expression, report: Report): LossSpec | undefined {
-  const call = asCall(expression);
-  const kind = LOSSES.find((name) => name === call?.name);
-  if (call === undefined || kind === undefined) {
-    report(problems.unknownChoice("loss", call?.name ?? "", call?.span ?? expression.span, LOSSES));
-    return undefined;
-  }
-  const tensors: { readonly name: string; readonly span: Span; readonly declared?: ShapeType }[] = [];
-  let smoothing = 0;
-  let delta = 1;
-  for (const argument of call.arguments) {
-    const number = numberOf(argument.value);
-    if (argument.name === undefined && argument.value.kind === "Reference") tensors.push({ name: argument.value.name.text, span: argument.span });
-    else if (argument.name !== undefined && argument.value.kind === "ShapeType")
-      tensors.push({ name: argument.name.text, span: argument.span, declared: argument.value });
-    else if (argument.name?.text === "smoothing" && number !== undefined && kind === "cross_entropy") smoothing = number;
-    else if (argument.name?.text === "delta" && number !== undefined && kind === "huber") delta = number;
-    else report(problems.badSetting(`${kind}`, "an output, a target and options", argument.span));
-  }
-  const [output, target] = tensors;
-  if (output === undefined || target === undefined || tensors.length > 2) {
-    report(problems.badSetting(kind, "the output and the target, as in `cross_entropy(logits, label)`", expression.span));
-    return undefined;
-  }
+/** `cross_entropy(logits, label: i64[N], smoothing: 0.1)`, `mse(y, target) + 0.01 * penalty` */
+export function readLoss(expression: Expression): LossSpec {
   const { source, start, end } = expression.span;
-  return {
-    kind,
-    output: output.name,
-    target: target.name,
-    smoothing,
-    delta,
-    ...(target.declared === undefined ? {} : { declared: target.declared }),
-    outputSpan: output.span,
-    targetSpan: target.span,
-    text: source.text.slice(start, end),
-    span: expression.span,
-  };
+  return { expression, text: source.text.slice(start, end) };
 }
 
 /** `sgd(lr: 0.1, momentum: 0.9, weight_decay: 1e-4, nesterov: true)`, `adam(...)`, `adamw(...)`; PyTorch's defaults. */

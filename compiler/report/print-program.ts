@@ -5,6 +5,10 @@ import type { Entry, Instance, Program } from "../ir/program.ts";
 export function printProgram(program: Program): string {
   const lines = [`model ${program.model} (names ${program.scheme})`];
   printInstance(lines, program.root, "", 1);
+  if (program.loss !== undefined) {
+    lines.push("loss");
+    printInstance(lines, program.loss, "loss", 1);
+  }
   for (const guard of program.guards) lines.push(`guard: ${guard.message}`);
   return `${lines.join("\n")}\n`;
 }

@@ -40,6 +40,7 @@ export interface Ran {
   /** With a loss: by parameter name and `input.NAME`. */
   readonly gradients: Readonly<Record<string, readonly number[]>>;
   readonly trainingOutputs: Readonly<Record<string, readonly number[]>>;
+  readonly loss: number | undefined;
   readonly tensors: readonly string[];
 }
 
@@ -84,10 +85,12 @@ export async function runSource(text: string, options: RunOptions): Promise<Ran>
   const ran = await network.run(Object.fromEntries(Object.entries(given).filter(([name]) => wanted.has(name))));
   const expected = interpret(graphs.plain.infer, bindings).outputs;
   for (const [name, tensor] of expected) close(`output ${name}`, numbers(ran[name]), tensor);
+  let loss: number | undefined;
   const found = { gradients: {} as Record<string, readonly number[]>, trainingOutputs: {} as Record<string, readonly number[]> };
   const training = graphs.plain.training?.gradients;
   if (training !== undefined) {
     const result = await network.gradients(given);
+    loss = result.loss;
     for (const [name, tensor] of interpret(training, bindings).outputs) {
       const input = name.startsWith("input.") ? result.inputGradients[name.slice(6)] : undefined;
       const actual = name.startsWith("gradient.") ? result.gradients[name.slice(9)] : (input ?? result.outputs[name]);
@@ -103,6 +106,7 @@ export async function runSource(text: string, options: RunOptions): Promise<Ran>
     outputs: Object.fromEntries(Object.entries(ran).map(([name, tensor]) => [name, [...numbers(tensor)]])),
     shapes: Object.fromEntries(Object.entries(ran).map(([name, tensor]) => [name, tensor.shape])),
     ...found,
+    loss,
     tensors: Object.keys(weights),
   };
 }
