@@ -278,7 +278,7 @@ function lowerByRepeats(analysis: Analysis, target: Target): LoweredNetwork | un
     other.tensors.map(({ name }) => name),
     repeats,
   );
-  const tensors = names?.flatMap(({ source, names: [name = ""] }) => {
+  const tensors = names?.flatMap(({ source, name }) => {
     const like = own.tensors[source];
     return like === undefined ? [] : [{ ...like, name }];
   });

@@ -3,7 +3,7 @@
  * Invariant: what a run needs of a (program, batch) is resolved once; the argument blocks in memory are those of the
  * batch that each program ran last.
  */
-import type { Manifest, ProgramSpec } from "./manifest.ts";
+import type { CallSpec, Manifest, ProgramSpec } from "./manifest.ts";
 import {
   bytesNeeded,
   createMemory,
@@ -56,7 +56,7 @@ export async function createEngine(manifest: Manifest, wasm: Uint8Array, threads
     const kept = cache.get(name) ?? [];
     const known = kept.find((each) => each.batch === batch);
     if (known !== undefined) return known;
-    const resolved = resolveProgram(layout, layout.arguments[name], program, kernels, batch);
+    const resolved = resolveProgram(layout, manifest.calls, name, program, kernels, batch);
     cache.set(name, [resolved, ...kept].slice(0, KEPT_BATCHES));
     return resolved;
   };
@@ -74,8 +74,8 @@ export async function createEngine(manifest: Manifest, wasm: Uint8Array, threads
       }
       const onStep = profiler === undefined ? undefined : stepTimes(manifest, name, program, batch, profiler);
       runSteps(resolved, layout.scratch, onStep, (index, error) => {
-        const step = program.steps[index]!;
-        return kernelTrapped(manifest.kernels[step.kernel] ?? `#${step.kernel}`, step.serves, error instanceof Error ? error.message : String(error));
+        const { call, serves } = program.steps[index]!;
+        return kernelTrapped(manifest.kernels[manifest.calls[call]!.kernel]!, serves, error instanceof Error ? error.message : String(error));
       });
     },
     floats: (place, batch, count) => new Float32Array(memory.buffer, resolvePlace(layout, place, batch), count),
@@ -114,14 +114,10 @@ function runSteps(
 
 /** To be called after each step: gives the profiler the time since the call before. */
 function stepTimes(manifest: Manifest, name: ProgramName, program: ProgramSpec, batch: number, profiler: Profiler): (index: number) => void {
-  const calls = program.steps.map(
-    ({ kernel, serves = "", flops = 0, bytes = 0 }): KernelCall => ({
-      kernel: manifest.kernels[kernel] ?? `#${kernel}`,
-      serves,
-      flops: resolveSize(flops, batch),
-      bytes: resolveSize(bytes, batch),
-    }),
-  );
+  const calls = program.steps.map(({ call, serves = "" }): KernelCall => {
+    const { kernel, flops = 0, bytes = 0 } = manifest.calls[call]!;
+    return { kernel: manifest.kernels[kernel]!, serves, flops: resolveSize(flops, batch), bytes: resolveSize(bytes, batch) };
+  });
   let before = performance.now();
   return (index) => {
     const now = performance.now();
@@ -131,19 +127,27 @@ function stepTimes(manifest: Manifest, name: ProgramName, program: ProgramSpec, 
   };
 }
 
-function resolveProgram(layout: Layout, base: number, program: ProgramSpec, kernels: readonly KernelFunction[], batch: number): ResolvedProgram {
+function resolveProgram(
+  layout: Layout,
+  calls: readonly CallSpec[],
+  name: ProgramName,
+  program: ProgramSpec,
+  kernels: readonly KernelFunction[],
+  batch: number,
+): ResolvedProgram {
   const pointers = new Uint32Array(program.steps.length);
   const units = new Uint32Array(program.steps.length);
-  let pointer = base;
+  let pointer = layout.arguments[name];
   program.steps.forEach((step, index) => {
+    const call = calls[step.call]!;
     pointers[index] = pointer;
-    units[index] = resolveSize(step.units, batch);
-    pointer += 4 * step.arguments.length;
+    units[index] = resolveSize(call.units, batch);
+    pointer += 4 * call.arguments.length;
   });
   return {
     batch,
-    block: resolveArguments(layout, program, batch),
-    kernels: program.steps.map((step) => kernels[step.kernel]!),
+    block: resolveArguments(layout, calls, program, batch),
+    kernels: program.steps.map(({ call }) => kernels[calls[call]!.kernel]!),
     pointers,
     units,
   };
@@ -168,8 +172,10 @@ async function instantiate(manifest: Manifest, wasm: Uint8Array, memory: WebAsse
     if (typeof kernel !== "function") throw moduleRejected(`kernel \`${name}\` is missing`);
     return kernel as KernelFunction;
   });
-  const steps = PROGRAM_NAMES.flatMap((name) => manifest[name]?.steps ?? []);
-  const stray = steps.find((step) => kernels[step.kernel] === undefined);
+  const stray = manifest.calls.find((call) => kernels[call.kernel] === undefined);
   if (stray !== undefined) throw moduleRejected(`a step calls kernel ${stray.kernel} of ${kernels.length}`);
+  const steps = PROGRAM_NAMES.flatMap((name) => manifest[name]?.steps ?? []);
+  const lost = steps.find((step) => manifest.calls[step.call] === undefined);
+  if (lost !== undefined) throw moduleRejected(`a step makes call ${lost.call} of ${manifest.calls.length}`);
   return kernels;
 }

@@ -44,23 +44,28 @@ export interface TensorSpec {
   readonly initializer: InitializerSpec;
 }
 
-/**
- * An argument of a kernel call: a count, or an address [arena, offset, extra?]: base + offset (times the batch in the
- * batch arena) + extra, all in bytes.
- */
-export type ArgumentSpec = number | { readonly batch: number } | readonly [number, number] | readonly [number, number, number];
+/** An argument of a kernel call: a count, or an address: so many bytes into one of the step's operands. */
+export type ArgumentSpec = SizeSpec | readonly [operand: number, extra: SizeSpec];
 
-export interface StepSpec {
+/** How a kernel is called. Equal layers differ in the addresses of their operands alone, which are the steps'. */
+export interface CallSpec {
   /** Index into `Manifest.kernels`. */
   readonly kernel: number;
   readonly arguments: readonly ArgumentSpec[];
   /** Independent units of work; the runtime calls kernel(arguments, 0, units, scratch) or splits the range over threads. */
   readonly units: SizeSpec;
-  /** Source paths served, for profiles. */
-  readonly serves?: string;
   /** Multiplications and additions, and bytes of operands each counted once, for profiles. */
   readonly flops?: SizeSpec;
   readonly bytes?: SizeSpec;
+}
+
+export interface StepSpec {
+  /** Index into `Manifest.calls`. */
+  readonly call: number;
+  /** Where the operands lie, as places one after another: arena, byte offset, arena, byte offset, .. */
+  readonly operands: readonly number[];
+  /** Source paths served, for profiles. */
+  readonly serves?: string;
 }
 
 /**
@@ -83,6 +88,8 @@ export interface Manifest {
   readonly model: string;
   /** Kernel exports of the Wasm module, which imports its one memory (under any name) and nothing else. */
   readonly kernels: readonly string[];
+  /** What the steps of all programs call. */
+  readonly calls: readonly CallSpec[];
   readonly persistentBytes: number;
   /** Bytes of scratch that each thread needs. */
   readonly scratchBytes: number;

@@ -3,7 +3,7 @@
  *   [reserved | argument blocks | persistent | scratch per thread | fixed arena | batch arena]
  * Invariant: all bases are constants of the manifest and the thread count; only the batch arena, the last, grows.
  */
-import type { ArgumentSpec, Manifest, ProgramSpec, SizeSpec } from "./manifest.ts";
+import type { CallSpec, Manifest, ProgramSpec, SizeSpec } from "./manifest.ts";
 import { outOfMemory } from "./problems.ts";
 
 export type ProgramName = "prepare" | "infer" | "gradients" | "step";
@@ -30,8 +30,8 @@ export interface Layout {
 
 const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
-const argumentCount = (program: ProgramSpec | undefined): number =>
-  program === undefined ? 0 : program.steps.reduce((count, step) => count + step.arguments.length, 0);
+const argumentCount = (calls: readonly CallSpec[], program: ProgramSpec | undefined): number =>
+  program === undefined ? 0 : program.steps.reduce((count, { call }) => count + (calls[call]?.arguments.length ?? 0), 0);
 
 /** A count for a given batch. */
 export function resolveSize(size: SizeSpec, batch: number): number {
@@ -47,10 +47,10 @@ export function layOut(manifest: Manifest, threads: number): Layout {
     return base;
   };
   const blocks = {
-    prepare: take(4 * argumentCount(manifest.prepare)),
-    infer: take(4 * argumentCount(manifest.infer)),
-    gradients: take(4 * argumentCount(manifest.gradients)),
-    step: take(4 * argumentCount(manifest.step)),
+    prepare: take(4 * argumentCount(manifest.calls, manifest.prepare)),
+    infer: take(4 * argumentCount(manifest.calls, manifest.infer)),
+    gradients: take(4 * argumentCount(manifest.calls, manifest.gradients)),
+    step: take(4 * argumentCount(manifest.calls, manifest.step)),
   };
   const persistent = take(manifest.persistentBytes);
   const scratchStride = align(manifest.scratchBytes);
@@ -59,27 +59,26 @@ export function layOut(manifest: Manifest, threads: number): Layout {
   return { arguments: blocks, persistent, scratch, scratchStride, fixed, batch: next };
 }
 
-/** The address of [arena, offset, extra] for a given batch. */
-export function resolvePlace(layout: Layout, place: readonly [number, number, number?], batch: number): number {
-  const [arena, offset, extra = 0] = place;
-  if (arena === 0) return layout.persistent + offset + extra;
-  if (arena === 1) return layout.fixed + offset + extra;
-  return layout.batch + offset * batch + extra;
+/** The address of [arena, offset] for a given batch. */
+export function resolvePlace(layout: Layout, [arena, offset]: readonly [number, number], batch: number): number {
+  if (arena === 0) return layout.persistent + offset;
+  return arena === 1 ? layout.fixed + offset : layout.batch + offset * batch;
 }
 
 /** All argument blocks of a program one after another, as they are to lie from `layout.arguments[..]` on. */
-export function resolveArguments(layout: Layout, program: ProgramSpec, batch: number): Uint32Array<ArrayBuffer> {
-  const block = new Uint32Array(argumentCount(program));
+export function resolveArguments(layout: Layout, calls: readonly CallSpec[], program: ProgramSpec, batch: number): Uint32Array<ArrayBuffer> {
+  const block = new Uint32Array(argumentCount(calls, program));
   let next = 0;
-  for (const step of program.steps) {
-    for (const argument of step.arguments) block[next++] = resolveArgument(layout, argument, batch);
-  }
+  for (const { call, operands } of program.steps)
+    for (const argument of calls[call]?.arguments ?? []) {
+      if (typeof argument === "number" || "batch" in argument) block[next++] = resolveSize(argument, batch);
+      else {
+        const [operand, extra] = argument;
+        const place = [operands[2 * operand] ?? 0, operands[2 * operand + 1] ?? 0] as const;
+        block[next++] = resolvePlace(layout, place, batch) + resolveSize(extra, batch);
+      }
+    }
   return block;
-}
-
-function resolveArgument(layout: Layout, argument: ArgumentSpec, batch: number): number {
-  if (typeof argument === "number") return argument;
-  return "batch" in argument ? argument.batch * batch : resolvePlace(layout, argument, batch);
 }
 
 /** Bytes that a program needs in all at a batch. */

@@ -2,7 +2,7 @@
  * The compiled network as the runtime takes it: plans and Wasm entries become a manifest.
  * Invariant: the order of tensors is the checkpoint's, slots last; equal kernels have one index.
  */
-import type { GuardSpec, Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec, WebgpuSpec } from "../../runtime/manifest.ts";
+import type { ArgumentSpec, CallSpec, GuardSpec, Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec, WebgpuSpec } from "../../runtime/manifest.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
 import type { Buffer, NetworkPlan, Place, Plan, PortBuffer } from "../ir/plan.ts";
@@ -24,20 +24,16 @@ export interface ManifestRequest {
 }
 
 export function buildManifest(request: ManifestRequest): Manifest {
-  const { plan, wasm } = request;
-  const entryOf = new Map<Kernel, WasmEntry>();
-  for (const [i, kernel] of request.kernels.entries()) {
-    const entry = wasm.entries[i];
-    invariant(entry !== undefined, `kernel ${kernel.name} was not emitted`);
-    entryOf.set(kernel, entry);
-  }
-  const names = [...new Set(wasm.entries.map((entry) => entry.export))];
+  const { plan, wasm, kernels } = request;
+  const names = [...new Set(wasm.calls.map((call) => call.export))];
   const index = new Map(names.map((name, i) => [name, i]));
-  const program = (each: Plan | undefined): ProgramSpec | undefined => (each === undefined ? undefined : programSpec(each, entryOf, index));
+  const callOf = new Map(kernels.map((kernel, k) => [kernel, wasm.callOf[k] ?? -1]));
+  const program = (each: Plan | undefined): ProgramSpec | undefined => each && programSpec(each, wasm.calls, callOf);
   return {
     format: 1,
     model: request.model,
     kernels: names,
+    calls: wasm.calls.map((call) => callSpec(call, index.get(call.export) ?? -1)),
     persistentBytes: plan.persistentBytes,
     scratchBytes: wasm.scratchBytes,
     batch: request.batch,
@@ -78,36 +74,31 @@ export function describePlan(plan: Plan): Omit<ProgramSpec, "steps"> & { readonl
   };
 }
 
-function programSpec(plan: Plan, entryOf: ReadonlyMap<Kernel, WasmEntry>, index: ReadonlyMap<string, number>): ProgramSpec {
+function callSpec(call: WasmEntry, kernel: number): CallSpec {
+  const argument = (each: KernelArgument): ArgumentSpec =>
+    each.kind === "count" ? sizeSpec(each.value) : [each.buffer, sizeSpec(each.offset)];
+  const [units, flops, bytes] = [sizeSpec(call.units), sizeSpec(call.flops), sizeSpec(call.bytes)];
+  return { kernel, arguments: call.arguments.map(argument), units, flops, bytes };
+}
+
+function programSpec(plan: Plan, calls: readonly WasmEntry[], callOf: ReadonlyMap<Kernel, number>): ProgramSpec {
   const { bufferAt, ...described } = describePlan(plan);
+  const growing = calls.map(operandsOffByBatch);
   const steps = plan.steps.map(({ kernel }): StepSpec => {
-    const entry = entryOf.get(kernel);
-    const kernelIndex = entry === undefined ? undefined : index.get(entry.export);
-    invariant(entry !== undefined && kernelIndex !== undefined, `kernel ${kernel.name} was not emitted`);
-    return {
-      kernel: kernelIndex,
-      arguments: entry.arguments.map((argument) => argumentSpec(argument, bufferAt)),
-      units: sizeSpec(entry.units),
-      serves: kernel.serves.join(" "),
-      flops: sizeSpec(entry.flops),
-      bytes: sizeSpec(entry.bytes),
-    };
+    const call = callOf.get(kernel) ?? -1;
+    invariant(calls[call] !== undefined, `kernel ${kernel.name} was not emitted`);
+    const operands: number[] = [];
+    for (const { buffer } of kernel.operands) {
+      const { place } = bufferAt(buffer);
+      operands.push(ARENAS[place.arena], place.offset);
+    }
+    for (const operand of growing[call] ?? []) invariant(operands[2 * operand] === ARENAS.batch, "a batch offset into a buffer of fixed size");
+    return { call, operands, serves: kernel.serves.join(" ") };
   });
   return { ...described, steps };
 }
 
-function argumentSpec(argument: KernelArgument, bufferAt: (id: number) => Buffer): StepSpec["arguments"][number] {
-  if (argument.kind === "count") return sizeSpec(argument.value);
-  return addressSpec(bufferAt(argument.buffer), argument.offset);
-}
-
-/** A buffer's address, `offset` bytes into it. */
-export function addressSpec({ place }: Buffer, offset: Size): readonly [number, number] | readonly [number, number, number] {
-  const arena = ARENAS[place.arena];
-  if (typeof offset !== "number") {
-    invariant(place.arena === "batch" || offset.batch === 0, "a batch offset into a buffer of fixed size");
-    return [arena, place.offset + offset.batch];
-  }
-  if (place.arena !== "batch") return [arena, place.offset + offset];
-  return offset === 0 ? [arena, place.offset] : [arena, place.offset, offset];
+/** Operands that are read from an offset which grows with the batch. */
+function operandsOffByBatch({ arguments: all }: WasmEntry): readonly number[] {
+  return all.flatMap((each) => (each.kind === "address" && typeof each.offset !== "number" && each.offset.batch !== 0 ? [each.buffer] : []));
 }

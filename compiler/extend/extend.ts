@@ -7,8 +7,9 @@ import type { ShortRepeat } from "../build/shorten.ts";
 import type { LogicalPort, LoweredProgram } from "../fuse/lower-graph.ts";
 import type { LogicalBuffer } from "../fuse/storage.ts";
 import { invariant } from "../ir/invariant.ts";
-import type { Kernel } from "../ir/kernel.ts";
+import type { Kernel, Operand } from "../ir/kernel.ts";
 import { createKernelNumbering, type KernelNumbering } from "../ir/kernel-number.ts";
+import { canNumber, createNameTable, type NameTable } from "./names.ts";
 import { type ExtendedItem, extendSequence, type Item } from "./sequence.ts";
 
 const PORTS = ["inputs", "scalars", "outputs"] as const;
@@ -18,8 +19,8 @@ interface Named {
   readonly program: LoweredProgram;
   readonly kernels: readonly Item[];
   readonly ports: Readonly<Record<(typeof PORTS)[number], readonly Item[]>>;
-  /** Buffers by name. */
-  readonly buffers: ReadonlyMap<string, LogicalBuffer>;
+  /** Buffers by the codes of their names. */
+  readonly buffers: ReadonlyMap<number, LogicalBuffer>;
 }
 
 /** Those items, each with the item that it is like. */
@@ -33,15 +34,17 @@ interface Extended {
  * says that it is; otherwise the result is undefined, as it is where the kernels show no regular middle.
  */
 export function extendProgram(short: LoweredProgram, longer: LoweredProgram, repeats: readonly ShortRepeat[]): LoweredProgram | undefined {
-  const numberOf = createKernelNumbering();
-  const named = nameParts(short, numberOf);
-  const guess = extendParts(
-    named,
-    repeats.map((repeat) => ({ ...repeat, removed: 1 })),
-  );
-  if (guess === undefined || !isProgram(named, guess, nameParts(longer, numberOf))) return undefined;
-  const extended = extendParts(named, repeats);
-  return extended && assemble(named, extended);
+  if (!canNumber(repeats)) return undefined;
+  const [numberOf, table] = [createKernelNumbering(), createNameTable(repeats)];
+  const named = nameParts(short, numberOf, table);
+  const guess = extendParts(named, table, withOneCallMore(repeats));
+  if (guess === undefined || !isProgram(named, guess, nameParts(longer, numberOf, table))) return undefined;
+  const extended = extendParts(named, table, repeats);
+  return extended && assemble(named, extended, table);
+}
+
+function withOneCallMore(repeats: readonly ShortRepeat[]): readonly ShortRepeat[] {
+  return repeats.map((repeat) => ({ ...repeat, removed: 1 }));
 }
 
 /** Names, such as those of a network's tensors, that follow the repeats; undefined as above. */
@@ -49,47 +52,35 @@ export function extendNames(
   short: readonly string[],
   longer: readonly string[],
   repeats: readonly ShortRepeat[],
-): readonly ExtendedItem[] | undefined {
-  const items = short.map((name): Item => ({ key: 0, names: [name] }));
-  const guess = extendAll(
-    items,
-    repeats.map((repeat) => ({ ...repeat, removed: 1 })),
-  );
-  const same = guess?.length === longer.length && guess.every(({ names }, k) => names[0] === longer[k]);
-  return same ? extendAll(items, repeats) : undefined;
+): readonly { readonly source: number; readonly name: string }[] | undefined {
+  if (!canNumber(repeats)) return undefined;
+  const table = createNameTable(repeats);
+  const items = short.map((name): Item => ({ key: 0, names: [table.codeOf(name)] }));
+  const guess = extendSequence(items, table, withOneCallMore(repeats));
+  const same = guess?.length === longer.length && guess.every(({ names }, k) => names[0] === table.codeOf(longer[k] ?? ""));
+  const extended = same ? extendSequence(items, table, repeats) : undefined;
+  return extended?.map(({ source, names: [code = 0] }) => ({ source, name: table.textOf(code) }));
 }
 
-function extendAll(items: readonly Item[], repeats: readonly ShortRepeat[]): readonly ExtendedItem[] | undefined {
-  let found: readonly ExtendedItem[] | undefined = items.map(({ names }, source) => ({ source, names }));
-  for (const repeat of repeats) {
-    if (found === undefined) return undefined;
-    found = extendSequence(
-      found.map(({ source, names }) => ({ key: items[source]?.key ?? -1, names, source })),
-      repeat,
-    );
-  }
-  return found;
-}
-
-function extendParts({ kernels, ports }: Named, repeats: readonly ShortRepeat[]): Extended | undefined {
-  const found = extendAll(kernels, repeats);
-  const [inputs, scalars, outputs] = PORTS.map((kind) => extendAll(ports[kind], repeats));
+function extendParts({ kernels, ports }: Named, table: NameTable, repeats: readonly ShortRepeat[]): Extended | undefined {
+  const found = extendSequence(kernels, table, repeats);
+  const [inputs, scalars, outputs] = PORTS.map((kind) => extendSequence(ports[kind], table, repeats));
   if (found === undefined || inputs === undefined || scalars === undefined || outputs === undefined) return undefined;
   return { kernels: found, ports: { inputs, scalars, outputs } };
 }
 
-function nameParts(program: LoweredProgram, numberOf: KernelNumbering): Named {
+function nameParts(program: LoweredProgram, numberOf: KernelNumbering, table: NameTable): Named {
   const counts = new Map<string, number>();
-  const names = new Map<number, string>();
-  const buffers = new Map<string, LogicalBuffer>();
-  const nameOf = (id: number): string => {
+  const names = new Map<number, number>();
+  const buffers = new Map<number, LogicalBuffer>();
+  const nameOf = (id: number): number => {
     const known = names.get(id);
     if (known !== undefined) return known;
     const buffer = program.buffers[id];
     invariant(buffer !== undefined, `buffer ${id} is missing`);
     const count = counts.get(buffer.name) ?? 0;
     if (buffer.kind === "temporary") counts.set(buffer.name, count + 1);
-    const name = buffer.kind === "temporary" ? `~${buffer.name}#${count}` : `${buffer.kind}:${buffer.name}`;
+    const name = table.codeOf(buffer.kind === "temporary" ? `~${buffer.name}#${count}` : `${buffer.kind}:${buffer.name}`);
     names.set(id, name);
     buffers.set(name, buffer);
     return name;
@@ -97,7 +88,7 @@ function nameParts(program: LoweredProgram, numberOf: KernelNumbering): Named {
   const kernels = program.kernels.map(
     (kernel): Item => ({
       key: numberOf(kernel),
-      names: [...kernel.operands.map((operand) => nameOf(operand.buffer)), ...kernel.serves],
+      names: [...kernel.operands.map((operand) => nameOf(operand.buffer)), ...kernel.serves.map(table.codeOf)],
     }),
   );
   const portKeys = new Map<string, number>();
@@ -105,7 +96,7 @@ function nameParts(program: LoweredProgram, numberOf: KernelNumbering): Named {
     const text = JSON.stringify([dtype, shape]);
     const key = portKeys.get(text) ?? portKeys.size;
     portKeys.set(text, key);
-    return { key, names: [name, nameOf(buffer)] };
+    return { key, names: [table.codeOf(name), nameOf(buffer)] };
   };
   const [inputs = [], scalars = [], outputs = []] = PORTS.map((kind) => program[kind].map(portItem));
   return { program, kernels, ports: { inputs, scalars, outputs }, buffers };
@@ -121,7 +112,7 @@ function isProgram(named: Named, { kernels, ports }: Extended, other: Named): bo
       // Keys of ports count within their own program.
       if (!ports && item.key !== goal.key) return false;
       return names.every(
-        (name, position) => name === goal.names[position] && sameBuffer(named.buffers.get(item.names[position] ?? ""), other.buffers.get(name)),
+        (name, position) => name === goal.names[position] && sameBuffer(named.buffers.get(item.names[position] ?? -1), other.buffers.get(name)),
       );
     });
   return same(kernels, named.kernels, other.kernels, false) && PORTS.every((kind) => same(ports[kind], named.ports[kind], other.ports[kind], true));
@@ -134,17 +125,18 @@ function sameBuffer(left: LogicalBuffer | undefined, right: LogicalBuffer | unde
 }
 
 /** The program of the extended items. */
-function assemble({ program, kernels: items, ports: portItems, buffers: known }: Named, { kernels, ports }: Extended): LoweredProgram {
+function assemble({ program, kernels: items, ports: portItems, buffers: known }: Named, { kernels, ports }: Extended, table: NameTable): LoweredProgram {
   const buffers: LogicalBuffer[] = [];
-  const ids = new Map<string, number>();
+  const ids = new Map<number, number>();
   /** The buffer of this name, which is like the one of another. */
-  const idOf = (name: string, like: string): number => {
+  const idOf = (name: number, like: number): number => {
     let id = ids.get(name);
     if (id !== undefined) return id;
     const model = known.get(like);
-    invariant(model !== undefined, `buffer ${like} is missing`);
+    invariant(model !== undefined, `buffer ${table.textOf(like)} is missing`);
+    const text = table.textOf(name);
+    const own = model.kind === "temporary" ? text.slice(1, text.lastIndexOf("#")) : text.slice(model.kind.length + 1);
     id = buffers.length;
-    const own = model.kind === "temporary" ? name.slice(1, name.lastIndexOf("#")) : name.slice(model.kind.length + 1);
     buffers.push({ ...model, id, name: own });
     ids.set(name, id);
     return id;
@@ -152,14 +144,16 @@ function assemble({ program, kernels: items, ports: portItems, buffers: known }:
   const extendedKernels = kernels.map(({ source, names }): Kernel => {
     const [kernel, item] = [program.kernels[source], items[source]];
     invariant(kernel !== undefined && item !== undefined, `kernel ${source} is missing`);
-    const operands = kernel.operands.map((operand, k) => ({ ...operand, buffer: idOf(names[k] ?? "", item.names[k] ?? "") }));
-    return { ...kernel, operands, serves: names.slice(kernel.operands.length) };
+    const operands = kernel.operands.map(
+      ({ type, offset, strides }, k): Operand => ({ buffer: idOf(names[k] ?? -1, item.names[k] ?? -1), type, offset, strides }),
+    );
+    return { ...kernel, operands, serves: names.slice(operands.length).map(table.textOf) };
   });
   const portsOf = (kind: (typeof PORTS)[number]): readonly LogicalPort[] =>
-    ports[kind].map(({ source, names: [name = "", buffer = ""] }) => {
+    ports[kind].map(({ source, names: [name = -1, buffer = -1] }) => {
       const [port, item] = [program[kind][source], portItems[kind][source]];
       invariant(port !== undefined && item !== undefined, `port ${source} is missing`);
-      return { ...port, name, buffer: idOf(buffer, item.names[1] ?? "") };
+      return { ...port, name: table.textOf(name), buffer: idOf(buffer, item.names[1] ?? -1) };
     });
   return { buffers, kernels: extendedKernels, inputs: portsOf("inputs"), scalars: portsOf("scalars"), outputs: portsOf("outputs") };
 }

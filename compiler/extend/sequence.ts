@@ -1,34 +1,21 @@
 /**
  * What a repeat leaves in a sequence, continued: items that come again with every number in their names one higher (or
  * lower, in a backward pass) are a run, and a deeper repeat has more of the same in its middle.
- * Invariant: names are compared as text apart from the one number behind the repeat's path.
+ * Invariant: names are compared by their codes (`names.ts`), apart from the number of the repeat at hand.
  */
 import type { ShortRepeat } from "../build/shorten.ts";
+import { type NameTable, numberOf, stemOf } from "./names.ts";
 
-/** One thing among many of its kind: `key` is equal for things that differ in names alone. */
+/** One thing among many of its kind: `key` is equal for things that differ in names alone. Names are codes of a table. */
 export interface Item {
   readonly key: number;
-  readonly names: readonly string[];
+  readonly names: readonly number[];
 }
 
 /** An item of the longer sequence: which one it is like, and its names. */
 export interface ExtendedItem {
   readonly source: number;
-  readonly names: readonly string[];
-}
-
-/** A name apart from its number; -1 if it has none. */
-interface Parsed {
-  readonly before: string;
-  readonly number: number;
-  readonly after: string;
-}
-
-interface Entry {
-  readonly source: number;
-  /** Equal for items that differ in numbers alone. */
-  readonly form: number;
-  readonly names: readonly Parsed[];
+  readonly names: readonly number[];
 }
 
 /** Items [from, to) repeat every `period` with numbers `step` higher, but for those that stay. */
@@ -37,85 +24,94 @@ interface Run {
   readonly to: number;
   readonly period: number;
   readonly step: 1 | -1;
-  /** By position in the period: which of the item's names move. */
-  readonly moves: readonly ((name: number) => boolean)[];
+  /** By position in the period: by how much each of the item's names grows, `step` or 0. */
+  readonly steps: readonly (readonly number[])[];
 }
 
-/** The sequence with `removed` more calls in the middle of the repeat; undefined where it shows no regular middle. */
-export function extendSequence(items: readonly (Item & { readonly source?: number })[], repeat: ShortRepeat): readonly ExtendedItem[] | undefined {
-  const entries = parseItems(items, repeat.prefix);
-  const runs = findRuns(entries);
-  /** The last number before those that are added. */
-  const cut = repeat.first + Math.floor(repeat.kept / 2) - 1;
-  const { removed } = repeat;
+/** The sequence with `removed` more calls in the middle of each repeat; undefined where it shows no regular middle. */
+export function extendSequence(items: readonly Item[], table: NameTable, repeats: readonly ShortRepeat[]): readonly ExtendedItem[] | undefined {
+  const forms = baseForms(items);
+  let found: readonly ExtendedItem[] | undefined = items.map(({ names }, source) => ({ source, names }));
+  for (const [position, repeat] of repeats.entries()) found = found && extendRepeat(found, forms, table, position, repeat);
+  return found;
+}
+
+function extendRepeat(
+  entries: readonly ExtendedItem[],
+  forms: readonly number[],
+  table: NameTable,
+  position: number,
+  { first, kept, removed }: ShortRepeat,
+): readonly ExtendedItem[] | undefined {
   const result: ExtendedItem[] = [];
-  const outside = (number: number): number => (number > cut ? number + removed : number);
+  /** The last number before those that are added. */
+  const cut = first + Math.floor(kept / 2) - 1;
   /** Names that move with a run by so much; the others name what is the same for all calls. */
-  const add = (entry: Entry | undefined, moves: (name: number) => boolean, by: number): void => {
+  const add = (entry: ExtendedItem | undefined, steps: readonly number[] | undefined, by: number): void => {
     if (entry === undefined) return;
-    const names = entry.names.map((name, k) => nameAt(name, moves(k) ? name.number + by : outside(name.number)));
+    const names: number[] = [];
+    for (let k = 0; k < entry.names.length; k++) {
+      const code = entry.names[k] ?? 0;
+      const moves = steps?.[k] !== undefined && steps[k] !== 0;
+      names.push(code + (moves ? by : table.repeatOf(code) === position && numberOf(code) > cut ? removed : 0));
+    }
     result.push({ source: entry.source, names });
   };
-  const none = (): boolean => false;
-  let position = 0;
-  for (const run of runs) {
-    for (const entry of entries.slice(position, run.from)) add(entry, none, 0);
+  let done = 0;
+  for (const run of findRuns(entries, formsWithout(entries, forms, table, position))) {
+    for (; done < run.from; done++) add(entries[done], undefined, 0);
     const block = blockToRepeat(entries, run, run.step === 1 ? cut : cut + 1);
     if (block === undefined) return undefined;
     const end = block + run.period;
     const [before, after] = run.step === 1 ? [0, removed] : [removed, 0];
-    const moves = (at: number) => run.moves[(at - run.from) % run.period] ?? none;
-    for (let k = run.from; k < end; k++) add(entries[k], moves(k), before);
-    for (let times = 1; times <= removed; times++) for (let k = block; k < end; k++) add(entries[k], moves(k), before + run.step * times);
-    for (let k = end; k < run.to; k++) add(entries[k], moves(k), after);
-    position = run.to;
+    const stepsAt = (at: number): readonly number[] | undefined => run.steps[(at - run.from) % run.period];
+    for (let k = run.from; k < end; k++) add(entries[k], stepsAt(k), before);
+    for (let times = 1; times <= removed; times++) for (let k = block; k < end; k++) add(entries[k], stepsAt(k), before + run.step * times);
+    for (let k = end; k < run.to; k++) add(entries[k], stepsAt(k), after);
+    done = run.to;
   }
-  for (const entry of entries.slice(position)) add(entry, none, 0);
+  for (; done < entries.length; done++) add(entries[done], undefined, 0);
   return result;
 }
 
-function nameAt({ before, number, after }: Parsed, moved: number): string {
-  return number < 0 ? before : `${before}${moved}${after}`;
-}
-
-function parseItems(items: readonly (Item & { readonly source?: number })[], prefix: string): readonly Entry[] {
-  const parsed = new Map<string, Parsed>();
-  const forms = new Map<string, number>();
-  const parse = (name: string): Parsed => {
-    let known = parsed.get(name);
-    if (known === undefined) parsed.set(name, (known = parseName(name, prefix)));
-    return known;
-  };
-  return items.map(({ key, names, source }, position) => {
-    const own = names.map(parse);
-    let text = `${key}`;
-    for (const { before, number, after } of own) text += number < 0 ? `|${before}` : `|${before}#${after}`;
-    const form = forms.get(text) ?? forms.size;
-    forms.set(text, form);
-    return { source: source ?? position, form, names: own };
+/** By item: equal for items that differ in numbers alone. */
+function baseForms(items: readonly Item[]): readonly number[] {
+  const known = new Map<string, number>();
+  return items.map(({ key, names }) => {
+    const text = `${key}|${names.map(stemOf).join()}`;
+    const form = known.get(text) ?? known.size;
+    known.set(text, form);
+    return form;
   });
 }
 
-/** Splits `..prefix.12.rest` at the number. */
-function parseName(name: string, prefix: string): Parsed {
-  const whole = { before: name, number: -1, after: "" };
-  for (let at = name.indexOf(prefix); at >= 0; at = name.indexOf(prefix, at + 1)) {
-    const start = at + prefix.length + (prefix === "" ? 0 : 1);
-    if (at > 0 && !/[.~: ]/.test(name[at - 1] ?? "")) continue;
-    if (prefix !== "" && name[start - 1] !== ".") continue;
-    let end = start;
-    while (end < name.length && /\d/.test(name[end] ?? "")) end++;
-    if (end === start || (end < name.length && !/[.#]/.test(name[end] ?? ""))) continue;
-    return { before: name.slice(0, start), number: Number(name.slice(start, end)), after: name.slice(end) };
+/** By entry: equal for entries that differ in numbers of one repeat alone; `forms` are those of the items they are like. */
+function formsWithout(entries: readonly ExtendedItem[], forms: readonly number[], table: NameTable, position: number): Int32Array {
+  const result = new Int32Array(entries.length);
+  /** A form and a number of another repeat are a form of their own, and so on. */
+  const finer: Map<number, number>[] = [];
+  let count = forms.length;
+  for (let k = 0; k < entries.length; k++) {
+    const { source = 0, names = [] } = entries[k] ?? {};
+    let form = forms[source] ?? 0;
+    for (const code of names) {
+      const repeat = table.repeatOf(code);
+      if (repeat < 0 || repeat === position) continue;
+      const known = (finer[form] ??= new Map());
+      const next = known.get(code) ?? count++;
+      known.set(code, next);
+      form = next;
+    }
+    result[k] = form;
   }
-  return whole;
+  return result;
 }
 
-function findRuns(entries: readonly Entry[]): readonly Run[] {
-  const next = nextOfForm(entries);
+function findRuns(entries: readonly ExtendedItem[], forms: Int32Array): readonly Run[] {
+  const next = nextOfForm(forms);
   const runs: Run[] = [];
   for (let at = 0; at < entries.length; ) {
-    const run = runAt(entries, next, at);
+    const run = runAt(entries, forms, next, at);
     if (run !== undefined) runs.push(run);
     at = run?.to ?? at + 1;
   }
@@ -123,54 +119,57 @@ function findRuns(entries: readonly Entry[]): readonly Run[] {
 }
 
 /** By position: where the next item of the same form is; -1 if there is none. */
-function nextOfForm(entries: readonly Entry[]): Int32Array {
-  const next = new Int32Array(entries.length).fill(-1);
+function nextOfForm(forms: Int32Array): Int32Array {
+  const next = new Int32Array(forms.length).fill(-1);
   const last = new Map<number, number>();
-  for (let k = entries.length - 1; k >= 0; k--) {
-    const form = entries[k]?.form ?? -1;
+  for (let k = forms.length - 1; k >= 0; k--) {
+    const form = forms[k] ?? -1;
     next[k] = last.get(form) ?? -1;
     last.set(form, k);
   }
   return next;
 }
 
-function runAt(entries: readonly Entry[], next: Int32Array, from: number): Run | undefined {
+function runAt(entries: readonly ExtendedItem[], forms: Int32Array, next: Int32Array, from: number): Run | undefined {
   const second = next[from] ?? -1;
   if (second < 0) return undefined;
   const step = stepsBetween(entries[from], entries[second]).find((each) => each !== 0);
   if (step !== 1 && step !== -1) return undefined;
   const period = second - from;
-  /** By position in the period: by how much each name's number grows. */
   const steps: (readonly number[])[] = [];
   let same = from;
-  for (; same + period < entries.length; same++) {
-    const found = stepsBetween(entries[same], entries[same + period]);
-    const wanted = (steps[(same - from) % period] ??= found);
-    if (found.some((each, k) => each !== wanted[k] || (each !== 0 && each !== step))) break;
+  for (; same + period < entries.length && forms[same] === forms[same + period]; same++) {
+    const [left, right] = [entries[same], entries[same + period]];
+    const wanted = steps[(same - from) % period];
+    if (wanted !== undefined) {
+      if (!differBy(left, right, wanted)) break;
+      continue;
+    }
+    const own = stepsBetween(left, right);
+    if (own.some((each) => each !== 0 && each !== step)) break;
+    steps.push(own);
   }
   // Three of a kind: two may be the ends of a repeat.
-  if (same - from < 2 * period) return undefined;
-  const moves = steps.map(
-    (own) =>
-      (name: number): boolean =>
-        own[name] === step,
-  );
-  return { from, to: same + period, period, step, moves };
+  return same - from < 2 * period ? undefined : { from, to: same + period, period, step, steps };
 }
 
-/** By how much the number of each name differs; what no run has for items of different forms. */
-function stepsBetween(left: Entry | undefined, right: Entry | undefined): readonly number[] {
-  if (left === undefined || right === undefined || left.form !== right.form) return [Number.NaN];
-  return left.names.map(({ number }, k) => (right.names[k]?.number ?? Number.NaN) - number);
+/** By how much the number of each name differs, in items of one form. */
+function stepsBetween(left: ExtendedItem | undefined, right: ExtendedItem | undefined): readonly number[] {
+  return (left?.names ?? []).map((code, k) => (right?.names[k] ?? Number.NaN) - code);
+}
+
+function differBy(left: ExtendedItem | undefined, right: ExtendedItem | undefined, steps: readonly number[]): boolean {
+  for (let k = 0; k < steps.length; k++) if ((right?.names[k] ?? 0) - (left?.names[k] ?? 0) !== steps[k]) return false;
+  return true;
 }
 
 /** Where the block of one period begins whose highest number, of those that move, is the wanted one. */
-function blockToRepeat(entries: readonly Entry[], { from, to, period, moves }: Run, wanted: number): number | undefined {
+function blockToRepeat(entries: readonly ExtendedItem[], { from, to, period, steps }: Run, wanted: number): number | undefined {
   for (let start = from; start + period <= to; start += period) {
     let highest = -1;
     for (let k = start; k < start + period; k++)
-      for (const [position, { number }] of (entries[k]?.names ?? []).entries())
-        if (moves[(k - from) % period]?.(position) === true) highest = Math.max(highest, number);
+      for (const [position, code] of (entries[k]?.names ?? []).entries())
+        if (steps[(k - from) % period]?.[position] !== 0) highest = Math.max(highest, numberOf(code));
     if (highest === wanted) return start;
   }
   return undefined;

@@ -3,43 +3,52 @@
  * Invariant: numbers count from 0 in order of first appearance. Kernels of one template share axes, expressions and
  * strides, so that their identities answer for most; the others are compared as text.
  */
-import type { Kernel, Operand, Size } from "./kernel.ts";
+import type { Kernel, Operand } from "./kernel.ts";
 
 /** Numbers kernels. */
 export type KernelNumbering = (kernel: Kernel) => number;
 
 /** A numbering without kernels. */
 export function createKernelNumbering(): KernelNumbering {
-  const parts = new Map<object, number>();
-  const byParts = new Map<string, number>();
+  /** Kernels of one template share their stores: those met so far, each of another template or with other strides. */
+  const byStores = new Map<Kernel["stores"], { readonly kernel: Kernel; readonly number: number }[]>();
   const byText = new Map<string, number>();
-  const partId = (part: object): number => {
-    const known = parts.get(part) ?? parts.size;
-    if (known === parts.size) parts.set(part, known);
-    return known;
-  };
   return (kernel) => {
-    let key = `${kernel.form} ${kernel.name} ${partId(kernel.axes)} ${partId(kernel.lets)} ${partId(kernel.stores)}`;
-    if (kernel.form === "reduction") key += ` ${partId(kernel.reduced)} ${partId(kernel.accumulators)}`;
-    if (kernel.form === "contraction") key += ` ${partId(kernel.contraction)}`;
-    for (const { type, offset, strides } of kernel.operands) key += ` ${type}${sizeText(offset)}:${partId(strides)}`;
-    const known = byParts.get(key);
-    if (known !== undefined) return known;
+    let alike = byStores.get(kernel.stores);
+    if (alike === undefined) byStores.set(kernel.stores, (alike = []));
+    for (const known of alike) if (sharesParts(known.kernel, kernel)) return known.number;
     const text = JSON.stringify(withoutBuffers(kernel), exactNumber);
     const number = byText.get(text) ?? byText.size;
     byText.set(text, number);
-    byParts.set(key, number);
+    alike.push({ kernel, number });
     return number;
   };
+}
+
+/** Whether both are made of the same parts, object by object; the stores are known to be. */
+function sharesParts(left: Kernel, right: Kernel): boolean {
+  if (left.name !== right.name || left.axes !== right.axes || left.lets !== right.lets) return false;
+  if (left.operands.length !== right.operands.length) return false;
+  for (let k = 0; k < left.operands.length; k++) {
+    const [own, other] = [left.operands[k], right.operands[k]];
+    if (own?.strides !== other?.strides || own?.offset !== other?.offset || own?.type !== other?.type) return false;
+  }
+  switch (left.form) {
+    case "pointwise":
+    case "sequential":
+      return left.form === right.form;
+    case "reduction":
+      return right.form === left.form && left.reduced === right.reduced && left.accumulators === right.accumulators;
+    case "contraction":
+      return right.form === left.form && left.contraction === right.contraction;
+    default:
+      return left satisfies never;
+  }
 }
 
 /** The kernel that serves nothing, its operands' buffers numbered by position. */
 export function withoutBuffers(kernel: Kernel): Kernel {
   return { ...kernel, serves: [], operands: kernel.operands.map((operand, buffer): Operand => ({ ...operand, buffer })) };
-}
-
-function sizeText(size: Size): string {
-  return typeof size === "number" ? `${size}` : `${size.batch}B`;
 }
 
 /** JSON has no infinities, NaN or -0, which fills and constants may be. */

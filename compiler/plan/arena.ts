@@ -44,15 +44,10 @@ export function packIntervals(intervals: readonly Interval[]): {
   readonly offsets: readonly number[];
   readonly bytes: number;
 } {
-  const order = intervals.map((_, k) => k);
-  order.sort((a, b) => {
-    const [left, right] = [intervals[a], intervals[b]];
-    return (right?.size ?? 0) - (left?.size ?? 0) || (left?.start ?? 0) - (right?.start ?? 0) || a - b;
-  });
   const offsets: number[] = intervals.map(() => 0);
   const chunks: Chunk[] = [];
   let bytes = 0;
-  for (const k of order) {
+  for (const k of largestFirst(intervals)) {
     const own = intervals[k];
     if (own === undefined) continue;
     const size = align(own.size);
@@ -62,6 +57,18 @@ export function packIntervals(intervals: readonly Interval[]): {
     insert(chunks, own, offset, size);
   }
   return { offsets, bytes };
+}
+
+/** Positions by size, then by start: most sizes occur many times, and arrive in order of their starts. */
+function largestFirst(intervals: readonly Interval[]): readonly number[] {
+  const bySize = new Map<number, number[]>();
+  for (const [k, { size }] of intervals.entries()) {
+    const same = bySize.get(size);
+    if (same === undefined) bySize.set(size, [k]);
+    else same.push(k);
+  }
+  const startOf = (k: number): number => intervals[k]?.start ?? 0;
+  return [...bySize].sort(([a], [b]) => b - a).flatMap(([, same]) => same.sort((a, b) => startOf(a) - startOf(b) || a - b));
 }
 
 /** The tightest gap between intervals that live at the same time, else behind them all. */

@@ -6,7 +6,8 @@
 import { loadsOf } from "../fuse/expression.ts";
 import { addSizes, multiplySizes, sameSize, sizeKey } from "../fuse/size.ts";
 import type { LoweredProgram } from "../fuse/lower-graph.ts";
-import type { Coordinate, Kernel, Operand, Size, Store } from "../ir/kernel.ts";
+import type { Coordinate, Kernel, Operand, Size } from "../ir/kernel.ts";
+import { createKernelNumbering } from "../ir/kernel-number.ts";
 
 /** Memory of one size for an interval of steps; several buffers may take turns in it. */
 export interface Slot {
@@ -32,6 +33,7 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
       writes[buffer] = (writes[buffer] ?? 0) + 1;
     }
   }
+  const hostsOf = createHostFinder();
   const slots: Slot[] = [];
   const open = (buffer: number, start: number, end: number): void => {
     const { size } = program.buffers[buffer] ?? { size: 0 };
@@ -46,14 +48,13 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
     for (const { buffer } of kernel.operands) {
       if (slotOf[buffer] !== undefined || program.buffers[buffer]?.kind !== "temporary") continue;
       const end = kept.has(buffer) ? last : (lastUse[buffer] ?? step);
-      const store = soleStore(kernel, buffer);
       const free = (other: number): boolean =>
         lastUse[other] === step &&
         !kept.has(other) &&
         program.buffers[other]?.kind === "temporary" &&
         sameSize(program.buffers[other]?.size ?? -1, program.buffers[buffer]?.size ?? -2) &&
         slotOf[other]?.end === step;
-      const host = inPlace && store !== undefined && writes[buffer] === 1 ? operandInStep(kernel, store, free) : undefined;
+      const host = inPlace && writes[buffer] === 1 ? operandInStep(kernel, hostsOf(kernel), buffer, free) : undefined;
       const slot = host === undefined ? undefined : slotOf[host];
       if (slot === undefined) open(buffer, step, end);
       else {
@@ -69,22 +70,26 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
   return slots;
 }
 
-/** The only store into a buffer that the kernel does not read otherwise. */
-function soleStore(kernel: Kernel, buffer: number): Store | undefined {
-  if (kernel.form === "sequential") return undefined;
-  const { operands } = kernel;
-  const position = operands.findIndex((operand) => operand.buffer === buffer);
-  if (operands.findLastIndex((operand) => operand.buffer === buffer) !== position) return undefined;
-  const store = kernel.stores.find((each) => each.operand === position);
-  return kernel.stores.findLast((each) => each.operand === position) === store ? store : undefined;
+/** Of equal kernels, by position of an operand: what may give its memory to the one store there. */
+type Hosts = readonly (Host | undefined)[];
+
+/** Reads of operands `inStep` are all at the element that the store writes; `order` is that of the operands' first loads. */
+interface Host {
+  readonly order: readonly number[];
+  readonly inStep: readonly boolean[];
 }
 
-/** A buffer that is free after this kernel and is read only at the element that `store` writes. */
-function operandInStep(kernel: Kernel, store: Store, free: (buffer: number) => boolean): number | undefined {
-  if (!kernel.operands.some(({ buffer }) => free(buffer))) return undefined;
-  const written = addressKey(kernel.operands[store.operand], store.at);
-  if (written === undefined) return undefined;
-  const barred = new Set<number>();
+/** Tells of each kernel what its stores may write over; asked anew only for kernels that differ from those before. */
+function createHostFinder(): (kernel: Kernel) => Hosts {
+  const numberOf = createKernelNumbering();
+  const known: Hosts[] = [];
+  return (kernel) => (known[numberOf(kernel)] ??= findHosts(kernel));
+}
+
+function findHosts(kernel: Kernel): Hosts {
+  if (kernel.form === "sequential") return [];
+  const { operands, stores } = kernel;
+  const barred = new Set<number>(stores.map(({ operand }) => operand));
   if (kernel.form === "contraction") {
     const { input, kernel: weights, output, inputPrologue, outputPrologue } = kernel.contraction;
     for (const { operand } of [input, weights, output]) barred.add(operand);
@@ -94,15 +99,26 @@ function operandInStep(kernel: Kernel, store: Store, free: (buffer: number) => b
   if (kernel.form === "reduction") {
     for (const load of loadsOf(kernel.accumulators.map((each) => each.value))) barred.add(load.operand);
   }
-  for (const { operand } of kernel.stores) barred.add(operand);
-  const loads = loadsOf([...kernel.lets, ...kernel.stores.map((each) => each.value)]);
-  for (const load of loads) {
-    const buffer = kernel.operands[load.operand]?.buffer ?? -1;
-    if (!free(buffer)) continue;
-    const same = kernel.operands.flatMap((operand, position) => (operand.buffer === buffer ? [position] : []));
-    if (same.some((position) => barred.has(position))) continue;
-    const all = loads.filter((each) => same.includes(each.operand));
-    if (all.every((each) => addressKey(kernel.operands[each.operand], each.at) === written)) return buffer;
+  const loads = loadsOf([...kernel.lets, ...stores.map((each) => each.value)]);
+  const keys = loads.map((load) => addressKey(operands[load.operand], load.at));
+  const order = [...new Set(loads.map((load) => load.operand))];
+  return operands.map((operand, position): Host | undefined => {
+    const own = stores.filter((store) => store.operand === position);
+    const written = own.length === 1 && own[0] !== undefined ? addressKey(operand, own[0].at) : undefined;
+    if (written === undefined) return undefined;
+    const isInStep = (each: number): boolean => !barred.has(each) && loads.every((load, k) => load.operand !== each || keys[k] === written);
+    return { order, inStep: operands.map((_, each) => isInStep(each)) };
+  });
+}
+
+/** A buffer that is free after this kernel and is read only at the element that it writes in `buffer`, once. */
+function operandInStep({ operands }: Kernel, hosts: Hosts, buffer: number, free: (buffer: number) => boolean): number | undefined {
+  const position = operands.findIndex((operand) => operand.buffer === buffer);
+  const host = hosts[position];
+  if (host === undefined || operands.findLastIndex((operand) => operand.buffer === buffer) !== position) return undefined;
+  for (const first of host.order) {
+    const other = operands[first]?.buffer ?? -1;
+    if (free(other) && operands.every((operand, k) => operand.buffer !== other || host.inStep[k] === true)) return other;
   }
   return undefined;
 }

@@ -12,7 +12,7 @@ import { KERNEL_PARAMETERS, newFrame, type Frame } from "./frame.ts";
 import { emitPointwise, emitSequential } from "./pointwise.ts";
 import { emitReduction } from "./reduction.ts";
 
-/** One i32 of a kernel's arguments block. `offset` in bytes. */
+/** One i32 of a kernel's arguments block. `offset` in bytes; `buffer` as `WasmModule` says. */
 export type KernelArgument =
   | { readonly kind: "address"; readonly buffer: number; readonly offset: Size }
   | { readonly kind: "count"; readonly value: Size };
@@ -32,7 +32,12 @@ export interface WasmModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** A readable dump, close to the text format. */
   text(): string;
-  readonly entries: readonly WasmEntry[];
+  /** The distinct calls: `buffer` of an address is the position of an operand. */
+  readonly calls: readonly WasmEntry[];
+  /** By kernel: its call's position. */
+  readonly callOf: readonly number[];
+  /** By kernel: its call, `buffer` being its operand's. Made anew each time, for those who run a few kernels. */
+  entries(): readonly WasmEntry[];
   /** The largest need of any entry, per thread. */
   readonly scratchBytes: number;
 }
@@ -42,22 +47,32 @@ export interface WasmOptions {
   readonly sharedMemory?: boolean;
 }
 
-/** Emits a module that imports `env.memory`; `entries[i]` calls `kernels[i]`. Scratch must be 64-byte aligned. */
+/** Emits a module that imports `env.memory` and calls each kernel. Scratch must be 64-byte aligned. */
 export function emitWasm(kernels: readonly Kernel[], options: WasmOptions = {}): WasmModule {
   const module = new ModuleBuilder();
   const numberOf = createKernelNumbering();
-  const known: WasmEntry[] = [];
+  const calls: WasmEntry[] = [];
   // Operands are numbered by position, so that layers of the same sizes are one kernel, emitted once.
-  const entries = kernels.map((kernel) => withBuffers((known[numberOf(kernel)] ??= emitKernel(module, withoutBuffers(kernel))), kernel));
+  const callOf = kernels.map((kernel) => {
+    const number = numberOf(kernel);
+    calls[number] ??= emitKernel(module, withoutBuffers(kernel));
+    return number;
+  });
   const bytes = module.finish(options.sharedMemory ?? false);
-  const scratchBytes = entries.reduce((most, entry) => Math.max(most, entry.scratchBytes), 0);
-  return { bytes, text: () => disassemble(bytes, module.functionNames()), entries, scratchBytes };
+  return {
+    bytes,
+    text: () => disassemble(bytes, module.functionNames()),
+    calls,
+    callOf,
+    entries: () => kernels.flatMap((kernel, k) => calls.slice(callOf[k], (callOf[k] ?? 0) + 1).map((call) => withBuffers(call, kernel))),
+    scratchBytes: calls.reduce((most, call) => Math.max(most, call.scratchBytes), 0),
+  };
 }
 
-function withBuffers(entry: WasmEntry, kernel: Kernel): WasmEntry {
+function withBuffers(call: WasmEntry, { operands }: Kernel): WasmEntry {
   const place = (argument: KernelArgument): KernelArgument =>
-    argument.kind === "address" ? { ...argument, buffer: kernel.operands[argument.buffer]?.buffer ?? argument.buffer } : argument;
-  return { ...entry, arguments: entry.arguments.map(place) };
+    argument.kind === "address" ? { ...argument, buffer: operands[argument.buffer]?.buffer ?? argument.buffer } : argument;
+  return { ...call, arguments: call.arguments.map(place) };
 }
 
 function emitKernel(module: ModuleBuilder, kernel: Kernel): WasmEntry {

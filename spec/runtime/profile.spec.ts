@@ -11,10 +11,10 @@ import { TINY, tinyWasm } from "./tiny-network.ts";
 const X = { x: [1, 2, 3, 4] };
 const BATCH = { ...X, label: [1, 2] };
 
-/** Kernel `scale` of the inference program does 2 operations a sample on 16 bytes. */
+/** Each call does 2 operations a sample on 16 bytes. */
 const MEASURED: Manifest = {
   ...TINY,
-  infer: { ...TINY.infer!, steps: TINY.infer!.steps.map((step) => ({ ...step, flops: { batch: 2 }, bytes: { batch: 16 } })) },
+  calls: TINY.calls.map((call) => ({ ...call, flops: { batch: 2 }, bytes: { batch: 16 } })),
 };
 
 suite("runtime/profile", (test) => {

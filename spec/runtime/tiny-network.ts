@@ -2,7 +2,7 @@
  * A network small enough to assemble and to differentiate by hand: y[n, j] = w * x[n, j], loss = sum((y - t)^2) / N,
  * trained by SGD with momentum. Inference reads a prepared copy of w, so that a stale preparation shows.
  */
-import type { Manifest, PortSpec } from "../../runtime/manifest.ts";
+import type { ArgumentSpec, CallSpec, Manifest, PortSpec, SizeSpec, StepSpec } from "../../runtime/manifest.ts";
 
 // ── Assembler ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,20 +141,32 @@ const t = port("label", "i64", [N], T);
 const y = port("y", "f32", [N, 2], Y);
 const loss = port("loss", "f32", [], LOSS);
 const seen = [port("seen_step", "i32", [], STEP), port("output.seen_seed", "i32", [], SEED)];
-const kernel = (name: string): number => KERNELS.findIndex(([each]) => each === name);
+
+/** What the steps below call, as the manifest lists it. */
+const calls: CallSpec[] = [];
+
+/** A step that calls a kernel with these places and counts. */
+function stepOf(name: string, given: readonly (PortSpec["place"] | SizeSpec)[], units: SizeSpec, serves?: string): StepSpec {
+  const operands: number[] = [];
+  const argument = (each: (typeof given)[number]): ArgumentSpec =>
+    typeof each === "number" || "batch" in each ? each : [operands.push(...each) / 2 - 1, 0];
+  const call = calls.push({ kernel: KERNELS.findIndex(([kernel]) => kernel === name), arguments: given.map(argument), units }) - 1;
+  return { call, operands, ...(serves === undefined ? {} : { serves }) };
+}
 
 const SIZES = { fixedBytes: 384, batchBytes: 256 };
 const own = [port("step_number", "i32", [], STEP), port("seed", "i32", [], SEED)];
 const forward = [
-  { kernel: kernel("scale"), arguments: [X, WEIGHT, Y], units: { batch: 2 }, serves: "scale" },
-  { kernel: kernel("loss"), arguments: [Y, T, LOSS, N], units: 1, serves: "loss" },
-  { kernel: kernel("weight_gradient"), arguments: [Y, T, X, GRADIENT, N], units: 1 },
+  stepOf("scale", [X, WEIGHT, Y], { batch: 2 }, "scale"),
+  stepOf("loss", [Y, T, LOSS, N], 1, "loss"),
+  stepOf("weight_gradient", [Y, T, X, GRADIENT, N], 1),
 ];
 
 export const TINY: Manifest = {
   format: 1,
   model: "Tiny",
   kernels: KERNELS.map(([name]) => name),
+  calls,
   persistentBytes: 256,
   scratchBytes: 64,
   batch: undefined,
@@ -190,21 +202,21 @@ export const TINY: Manifest = {
     outputs: [],
     fixedBytes: 0,
     batchBytes: 0,
-    steps: [{ kernel: kernel("copy"), arguments: [WEIGHT, PREPARED], units: 1 }],
+    steps: [stepOf("copy", [WEIGHT, PREPARED], 1)],
   },
   infer: {
     inputs: [x],
     scalars: [],
     outputs: [y],
     ...SIZES,
-    steps: [{ kernel: kernel("scale"), arguments: [X, PREPARED, Y], units: { batch: 2 }, serves: "scale" }],
+    steps: [stepOf("scale", [X, PREPARED, Y], { batch: 2 }, "scale")],
   },
   gradients: {
     inputs: [x, t],
     scalars: own,
     outputs: [loss, y, ...seen, port("gradient.scale.weight", "f32", [1], GRADIENT), port("input.x", "f32", [N, 2], DX)],
     ...SIZES,
-    steps: [...forward, { kernel: kernel("input_gradient"), arguments: [Y, T, WEIGHT, DX, N], units: { batch: 2 } }],
+    steps: [...forward, stepOf("input_gradient", [Y, T, WEIGHT, DX, N], { batch: 2 })],
   },
   step: {
     inputs: [x, t],
@@ -213,8 +225,8 @@ export const TINY: Manifest = {
     ...SIZES,
     steps: [
       ...forward,
-      { kernel: kernel("sgd"), arguments: [WEIGHT, SLOT, GRADIENT, RATE, MOMENTUM], units: 1 },
-      { kernel: kernel("count"), arguments: [COUNT], units: 1 },
+      stepOf("sgd", [WEIGHT, SLOT, GRADIENT, RATE, MOMENTUM], 1),
+      stepOf("count", [COUNT], 1),
     ],
   },
   scalars: { learning_rate: 0.25, momentum: 0.5 },
@@ -235,6 +247,6 @@ export const TINY_TRAP: Manifest = {
   ...TINY_INFERENCE,
   infer: {
     ...TINY_INFERENCE.infer!,
-    steps: [{ kernel: kernel("trap"), arguments: [], units: 1, serves: "layer1.0.conv1" }],
+    steps: [stepOf("trap", [], 1, "layer1.0.conv1")],
   },
 };

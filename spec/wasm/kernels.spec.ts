@@ -355,7 +355,7 @@ suite("wasm kernels", (test) => {
       pooling(2, 8, 16, 3, 2, 1).kernel,
       pooling({ batch: 1 }, 56, 64, 2, 5, 3).kernel,
     ]);
-    const [first, second, third] = emitted.entries;
+    const [first, second, third] = emitted.entries();
     assert.is(first?.export, second?.export);
     assert.is.not(first?.export, third?.export);
     const got = runEntry(

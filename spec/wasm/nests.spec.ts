@@ -79,7 +79,7 @@ suite("wasm/pointwise", (test) => {
       const value = unary("relu", binary("add", load(0, where), load(1, where)));
       const kernel = pointwise(tensors, [{ batch: 1 }, 2, 3, c], [{ operand: 2, at: where, value }]);
       checkKernels([kernel], buffers({ 0: 12 * c, 1: 12 * c, 2: 12 * c }), 2, 1e-6, `c=${c}`);
-      assert.equal(emitWasm([kernel]).entries[0]?.units, { batch: 6 * c }, "all axes merge into the units");
+      assert.equal(emitWasm([kernel]).entries()[0]?.units, { batch: 6 * c }, "all axes merge into the units");
     }
   });
 
@@ -365,7 +365,7 @@ suite("wasm/module", (test) => {
       return pointwise(operands, [n, m], [{ operand: 1, at: where, value: unary("relu", load(0, where)) }]);
     };
     const module = emitWasm([add(3, 4, 0), add(70, 90, 2), add(5, 7, 4)]);
-    assert.is(new Set(module.entries.map((entry) => entry.export)).size, 1);
+    assert.is(new Set(module.entries().map((entry) => entry.export)).size, 1);
     assert.match(module.text(), "f32x4.pmax");
     const data = buffers({ 0: 15, 1: 12, 2: 70 * 91, 3: 6300, 4: 40, 5: 35 });
     const result = runWasm(module, data, 1);

@@ -17,7 +17,7 @@ const guardValue = 0x5a5a5a5a;
 
 /** Runs entry `index`, its units cut into `parts` ranges run from the last to the first. Returns the buffers' bits. */
 export function runEntry(emitted: WasmModule, index: number, buffers: readonly TestBuffer[], batch: number, parts = 1): readonly Int32Array[] {
-  const entry = emitted.entries[index];
+  const entry = emitted.entries()[index];
   if (entry === undefined) throw new Error("no such entry");
   const words =
     buffers.reduce((sum, { data }) => sum + data.length + guardWords, guardWords) + entry.arguments.length + emitted.scratchBytes / 4 + 64;

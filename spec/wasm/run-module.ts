@@ -27,7 +27,7 @@ export function runWasm(module: WasmModule, buffers: Buffers, batch: number, spl
     return at;
   };
   for (const [id, data] of buffers.data) addresses.set(id, reserve(data.length * 4));
-  const blocks = module.entries.map((entry) => reserve(entry.arguments.length * 4));
+  const blocks = module.entries().map((entry) => reserve(entry.arguments.length * 4));
   const scratch = reserve(module.scratchBytes);
   const memory = new WebAssembly.Memory({ initial: Math.ceil((top + 65536) / 65536) });
   const words = new Int32Array(memory.buffer);
@@ -37,7 +37,7 @@ export function runWasm(module: WasmModule, buffers: Buffers, batch: number, spl
     const view = buffers.types.get(id) === "i32" ? words : floats;
     view.set(data, (addresses.get(id) ?? 0) / 4);
   }
-  module.entries.forEach((entry, index) => {
+  module.entries().forEach((entry, index) => {
     entry.arguments.forEach((argument, slot) => {
       const value =
         argument.kind === "address" ? (addresses.get(argument.buffer) ?? NaN) + sizeValue(argument.offset, batch) : sizeValue(argument.value, batch);
@@ -46,7 +46,7 @@ export function runWasm(module: WasmModule, buffers: Buffers, batch: number, spl
     });
   });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), { env: { memory } });
-  module.entries.forEach((entry, index) => {
+  module.entries().forEach((entry, index) => {
     const call = instance.exports[entry.export] as KernelExport;
     const units = sizeValue(entry.units, batch);
     for (let part = 0; part < splits; part++) {

@@ -146,7 +146,7 @@ function measure(shape: Shape, result: Contraction["result"]): number {
   for (let k = 65536 / 4; k < floats.length; k++) floats[k] = ((k * 7919) % 1024) / 512 - 1;
   const instance = new WebAssembly.Instance(new WebAssembly.Module(emitted.bytes), { env: { memory } });
   const words = new Int32Array(memory.buffer);
-  const calls = emitted.entries.map((entry, index) => {
+  const calls = emitted.entries().map((entry, index) => {
     const block = 8192 * (index + 1);
     for (const [slot, argument] of entry.arguments.entries()) {
       const size = argument.kind === "count" ? argument.value : argument.offset;
