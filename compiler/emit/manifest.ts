@@ -2,7 +2,18 @@
  * The compiled network as the runtime takes it: plans and Wasm entries become a manifest.
  * Invariant: the order of tensors is the checkpoint's, slots last; equal kernels have one index.
  */
-import type { ArgumentSpec, CallSpec, GuardSpec, Manifest, PortSpec, ProgramSpec, SizeSpec, StepSpec, TensorSpec, WebgpuSpec } from "../../runtime/manifest.ts";
+import type {
+  ArgumentSpec,
+  CallSpec,
+  GuardSpec,
+  Manifest,
+  PortSpec,
+  ProgramSpec,
+  SizeSpec,
+  StepSpec,
+  TensorSpec,
+  WebgpuSpec,
+} from "../../runtime/manifest.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
 import type { Buffer, NetworkPlan, Place, Plan, PortBuffer } from "../ir/plan.ts";
@@ -75,8 +86,7 @@ export function describePlan(plan: Plan): Omit<ProgramSpec, "steps"> & { readonl
 }
 
 function callSpec(call: WasmEntry, kernel: number): CallSpec {
-  const argument = (each: KernelArgument): ArgumentSpec =>
-    each.kind === "count" ? sizeSpec(each.value) : [each.buffer, sizeSpec(each.offset)];
+  const argument = (each: KernelArgument): ArgumentSpec => (each.kind === "count" ? sizeSpec(each.value) : [each.buffer, sizeSpec(each.offset)]);
   const [units, flops, bytes] = [sizeSpec(call.units), sizeSpec(call.flops), sizeSpec(call.bytes)];
   return { kernel, arguments: call.arguments.map(argument), units, flops, bytes };
 }

@@ -125,7 +125,11 @@ function sameBuffer(left: LogicalBuffer | undefined, right: LogicalBuffer | unde
 }
 
 /** The program of the extended items. */
-function assemble({ program, kernels: items, ports: portItems, buffers: known }: Named, { kernels, ports }: Extended, table: NameTable): LoweredProgram {
+function assemble(
+  { program, kernels: items, ports: portItems, buffers: known }: Named,
+  { kernels, ports }: Extended,
+  table: NameTable,
+): LoweredProgram {
   const buffers: LogicalBuffer[] = [];
   const ids = new Map<number, number>();
   /** The buffer of this name, which is like the one of another. */

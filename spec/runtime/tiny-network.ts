@@ -223,11 +223,7 @@ export const TINY: Manifest = {
     scalars: [...own, port("learning_rate", "f32", [], RATE), port("momentum", "f32", [], MOMENTUM)],
     outputs: [loss, y, ...seen],
     ...SIZES,
-    steps: [
-      ...forward,
-      stepOf("sgd", [WEIGHT, SLOT, GRADIENT, RATE, MOMENTUM], 1),
-      stepOf("count", [COUNT], 1),
-    ],
+    steps: [...forward, stepOf("sgd", [WEIGHT, SLOT, GRADIENT, RATE, MOMENTUM], 1), stepOf("count", [COUNT], 1)],
   },
   scalars: { learning_rate: 0.25, momentum: 0.5 },
   guards: [],

@@ -219,7 +219,11 @@ suite("wasm/contraction", (test) => {
         }
       }
     }
-    const names = new Set(emitWasm(kernels).entries().map((entry) => entry.export));
+    const names = new Set(
+      emitWasm(kernels)
+        .entries()
+        .map((entry) => entry.export),
+    );
     assert.ok(names.size <= 5, `${[...names].join()} for ${kernels.length} kernels`);
   });
 });
