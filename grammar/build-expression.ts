@@ -173,7 +173,10 @@ function suffixed(context: Context, object: Expression, cst: CstNode, span: Span
   if (dtype !== undefined) return { kind: "ShapeType", dtype, dtypeSpan: object.span, dims: buildDims(context, cst), span };
   const [index, ...more] = buildElements(context, cst);
   if (index === undefined || more.length > 0) {
-    const help = ["a shape with a dtype is written `f32[N, C]`; the dtypes are f32, f16, i32, i64 and bool"];
+    const help = [
+      "a shape with a dtype is written `f32[N, C]`; the dtypes are f32, f16, i32, i64 and bool",
+      "a part of a tensor is `slice(x, axis: 1, start: 0, size: 8)`",
+    ];
     context.report(malformed("an index is one expression, as in `list[i]`", nodeSpan(context, cst, span.end), { help }));
   }
   return { kind: "Index", object, index: index ?? holeAt(context, span.end), span };

@@ -10,7 +10,7 @@ import { lex, spanOf } from "./lex.ts";
 import { parseTokens, type ParserError } from "./parser.ts";
 import { strayCloser, unexpected } from "./problems.ts";
 import type { Source, Span } from "./source.ts";
-import { RightBrace, Separator } from "./tokens.ts";
+import { Colon, RightBrace, Separator } from "./tokens.ts";
 
 export interface Fragment {
   readonly cst: CstNode | undefined;
@@ -80,10 +80,13 @@ function endsStatement({ token, previous }: ParserError): boolean {
 
 const STATEMENT_LIKE = /^(in|out|where|param|state|update|let|skip|if|names|join|repeat|stages)$/;
 
+const PART_OF_TENSOR = "a part of a tensor is `slice(x, axis: 1, start: 0, size: 8)`, or one of the parts of `split`";
+
 function advice(error: ParserError): { readonly help: readonly string[] } {
   const { token, rule } = error;
   if (rule === "module" && STATEMENT_LIKE.test(token.image) && token.tokenType !== Separator) {
     return { help: ["statements belong inside a `block` or `model`; an earlier `}` may have closed it"] };
   }
+  if (token.tokenType === Colon && error.message === "`,` or `]`") return { help: [PART_OF_TENSOR] };
   return { help: [] };
 }

@@ -320,10 +320,40 @@ class Mender {
       case t.Star:
         return this.mendPower(token);
       case t.Identifier:
-        return this.mendLogical(token);
+        return this.mendNamedAfter(token) || this.mendLogical(token);
       default:
         return false;
     }
+  }
+
+  /** `x -> conv(8) as c1`: the name of a stage stands before it. */
+  private mendNamedAfter(token: IToken): boolean {
+    const { previous } = this;
+    const [name, after] = [this.next(), this.next(2)];
+    if (token.image !== "as" || this.frame?.kind !== "body" || this.frame.conditional || previous === undefined || name === undefined) return false;
+    if (!OPERAND_ENDS.has(previous.tokenType) || !this.sameLine(previous, token) || !this.sameLine(token, name)) return false;
+    // `repeat n as j {`, `stages s of list as i, width {`
+    if (name.tokenType !== t.Identifier || after?.tokenType === t.LeftBrace || after?.tokenType === t.Comma) return false;
+    const start = this.stageStart();
+    const [first, label] = [this.out[start], this.out[start + 1]];
+    if (start === 0 || first === undefined || this.out[start - 1]?.tokenType !== t.Arrow || label?.tokenType === t.Colon) return false;
+    this.diagnostics.push(problems.namedAfter(name.image, this.span(first), this.span(token, name)));
+    this.out.splice(start, 0, this.made(t.Identifier, name.image, first), this.made(t.Colon, ":", first));
+    this.at += 2;
+    return true;
+  }
+
+  /** Where the stage that ends here began in what is kept. */
+  private stageStart(): number {
+    let depth = 0;
+    for (let i = this.out.length - 1; i >= 0; i--) {
+      const type = this.out[i]?.tokenType;
+      if (type === undefined) return 0;
+      if (CLOSERS.has(type)) depth++;
+      else if (OPENERS.has(type) && --depth < 0) return i + 1;
+      else if (depth === 0 && type === t.Arrow) return i + 1;
+    }
+    return 0;
   }
 
   /** `padding=1` in a call, `-> c1 = conv(8)` in a chain, `where C = w`. */

@@ -178,6 +178,20 @@ export function missingBrace(what: string, at: Span): Diagnostic {
   });
 }
 
+/** RN003: `conv(8) as c1`; `stage` is the stage's beginning, `written` the words after it. */
+export function namedAfter(name: string, stage: Span, written: Span): Diagnostic {
+  const { text } = written.source;
+  const before = text.slice(0, written.start).trimEnd().length;
+  const edits = [
+    { span: { ...stage, end: stage.start }, replacement: `${name}: ` },
+    { span: { ...written, start: before }, replacement: "" },
+  ];
+  return error("RN003", `the name of a stage stands before it: \`${name}: ${text.slice(stage.start, before)}\``, written, {
+    note: "a label after its stage",
+    fixes: [{ title: "put the label before the stage", applicability: "safe", edits }],
+  });
+}
+
 /** RN003: `repeat 3 j {`. */
 export function missingAs(index: string, span: Span): Diagnostic {
   return error("RN003", `expected \`as\` before the index \`${index}\``, span, {

@@ -2,7 +2,8 @@
  * Chains: a value flows through stages. Blocks and operators are applied, joins merge, repeats and stages unroll.
  * Invariant: a poisoned flow passes through silently, but labels are still bound.
  */
-import type { CallStage, Chain, Expression, Label, Pattern, RepeatStage, Stage, StagesStage, Statement } from "../../grammar/ast.ts";
+import type { CallStage, Chain, Expression, Label, Name, Pattern, RepeatStage, Stage, StagesStage, Statement } from "../../grammar/ast.ts";
+import { closest } from "../../grammar/closest.ts";
 import type { Span } from "../../grammar/source.ts";
 import { constantOf, formatDim } from "../ir/dim.ts";
 import { applyBlock, derivedName } from "./apply.ts";
@@ -10,11 +11,12 @@ import { assignOut, type Body, elaborateStatements } from "./body.ts";
 import { mergeValues } from "./branches.ts";
 import { assuming, decide, type Frame, report } from "./context.ts";
 import { countingDepth, passStage, roundOfDepth } from "./depth.ts";
-import { applyShared, applyValue, evaluate } from "./expressions.ts";
+import { applyShared, applyValue, evaluate, isBuiltin } from "./expressions.ts";
 import { repeatSymbolic } from "./induction.ts";
 import { runJoin } from "./join.ts";
+import { namesNothing } from "./name-problems.ts";
 import * as problems from "./problems.ts";
-import { applyPrimitive, isPrimitive } from "./primitives.ts";
+import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
 import { lookup, lookupLater, openScope, type Scope } from "./scope.ts";
 import { dimValue, elementsOf, POISON, type Value } from "./values.ts";
 
@@ -44,9 +46,25 @@ export function runChain(frame: Frame, scope: Scope, body: Body, chain: Chain, i
       } else flow = it;
       fromFlow = true;
     }
-    flow = runStage(frame, scope, body, stage, flow ?? POISON);
+    const named = i > 0 && i === chain.stages.length - 1 ? meantName(scope, stage) : undefined;
+    if (named === undefined) flow = runStage(frame, scope, body, stage, flow ?? POISON);
+    else {
+      const before = chain.stages[i - 1];
+      report(frame.session, namesNothing(named.text, named.span, before?.kind === "CallStage" ? before : undefined, [...scope.outs.keys()]));
+      scope.names.set(named.text, { value: flow ?? POISON, span: named.span, declared: "label" });
+    }
   }
   return { value: flow ?? POISON, fromFlow, delivered: endsInOut(scope, chain) };
+}
+
+/** `x -> relu -> h`, where `h` is nothing and like nothing: a name for the result was meant. */
+function meantName(scope: Scope, stage: Stage): Name | undefined {
+  if (stage.kind !== "CallStage" || stage.label !== undefined || stage.value.kind !== "Reference") return undefined;
+  const { name } = stage.value;
+  const { text } = name;
+  const isKnown = lookup(scope, text) ?? lookupLater(scope, text) ?? scope.outs.get(text);
+  if (isKnown !== undefined || frameKnows(scope, text) || isBuiltin(text) || scope.file.unresolved.has(text)) return undefined;
+  return closest(text, [...scope.outs.keys(), ...scope.file.visible.keys(), ...PRIMITIVE_NAMES]) === undefined ? name : undefined;
 }
 
 function endsInOut(scope: Scope, chain: Chain): boolean {

@@ -329,7 +329,7 @@ function evaluateIndex(frame: Frame, scope: Scope, object: Expression, index: Ex
     const dim = list.dims[position < 0 ? list.dims.length + position : position];
     if (dim !== undefined) return dimValue(dim);
     report(frame.session, problems.wrongKind(index.span, `an index below ${list.dims.length}`, at));
-  } else report(frame.session, problems.wrongKind(span, "a list", list));
+  } else report(frame.session, list.kind === "tensor" ? problems.indexedTensor(span, list) : problems.wrongKind(span, "a list", list));
   return POISON;
 }
 

@@ -1,4 +1,5 @@
 /** Diagnostics about the names of a block: used too early, never, or as what they are not. */
+import type { CallStage } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { closest } from "../../grammar/closest.ts";
 import type { Span } from "../../grammar/source.ts";
@@ -29,6 +30,28 @@ export function noSuchModel(name: string, { source }: Span, models: readonly str
     message: `${source.path} has no model \`${name}\``,
     span: { source, start: 0, end: 0 },
     help: meant === undefined ? [known] : [`did you mean \`${meant}\`?`, known],
+  };
+}
+
+/** RN101: a chain that ends in a name of nothing; `before` is the stage whose result was to have it. */
+export function namesNothing(name: string, span: Span, before: CallStage | undefined, outs: readonly string[]): Diagnostic {
+  const { source } = span;
+  const written = before === undefined ? "stage" : source.text.slice(before.value.span.start, before.value.span.end);
+  const labelled = before?.label;
+  const help = labelled === undefined ? `the name of a result stands before its stage: \`${name}: ${written}\`` : `its name is \`${labelled.text}\``;
+  const edits = [
+    { span: { source, start: before?.span.start ?? span.start, end: before?.span.start ?? span.start }, replacement: `${name}: ` },
+    { span: { source, start: before?.span.end ?? span.start, end: span.end }, replacement: "" },
+  ];
+  const isSimple = before !== undefined && labelled === undefined;
+  return {
+    ...plain,
+    code: "RN101",
+    message: `there is no block or output \`${name}\` here`,
+    span,
+    note: "not found",
+    help: isSimple ? [`the outputs are ${outs.join(", ")}`] : [help, `the outputs are ${outs.join(", ")}`],
+    fixes: isSimple ? [{ title: help, applicability: "maybe-incorrect", edits }] : [],
   };
 }
 

@@ -3,7 +3,7 @@ import type { ShapeType } from "../../grammar/ast.ts";
 import type { Diagnostic, Fix } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { formatRelation, formatWitness, type Witness } from "../check/solve.ts";
-import { type Dim, evaluate, formatDim, sameDim, symbolsOf } from "../ir/dim.ts";
+import { type Dim, evaluate, constantOf, formatDim, sameDim, symbolsOf } from "../ir/dim.ts";
 import type { Relation } from "../ir/relation.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { closest } from "../../grammar/closest.ts";
@@ -147,7 +147,18 @@ export function wrongArgument(block: string, name: string, wanted: string, got: 
     span,
     note: `expected ${wanted}`,
     labels: declared === undefined ? [] : [{ span: declared, text: `\`${name}\` is declared here` }],
+    help: instead(block, wanted, got),
   };
+}
+
+/** What was probably meant by an argument of the wrong kind. */
+function instead(block: string, wanted: string, got: Value): readonly string[] {
+  if (block === "reshape" && got.kind === "string") return [`a pattern of axes is for \`rearrange(x, "n c h w -> n (c h w)")\``];
+  const given = got.kind === "list" ? got.elements : [got];
+  const isSize = given.some((each) => each.kind === "dim" && constantOf(each.dim) === undefined);
+  if (/^(sum|mean|max|min|prod|var|std|logsumexp)$/.test(block) && isSize)
+    return [`${wanted} is its position, \`axes: [1]\`; by names it is \`${block}(x, "n p c -> n c")\``];
+  return [];
 }
 
 export function unknownArgument(block: string, name: string, span: Span, known: readonly string[], declared: Span | undefined): Diagnostic {
@@ -190,6 +201,14 @@ export function repeatedArgument(block: string, name: string, span: Span): Diagn
 
 export function wrongKind(span: Span, wanted: string, got: Value): Diagnostic {
   return { ...plain, code: "RN305", message: `expected ${wanted}, found ${describe(got)}`, span, note: `not ${wanted}` };
+}
+
+/** RN305: `x[0]` of a tensor. */
+export function indexedTensor(span: Span, tensor: Value): Diagnostic {
+  return {
+    ...wrongKind(span, "a list", tensor),
+    help: ["a part of a tensor is `slice(x, axis: 0, start: i, size: 1)`; `squeeze(…, 0)` drops its axis"],
+  };
 }
 
 export function badOperands(span: Span, operator: string, left: Value, right: Value): Diagnostic {

@@ -9,6 +9,7 @@ const STATEMENTS: readonly (readonly [string, string, string | undefined])[] = [
   ["x -> conv(w, 3, padding=1) -> y", "RN003 =", "x -> conv(w, 3, padding: 1) -> y"],
   ["x -> conv(w, 3, padding = 1) -> y", "RN003 =", "x -> conv(w, 3, padding: 1) -> y"],
   ["x -> c1 = conv(w, 3) -> y", "RN003 =", "x -> c1: conv(w, 3) -> y"],
+  ["x -> conv(w, 3) as c1 -> relu as r -> y", "RN003 as c1,RN003 as r", "x -> c1: conv(w, 3) -> r: relu -> y"],
   ["where C = w, H > 2", "RN003 =", "where C == w, H > 2"],
   ["in z: [N, C] where C = 3", "RN003 =", "in z: [N, C] where C == 3"],
   ["where H > 3 and W > 3", "RN003 and", "where H > 3 && W > 3"],
