@@ -19,6 +19,8 @@ import { type Arrivals, bindPorts, bindSizes, finishOutputs } from "./ports.ts";
 import * as problems from "./problems.ts";
 import { requireAll } from "./requirements.ts";
 import { type OutTarget, rootScope, type Scope } from "./scope.ts";
+import { newFrame } from "./session.ts";
+import { derivedName } from "./used-names.ts";
 import { type BlockDeclaration, type BlockValue, type GivenArgument, listText, POISON, type TensorValue, type Value, valueKey } from "./values.ts";
 
 /** Far beyond any network; keeps elaboration within the stack. */
@@ -103,19 +105,6 @@ export function blockKey(declaration: BlockDeclaration): string {
   return `${declaration.file.path}#${declaration.block.name.text}`;
 }
 
-/** A stable name for an unlabelled use: the block's, numbered from the second on. */
-export function derivedName(frame: Frame, block: string): string {
-  const depth = frame.prefix.length;
-  const used = new Set<string>();
-  for (const entry of frame.entries) {
-    if (entry.kind !== "call") continue;
-    const component = entry.path[depth];
-    if (component !== undefined && frame.prefix.every((part, i) => entry.path[i] === part)) used.add(component);
-  }
-  if (!used.has(block)) return block;
-  for (let k = 2; ; k++) if (!used.has(`${block}_${k}`)) return `${block}_${k}`;
-}
-
 /** The use as messages name it, with the values of its arguments: `` `conv(64, 3, stride: 2)` ``. */
 function useText(name: string, block: BlockValue): string {
   const shown = block.given.map((given) => `${given.name === undefined ? "" : `${given.name}: `}${argumentText(given.value)}`);
@@ -185,7 +174,7 @@ function instantiate(
   const { facts, complaints, fresh, rounds } = session;
   const inferred = session.inferred.length;
   session.trail.push(use);
-  const frame: Frame = { session, block: declaration.block.name.text, types: [], entries: [], path: fullPath, prefix: [], derived: new Set() };
+  const frame = newFrame(session, declaration.block.name.text, fullPath);
   const schemeBefore = session.scheme;
   const instance = elaborateBlock(frame, declaration, parameters, arrivals);
   session.scheme = schemeBefore;

@@ -6,7 +6,7 @@ import type { CallStage, Chain, Expression, Label, Name, Pattern, RepeatStage, S
 import { closest } from "../../grammar/closest.ts";
 import type { Span } from "../../grammar/source.ts";
 import { constantOf, formatDim } from "../ir/dim.ts";
-import { applyBlock, derivedName } from "./apply.ts";
+import { applyBlock } from "./apply.ts";
 import { assignOut, type Body, elaborateStatements } from "./body.ts";
 import { mergeValues } from "./branches.ts";
 import { assuming, decide, type Frame, report } from "./context.ts";
@@ -18,6 +18,7 @@ import { namesNothing } from "./name-problems.ts";
 import * as problems from "./problems.ts";
 import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
 import { lookup, lookupLater, openScope, type Scope } from "./scope.ts";
+import { derivedName, freeComponent } from "./used-names.ts";
 import { dimValue, elementsOf, POISON, type Value } from "./values.ts";
 
 export interface ChainResult {
@@ -291,7 +292,7 @@ export function collapseSole(frame: Frame, start: number, depth: number): void {
   const [only] = holders;
   const entry = only === undefined ? undefined : frame.entries[only];
   if (holders.length !== 1 || only === undefined || entry?.kind !== "call" || !frame.derived.has(entry)) return;
-  if (entry.path.length === depth + 1) frame.entries[only] = { ...entry, path: entry.path.slice(0, depth) };
+  if (entry.path.length === depth + 1) freeComponent(frame, only);
 }
 
 function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, flow: Value): Value {

@@ -19,6 +19,7 @@ import type { DepthTracker } from "./depth.ts";
 import { inheritOrigins } from "./origins.ts";
 import * as problems from "./problems.ts";
 import type { Solver } from "./solver.ts";
+import type { UsedNames } from "./used-names.ts";
 import { type BlockDeclaration, relationKey, type TensorValue, type Value } from "./values.ts";
 
 export interface Settings {
@@ -60,6 +61,7 @@ export interface Session {
   complaints: number;
   /** Values of constants met so far; "open" while one is evaluated. */
   readonly constants: Map<Constant, Value | "open">;
+  readonly spelling: SpellingBudget;
   /** Path of the file under check; mistakes are placed in it rather than in `std/`. */
   readonly home: string;
   /** Places that a block's own check complains of; undefined if it cannot be checked by itself. */
@@ -76,6 +78,11 @@ export interface Session {
   inductions: number;
   /** Skip edges removed and blocks replaced by a variant. */
   readonly edits: VariantEdits;
+}
+
+/** How many names a check still compares with unknown ones. */
+export interface SpellingBudget {
+  left: number;
 }
 
 export interface VariantEdits {
@@ -105,6 +112,7 @@ export interface Frame {
   prefix: readonly string[];
   /** Unlabelled uses in nested bodies: their path component goes if each is its body's only one. */
   readonly derived: Set<Entry>;
+  readonly used: UsedNames;
   /** Within a loop: what `depth` means there. */
   depth?: DepthTracker | undefined;
 }

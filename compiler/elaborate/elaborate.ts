@@ -24,6 +24,7 @@ import * as problems from "./problems.ts";
 import { checkRecipe } from "./recipes.ts";
 import { rootScope, type Scope } from "./scope.ts";
 import { newFrame, newSession, type Shared } from "./session.ts";
+import { indexSpans, type SpanIndex } from "./span-index.ts";
 import type { BlockDeclaration, GivenArgument, Value } from "./values.ts";
 
 export type { CheckedBlock } from "./generic.ts";
@@ -206,10 +207,11 @@ function portDims(declaration: BlockDeclaration): string[] {
 export function checkFile(file: ModuleScope): { readonly blocks: readonly CheckedBlock[]; readonly diagnostics: readonly Diagnostic[] } {
   const diagnostics: Diagnostic[] = [];
   const reported = new Set<string>();
+  const broken = file.syntax.length === 0 ? undefined : brokenParts(file);
   const add = (found: readonly Diagnostic[]): void => {
     for (const diagnostic of found) {
       const key = reportKey(diagnostic);
-      if (reported.has(key) || followsFromSyntax(file, diagnostic)) continue;
+      if (reported.has(key) || (broken !== undefined && diagnostic.span.source.path === file.path && followsFromSyntax(broken, diagnostic))) continue;
       reported.add(key);
       diagnostics.push(diagnostic);
     }
@@ -221,8 +223,8 @@ export function checkFile(file: ModuleScope): { readonly blocks: readonly Checke
       const result = checks.check(declaration);
       add(result?.diagnostics ?? []);
       // What a part that could not be read uses is not known.
-      const broken = file.syntax.some(({ span }) => span.start >= declaration.block.span.start && span.start <= declaration.block.span.end);
-      const names = broken ? [] : checkNames(declaration.block, file.trains);
+      const { start, end } = declaration.block.span;
+      const names = broken?.errors.beginsIn(start, end) === true ? [] : checkNames(declaration.block, file.trains);
       // Where something is wrong, a name may be unused because of that.
       const wrong = result?.failed === true || names.some(({ severity }) => severity === "error");
       add(wrong ? names.filter(({ severity }) => severity === "error") : names);
@@ -274,13 +276,20 @@ function checkModels(checks: GenericChecks, file: ModuleScope, add: (found: read
 /** What a block with a syntax error lacks may be what the parser could not read. */
 const OF_MISSING_PARTS: ReadonlySet<string> = new Set(["RN101", "RN401", "RN402", "RN403", "RN404", "RN405", "RN407"]);
 
-function followsFromSyntax(file: ModuleScope, diagnostic: Diagnostic): boolean {
-  if (file.syntax.length === 0 || diagnostic.span.source.path !== file.path) return false;
-  const { start } = diagnostic.span;
-  if (file.syntax.some(({ span }) => span.start <= start && start < span.end)) return true;
-  if (!OF_MISSING_PARTS.has(diagnostic.code)) return false;
-  const item = file.module.items.find((each) => each.span.start <= start && start <= each.span.end);
-  return item !== undefined && file.syntax.some((error) => error.span.start >= item.span.start && error.span.start <= item.span.end);
+/** Where a file has syntax errors, and its declarations. */
+interface BrokenParts {
+  readonly errors: SpanIndex;
+  readonly items: SpanIndex;
+}
+
+function brokenParts(file: ModuleScope): BrokenParts {
+  return { errors: indexSpans(file.syntax.map(({ span }) => span)), items: indexSpans(file.module.items.map(({ span }) => span)) };
+}
+
+function followsFromSyntax({ errors, items }: BrokenParts, { code, span }: Diagnostic): boolean {
+  if (errors.covers(span.start)) return true;
+  const item = OF_MISSING_PARTS.has(code) ? items.lastFrom(span.start) : undefined;
+  return item !== undefined && span.start <= item.end && errors.beginsIn(item.start, item.end);
 }
 
 function hasDefaults(parameters: readonly Parameter[]): boolean {

@@ -116,11 +116,16 @@ function evaluateReference(frame: Frame, scope: Scope, name: string, span: Span,
   if (builtin !== undefined) return builtin;
   if (declaration !== undefined) return declaredValue(frame, declaration, span);
   if (scope.file.unresolved.has(name)) return POISON;
-  report(
-    frame.session,
-    unknownName(name, span, [...namesInScope(scope), ...PRIMITIVE_NAMES, ...INITIALIZERS, "true", "false"], stage ? "block" : "name"),
-  );
+  report(frame.session, unknownName(name, span, namesMeant(frame, scope), stage ? "block" : "name"));
   return POISON;
+}
+
+/** What an unknown name may be a slip of; nothing once the check has compared more names than any honest file calls for. */
+function namesMeant({ session }: Frame, scope: Scope): readonly string[] {
+  if (session.spelling.left <= 0) return [];
+  const names = [...namesInScope(scope), ...PRIMITIVE_NAMES, ...INITIALIZERS, "true", "false"];
+  session.spelling.left -= names.length;
+  return names;
 }
 
 /** Operators win over the prelude's blocks in expressions (`relu(a + b)`), and inside the prelude itself. */

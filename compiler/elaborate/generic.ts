@@ -41,6 +41,9 @@ export interface GenericChecks extends Shared {
   readonly check: (declaration: BlockDeclaration) => GenericResult | undefined;
 }
 
+/** A second of work: a file with more unknown names than that is another language, and its names are no slips. */
+const MOST_COMPARISONS = 1_000_000;
+
 /** Checks on demand, each block once. */
 export function genericChecks(file: ModuleScope): GenericChecks {
   const results = new Map<string, GenericResult | undefined>();
@@ -50,6 +53,7 @@ export function genericChecks(file: ModuleScope): GenericChecks {
     home: file.path,
     solver: solverFor(file),
     instances: instancesOf,
+    spelling: { left: MOST_COMPARISONS },
     check(declaration) {
       const key = blockKey(declaration);
       if (running.has(key)) return undefined;

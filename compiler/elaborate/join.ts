@@ -8,7 +8,7 @@ import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { SkipEdge } from "../ir/program.ts";
 import type { TypeRelation } from "../operators/operator.ts";
-import { applyBlock, derivedName } from "./apply.ts";
+import { applyBlock } from "./apply.ts";
 import { evaluateArguments } from "./arguments.ts";
 import type { Body } from "./body.ts";
 import { collapseSole, labelText, runChain, within } from "./chain.ts";
@@ -23,6 +23,7 @@ import { relationFails, wrongKind } from "./problems.ts";
 import { padSkip, projectSkip, strideFor } from "./skip.ts";
 import { lookup, openScope, type Scope } from "./scope.ts";
 import { asTensor, elementwise, matchShapes, unaryTensor } from "./tensor-expressions.ts";
+import { derivedName } from "./used-names.ts";
 import { POISON, type TensorValue, type Value } from "./values.ts";
 
 export const MERGES: readonly string[] = ["add", "concat", "mul", "max", "gate"];

@@ -1,8 +1,9 @@
 /** Fresh state for one elaboration. Invariant: sessions share nothing but what they are given. */
 import type { Facts } from "../check/solve.ts";
-import type { Frame, Session, SharedInstance, VariantEdits } from "./context.ts";
+import type { Frame, Session, SharedInstance, SpellingBudget, VariantEdits } from "./context.ts";
 import type { Solver } from "./solver.ts";
 import type { ModuleScope } from "../resolve/modules.ts";
+import { noNames } from "./used-names.ts";
 import type { BlockDeclaration } from "./values.ts";
 
 const NO_FACTS: Facts = { relations: [] };
@@ -12,6 +13,7 @@ export interface Shared {
   /** Path of the file under check. */
   readonly home: string;
   readonly solver: Solver;
+  readonly spelling: SpellingBudget;
   readonly instances: (file: ModuleScope) => Map<string, SharedInstance>;
   readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
 }
@@ -39,6 +41,7 @@ export function newSession(options: SessionOptions): Session {
     branches: [],
     memo: new Map(),
     instances: options.shared.instances,
+    spelling: options.shared.spelling,
     complaints: 0,
     home: options.shared.home,
     faultsOf: options.shared.faultsOf,
@@ -53,6 +56,6 @@ export function newSession(options: SessionOptions): Session {
   };
 }
 
-export function newFrame(session: Session, block: string): Frame {
-  return { session, block, types: [], entries: [], path: [], prefix: [], derived: new Set() };
+export function newFrame(session: Session, block: string, path: readonly string[] = []): Frame {
+  return { session, block, types: [], entries: [], path, prefix: [], derived: new Set(), used: noNames() };
 }
