@@ -13,12 +13,14 @@ import { seedKey } from "./random.ts";
 import { createRecoveringNetwork, type RecoverableNetwork } from "./recovery.ts";
 import { loadWeights, type WeightSource } from "./weight-source.ts";
 import { type GpuSource, hasHardware, isDevice, openDevice } from "./webgpu/device.ts";
-import { createWebgpuEngine } from "./webgpu/engine.ts";
+import { createWebgpuEngine, type Tuning } from "./webgpu/engine.ts";
 import { createWebgpuNetwork } from "./webgpu/network.ts";
+import type { TuningStore } from "./webgpu/tuning.ts";
 import type { Tensor } from "./tensor.ts";
 import { matchWeights } from "./weights.ts";
 
 export { decodeBase64 } from "./base64.ts";
+export { restoreShaders } from "./shader-lines.ts";
 export { ResnetError } from "./error.ts";
 export type { Inputs, InputValue } from "./inputs.ts";
 export type { Manifest } from "./manifest.ts";
@@ -35,6 +37,7 @@ export type { KernelProfile, Profile, ProgramProfile } from "./profile.ts";
 export { readSafetensors, tensorsFromSafetensors, writeSafetensors } from "./safetensors.ts";
 export type { Dtype, Tensor, TensorData, TensorLike } from "./tensor.ts";
 export { createSchedule, type Phase, type Schedule, train, type TrainOptions } from "./train.ts";
+export type { TuningStore } from "./webgpu/tuning.ts";
 export type { WeightSource } from "./weight-source.ts";
 export type { Weights } from "./weights.ts";
 
@@ -63,6 +66,14 @@ export interface LoadOptions {
   readonly recover?: boolean | undefined;
   /** Hears of that in one line; `console.warn` by default. */
   readonly onNotice?: ((message: string) => void) | undefined;
+  /**
+   * For a GPU: at the first call of a program with a batch (or with `batch`, now) measures the ways to compute each kernel,
+   * which takes seconds, and goes on with the fastest. What is fastest may differ from run to run, and with it the
+   * rounding of results, unless `tunings` remembers it. False by default: the compiler's choice.
+   */
+  readonly tune?: boolean | undefined;
+  /** Remembers measurements, by adapter: `{ get: (k) => localStorage.getItem(k), set: (k, v) => localStorage.setItem(k, v) }`. */
+  readonly tunings?: TuningStore | undefined;
 }
 
 /** A network as the compiler hands it over. */
@@ -76,18 +87,31 @@ const FORMAT = 1;
 /** Throws RN601 to RN603, RN606, RN607, and what reading weights can throw (RN710 to RN732). */
 export async function loadNetwork(compiled: CompiledNetwork, options: LoadOptions = {}): Promise<Network> {
   const { manifest, wasm } = compiled;
-  const { device = "auto", seed = 0, threads = 1, batch, profile = false, recover = true, onNotice = warn } = options;
+  const {
+    device = "auto",
+    seed = 0,
+    threads = 1,
+    batch,
+    profile = false,
+    recover = true,
+    onNotice = warn,
+    tune = false,
+    tunings = new Map<string, string>(),
+  } = options;
   if (manifest.format !== FORMAT) throw badOption("manifest.format", String(FORMAT), manifest.format);
   if (device !== "auto" && device !== "wasm" && device !== "webgpu") throw deviceUnavailable(String(device));
   if (!Number.isSafeInteger(threads) || threads < 1) throw badOption("threads", "a whole number from 1", threads);
   if (typeof profile !== "boolean") throw badOption("profile", "true or false", profile);
   if (typeof recover !== "boolean") throw badOption("recover", "true or false", recover);
   if (typeof onNotice !== "function") throw badOption("onNotice", "a function", onNotice);
+  if (typeof tune !== "boolean") throw badOption("tune", "true or false", tune);
+  if (typeof tunings?.get !== "function" || typeof tunings.set !== "function") throw badOption("tunings", "an object with get and set", tunings);
   if (batch !== undefined && (!Number.isSafeInteger(batch) || batch < 1)) throw badOption("batch", "a whole number from 1", batch);
   seedKey(seed);
   const weights = options.weights === undefined || options.weights === null ? undefined : await loadWeights(options.weights);
   const initial = weights === undefined ? new Map() : matchWeights(manifest, weights);
-  const plan: Plan = { manifest, wasm, seed, initial, batch, profile };
+  const tuning = tune ? { store: tunings, onFailure: onNotice } : undefined;
+  const plan: Plan = { manifest, wasm, seed, initial, batch, profile, tuning };
   if (device === "wasm" || (device === "auto" && !(await isGpuWorthIt(manifest, options.gpu)))) return loadOnCpu(plan);
   if (!recover) return loadOnGpu(plan, options.gpu);
   // Recovery begins from these again, whatever the caller does with its arrays.
@@ -107,6 +131,7 @@ interface Plan {
   readonly initial: ReadonlyMap<TensorSpec, Tensor>;
   readonly batch: number | undefined;
   readonly profile: boolean;
+  readonly tuning: Tuning | undefined;
 }
 
 function warn(message: string): void {
@@ -128,13 +153,13 @@ async function loadOnCpu({ manifest, wasm, seed, initial, batch, profile }: Plan
 }
 
 /** The network on a GPU, its memory taken for `batch` if one is given. */
-async function loadOnGpu({ manifest, seed, initial, batch, profile }: Plan, gpu: GpuSource | undefined): Promise<RecoverableNetwork> {
+async function loadOnGpu({ manifest, seed, initial, batch, profile, tuning }: Plan, gpu: GpuSource | undefined): Promise<RecoverableNetwork> {
   const spec = manifest.webgpu;
   if (spec === undefined) throw webgpuUnavailable("the network was compiled without it", 'compile it for "webgpu" too, or use the device "wasm"');
   const opened = await openDevice(gpu);
   const clock = opened.device.features.has("timestamp-query") ? "timestamps" : "none";
   const profiler = profile ? createProfiler("webgpu", clock) : undefined;
-  const engine = createWebgpuEngine(spec, opened, profiler);
+  const engine = createWebgpuEngine(spec, opened, profiler, tuning);
   try {
     for (const name of ["infer", "gradients", "step"] as const) {
       if (batch !== undefined && spec[name] !== undefined) await engine.reserve(name, batch);

@@ -149,7 +149,7 @@ export interface WebgpuDispatchSpec {
   readonly shader: number;
   /** What bindings 1, 2, .. are: positions in the program's `buffers`, continued by the variant's `scratch`. All differ. */
   readonly bindings: readonly number[];
-  /** After the batch, the values of the uniform: elements at which the kernel's operands begin in their bindings. */
+  /** After the batch, the values of the uniform: elements at which the kernel's operands begin in their bindings, then parameters. */
   readonly offsets: readonly SizeSpec[];
   readonly workgroups: readonly { readonly sizes: readonly SizeSpec[]; readonly per: number }[];
 }
@@ -163,8 +163,10 @@ export interface WebgpuVariantSpec {
   readonly scratch: readonly SizeSpec[];
   /** What the device must have beyond WebGPU's defaults. */
   readonly requires?: WebgpuRequirements;
-  /** The compiler's choice up to this batch; beyond it the next variant. */
+  /** The compiler's choice up to this batch, beyond it the next variant; 0: only a measurement chooses it. */
   readonly upTo?: number;
+  /** No measurement tries it beyond this batch. */
+  readonly triedUpTo?: number;
 }
 
 export interface WebgpuRequirements {
@@ -207,3 +209,11 @@ export interface WebgpuSpec {
   readonly gradients: WebgpuProgramSpec | undefined;
   readonly step: WebgpuProgramSpec | undefined;
 }
+
+/** A manifest with WebGPU as modules carry it: shaders' texts are positions in `lines`. */
+export type PackedManifest = Omit<Manifest, "webgpu"> & {
+  readonly webgpu: Omit<WebgpuSpec, "shaders"> & {
+    readonly shaders: readonly { readonly name: string; readonly code: readonly number[] }[];
+    readonly lines: readonly string[];
+  };
+};

@@ -103,7 +103,14 @@ function loadOptions(manifest: Manifest, hasDefaultWeights: boolean): string {
   /** True by default: goes on with the same weights on a new device, or on the CPU, if the GPU is lost or out of memory. */
   readonly recover?: boolean | undefined;
   /** Hears of that in one line; \`console.warn\` by default. */
-  readonly onNotice?: ((message: string) => void) | undefined;`;
+  readonly onNotice?: ((message: string) => void) | undefined;
+  /** Measures the ways to compute each kernel, which takes seconds, and goes on with the fastest; \`tunings\` remembers it. */
+  readonly tune?: boolean | undefined;
+  /** For example \`{ get: (k) => localStorage.getItem(k), set: (k, v) => localStorage.setItem(k, v) }\`. */
+  readonly tunings?: {
+    get(key: string): string | null | undefined | Promise<string | null | undefined>;
+    set(key: string, value: string): unknown;
+  } | undefined;`;
   return `export interface LoadOptions {
 ${devices}
   /** ${weights} */

@@ -7,6 +7,7 @@ import type { Manifest } from "../../runtime/manifest.ts";
 import { invariant } from "../ir/invariant.ts";
 import { encodeBase64 } from "./base64.ts";
 import { emitDeclarations } from "./declarations.ts";
+import { packShaders } from "./shader-lines.ts";
 
 export interface ModuleParts {
   readonly manifest: Manifest;
@@ -35,6 +36,7 @@ export function emitModule(parts: ModuleParts): EmittedModule {
   invariant(weights === undefined || weightsUrl === undefined, "weights are embedded or referred to, not both");
   invariant((weights?.byteLength ?? 0) <= MAX_EMBEDDED_BYTES, "embedded weights are too large");
   const banner = commentLines(parts.banner);
+  const packed = packShaders(manifest);
   const trains = manifest.step !== undefined;
   const defaults =
     weights !== undefined ? "decode(weights)" : weightsUrl !== undefined ? `new URL(${literal(weightsUrl)}, import.meta.url)` : "undefined";
@@ -46,7 +48,7 @@ export function emitModule(parts: ModuleParts): EmittedModule {
     ...(weights === undefined ? [] : [`const weights = "${encodeBase64(weights)}";`]),
     "",
     "/** The network's tensors, programs and memory. */",
-    `export const manifest = ${literal(manifest)};`,
+    `export const manifest = ${packed === undefined ? literal(manifest) : `runtime.restoreShaders(${literal(packed)})`};`,
     "",
     "/** Errors carry a `code` (RN6xx device, RN7xx inputs and weights). */",
     "export const ResnetError = runtime.ResnetError;",

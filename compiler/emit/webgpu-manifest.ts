@@ -115,13 +115,14 @@ function programSpec({ plan, specs, places }: ProgramMemory, steps: readonly Wgs
 }
 
 /** `buffers`: of the program, behind which the variant's own are numbered. */
-export function variantSpec({ name, dispatches, scratch, requires, upTo }: WgslVariant, buffers: number): WebgpuVariantSpec {
+export function variantSpec({ name, dispatches, scratch, requires, upTo, triedUpTo }: WgslVariant, buffers: number): WebgpuVariantSpec {
   return {
     name,
     dispatches: dispatches.map((each) => dispatchSpec(each, buffers)),
     scratch: scratch.map(sizeSpec),
     ...(requires === undefined ? {} : { requires }),
     ...(upTo === undefined ? {} : { upTo }),
+    ...(triedUpTo === undefined ? {} : { triedUpTo }),
   };
 }
 

@@ -17,17 +17,20 @@ import type { VariantPlan } from "./variant.ts";
 
 /** Rows up to which a workgroup for each element reads the weights as fast as memory gives them. */
 const FEW_ROWS = 4;
+/** Beyond the batches that it is chosen for it is worth a measurement up to so many times them. */
+const ROWS_TRIED_BEYOND = 4;
 
 /** The ways to compute a contraction, the compiler's choices first. */
 export function contractionVariants(kernel: ContractionKernel): readonly VariantPlan[] {
   const shape = shapeOf(kernel);
   const extents = extentsOf(shape);
   const reduction = asReduction(kernel);
-  const plain = { scratch: [], dispatches: [{ role: "", kernel: reduction, emit: (shader: Shader) => emitReduction(shader, reduction) }] };
+  const plain = { scratch: [], dispatches: [{ part: "rows", kernel: reduction, emit: (shader: Shader) => emitReduction(shader, reduction) }] };
   if (!isWorthTiles(extents)) return [{ name: "", ...plain }];
   const tiled = chooseTilings(extents).map((choice) => tiledVariant(kernel, shape, choice));
   if (!extents.rowsGrow || extents.rows > FEW_ROWS) return tiled;
-  return [{ name: "rows", upTo: Math.floor(FEW_ROWS / extents.rows), ...plain }, ...tiled];
+  const upTo = Math.floor(FEW_ROWS / extents.rows);
+  return [{ name: "rows", upTo, triedUpTo: ROWS_TRIED_BEYOND * upTo, ...plain }, ...tiled];
 }
 
 function extentsOf(shape: Shape): Extents {
@@ -54,16 +57,16 @@ function isWorthTiles({ rows, rowsGrow, columns, depth, depthGrows }: Extents): 
   return columns >= 8 && rows * (rowsGrow ? 32 : 1) >= 8 && depth * (depthGrows ? 32 : 1) >= 8;
 }
 
-function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits, upTo }: TilingChoice): VariantPlan {
-  const limit = upTo === undefined ? {} : { upTo };
+function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits, upTo, triedUpTo }: TilingChoice): VariantPlan {
+  const limits = { ...(upTo === undefined ? {} : { upTo }), ...(triedUpTo === undefined ? {} : { triedUpTo }) };
   if (splits === 1) {
     const emit = (shader: Shader): readonly Extent[] => {
       const finish = planFinish(shader, kernel, shape);
       const accesses = accessesOf(shader, shape);
       finish();
-      return writeProduct(shader, shape, accesses, tiling, { splits, finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
+      return writeProduct(shader, shape, accesses, tiling, { finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
     };
-    return { name: tiling.name, ...limit, scratch: [], dispatches: [{ role: "", emit }] };
+    return { name: tiling.name, ...limits, scratch: [], dispatches: [{ part: tiling.name, emit }] };
   }
   const elements = [...shape.rows, ...shape.columns].map((axis) => axis.extent);
   const partial = multiplySizes(splits, elementsOf([...elements, shape.contraction.groups]));
@@ -72,17 +75,17 @@ function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits,
     const accesses = accessesOf(shader, shape);
     writeKeep(shader, shape);
     return writeProduct(shader, shape, accesses, tiling, {
-      splits,
+      splits: shader.parameter("splits"),
       finish: (row, column, sums) => `keep(${row}, ${column}, split * ${sizeText(shape.contraction.groups)} + groups, ${sums});`,
     });
   };
   return {
     name: `${tiling.name}_split${splits}`,
-    ...limit,
+    ...limits,
     scratch: [{ elements: partial }],
     dispatches: [
-      { role: "shares", emit: emitShares },
-      { role: "sum", emit: (shader) => emitSum(shader, kernel, shape, splits) },
+      { part: `${tiling.name}_shares`, emit: emitShares, parameters: [splits], times: splits },
+      { part: "sum", emit: (shader) => emitSum(shader, kernel, shape), parameters: [splits] },
     ],
   };
 }
@@ -144,7 +147,7 @@ function writeKeep(shader: Shader, shape: Shape): void {
 }
 
 /** Adds the shares, in order, four columns to an invocation where there are so many, and stores the results. */
-function emitSum(shader: Shader, kernel: ContractionKernel, shape: Shape, splits: number): readonly Extent[] {
+function emitSum(shader: Shader, kernel: ContractionKernel, shape: Shape): readonly Extent[] {
   const columns = columnsOf(shape);
   const quads = isQuadWide(shape);
   const { groups } = shape.contraction;
@@ -156,7 +159,7 @@ function emitSum(shader: Shader, kernel: ContractionKernel, shape: Shape, splits
     shader.line(`let share = ${extentsText(shape.rows)} * ${across} * ${sizeText(groups)};`);
     shader.line("if (element >= share) { return; }");
     shader.line(`var sums = partial[element];`);
-    shader.line(`for (var split = 1; split < ${splits}; split++) { sums += partial[split * share + element]; }`);
+    shader.line(`for (var split = 1; split < ${shader.parameter("splits")}; split++) { sums += partial[split * share + element]; }`);
     shader.line(`let column = element % ${across}${quads ? " * 4" : ""};`);
     shader.line(`let line = element / ${across};`);
     shader.line(`let row = line % (${extentsText(shape.rows)});`);

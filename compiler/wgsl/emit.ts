@@ -9,7 +9,7 @@ import { contractionVariants } from "./contraction.ts";
 import { emitPointwise, emitReduction, emitSequential } from "./loops.ts";
 import { mathFunctions } from "./math.ts";
 import { type Extent, type Layout, Shader } from "./shader.ts";
-import type { Requirements, VariantPlan } from "./variant.ts";
+import type { DispatchPlan, Requirements, VariantPlan } from "./variant.ts";
 import { workOf } from "../fuse/work.ts";
 
 export interface WgslShader {
@@ -26,7 +26,7 @@ export interface WgslDispatch {
   readonly shader: number;
   /** Of bindings 1, 2, ... */
   readonly bindings: readonly WgslBinding[];
-  /** Elements at which the operands begin that the shader uses: the uniform holds the batch, then these. */
+  /** Elements at which the operands begin that the shader uses, then its parameters: the uniform holds the batch, then these. */
   readonly offsets: readonly Size[];
   /** The product of these is the number of workgroups: each is its sizes' product over `per`, rounded up. */
   readonly workgroups: readonly Extent[];
@@ -40,6 +40,7 @@ export interface WgslVariant {
   readonly scratch: readonly Size[];
   readonly requires: Requirements | undefined;
   readonly upTo: number | undefined;
+  readonly triedUpTo: number | undefined;
 }
 
 export interface WgslStep {
@@ -71,6 +72,7 @@ interface DispatchTemplate {
   readonly shader: number;
   readonly bound: readonly ({ readonly operand: number } | { readonly scratch: number })[];
   readonly used: readonly number[];
+  readonly parameters: readonly number[];
   readonly workgroups: readonly Extent[];
 }
 
@@ -119,7 +121,12 @@ export function emitWgsl(kernels: readonly Kernel[], memory: MemoryOf): WgslProg
   return { shaders: emitter.shaders, steps };
 }
 
-function placeDispatch({ shader, bound, used, workgroups }: DispatchTemplate, kernel: Kernel, index: number, memory: MemoryOf): WgslDispatch {
+function placeDispatch(
+  { shader, bound, used, parameters, workgroups }: DispatchTemplate,
+  kernel: Kernel,
+  index: number,
+  memory: MemoryOf,
+): WgslDispatch {
   const operandAt = (position: number): Operand => {
     const operand = kernel.operands[position];
     invariant(operand !== undefined, `kernel ${kernel.name}: there is no operand ${position}`);
@@ -128,7 +135,7 @@ function placeDispatch({ shader, bound, used, workgroups }: DispatchTemplate, ke
   return {
     shader,
     bindings: bound.map((each) => ("scratch" in each ? each : { memory: memory.memory(index, operandAt(each.operand).buffer) })),
-    offsets: used.map((position) => operandAt(position).offset),
+    offsets: [...used.map((position) => operandAt(position).offset), ...parameters],
     workgroups,
   };
 }
@@ -176,25 +183,31 @@ class Emitter {
   private readonly names = new Map<string, number>();
 
   emit({ kernel, layout, paths }: Served): readonly VariantTemplate[] {
-    return variantsOf(kernel).map(({ name, requires, upTo, scratch, dispatches }) => ({
-      name,
-      requires,
-      upTo,
+    const written = new Map<string, Omit<DispatchTemplate, "parameters">>();
+    return variantsOf(kernel).map(({ dispatches, scratch, name, requires, upTo, triedUpTo }) => ({
+      ...{ name, requires, upTo, triedUpTo },
       scratch: scratch.map(({ elements }) => bytesOf(elements)),
-      dispatches: dispatches.map(({ role, kernel: rewritten = kernel, emit }): DispatchTemplate => {
-        const sources = sourcesOf(rewritten, kernel);
-        const shader = new Shader(rewritten, layoutOf(sources, layout));
-        const workgroups = emit(shader);
-        const title = [kernel.name, name, role].filter((part) => part !== "").join("_");
-        const own = shader.boundOperands().map((operand) => ({ operand: sources[operand] ?? operand }));
-        const bound = [...own, ...shader.boundScratch().map((index) => ({ scratch: index }))];
-        const used = shader.usedOperands().map((operand) => sources[operand] ?? operand);
-        invariant(used.length <= MOST_OFFSETS, `kernel ${title} has too many operands`);
-        invariant(bound.length <= MOST_BINDINGS, `kernel ${title} binds ${bound.length} buffers`);
-        invariant(bound.length - own.length <= scratch.length, `kernel ${title} has no such scratch`);
-        return { shader: this.add(shader, title, [...paths]), bound, used, workgroups };
+      dispatches: dispatches.map((plan): DispatchTemplate => {
+        const known = written.get(plan.part) ?? this.write(kernel, layout, plan, [...paths]);
+        written.set(plan.part, known);
+        const { parameters = [], times = 1 } = plan;
+        invariant(known.used.length + parameters.length <= MOST_OFFSETS, `kernel ${kernel.name} has too many operands`);
+        return { ...known, parameters, workgroups: times === 1 ? known.workgroups : [...known.workgroups, { sizes: [times], per: 1 }] };
       }),
     }));
+  }
+
+  /** Writes the shader of a dispatch. */
+  private write(original: Kernel, layout: Layout, { part, kernel = original, emit }: DispatchPlan, paths: readonly string[]) {
+    const sources = sourcesOf(kernel, original);
+    const shader = new Shader(kernel, layoutOf(sources, layout));
+    const workgroups = emit(shader);
+    const title = [original.name, part].filter((each) => each !== "").join("_");
+    const own = shader.boundOperands().map((operand) => ({ operand: sources[operand] ?? operand }));
+    const bound = [...own, ...shader.boundScratch().map((index) => ({ scratch: index }))];
+    const used = shader.usedOperands().map((operand) => sources[operand] ?? operand);
+    invariant(bound.length <= MOST_BINDINGS, `kernel ${title} binds ${bound.length} buffers`);
+    return { shader: this.add(shader, title, paths), bound, used, workgroups };
   }
 
   private add(shader: Shader, title: string, paths: readonly string[]): number {
@@ -233,9 +246,7 @@ function bytesOf(elements: Size): Size {
 }
 
 function variantsOf(kernel: Kernel): readonly VariantPlan[] {
-  const only = (emit: VariantPlan["dispatches"][number]["emit"]): readonly VariantPlan[] => [
-    { name: "", scratch: [], dispatches: [{ role: "", emit }] },
-  ];
+  const only = (emit: DispatchPlan["emit"]): readonly VariantPlan[] => [{ name: "", scratch: [], dispatches: [{ part: "", emit }] }];
   switch (kernel.form) {
     case "pointwise":
       return only((shader) => emitPointwise(shader, kernel));

@@ -14,8 +14,8 @@ const FOUR = [0, 1, 2, 3] as const;
 
 /** Where a product's results go. */
 export interface ProductTarget {
-  /** Shares of the depth that are summed apart. */
-  readonly splits: number;
+  /** How many shares of the depth are summed apart, as text; one if undefined. */
+  readonly splits?: string;
   /** The statement that takes four sums of columns side by side. */
   readonly finish: (row: string, column: string, sums: string) => string;
 }
@@ -36,14 +36,20 @@ export function writeProduct(
   const size = invocationsOf(tiling);
   const lanes = { rows: rows / tiling.block, columns: columns / 4 };
   const groups: Size = shape.contraction.groups;
+  const { splits } = target;
   declareTiles(shader, accesses, tiling);
   entryPoint(shader, size, () => {
     const across = Math.ceil(columnCount(shape) / columns);
     shader.line(`let down = (${extentsText(shape.rows)} + ${rows - 1}) / ${rows};`);
     shader.line(`let tile = group / ${across};`);
-    shader.line(`let groups = (tile / down) ${target.splits > 1 ? `% ${sizeText(groups)}` : ""};`.replace(" ;", ";"));
-    if (target.splits > 1) shader.line(`let split = tile / (down * ${sizeText(groups)});`);
-    shader.line(target.splits > 1 ? `if (split >= ${target.splits}) { return; }` : `if (groups >= ${sizeText(groups)}) { return; }`);
+    if (splits === undefined) {
+      shader.line("let groups = tile / down;");
+      shader.line(`if (groups >= ${sizeText(groups)}) { return; }`);
+    } else {
+      shader.line(`let groups = tile / down % ${sizeText(groups)};`);
+      shader.line(`let split = tile / (down * ${sizeText(groups)});`);
+      shader.line(`if (split >= ${splits}) { return; }`);
+    }
     shader.line(`let first_row = tile % down * ${rows};`);
     shader.line(`let first_column = group % ${across} * ${columns};`);
     const part = slices > 1 ? `lane % ${size / slices}` : "lane";
@@ -55,11 +61,10 @@ export function writeProduct(
     const total = extentsText(shape.depth);
     shader.line(`let deep = ${total};`);
     let [from, until] = ["0", "deep"];
-    if (target.splits > 1) {
-      shader.line(`let share = (deep + ${deep * target.splits - 1}) / ${deep * target.splits} * ${deep};`);
-      [from, until] = ["split * share", "min(deep, (split + 1) * share)"];
-      shader.line(`let until = ${until};`);
-      until = "until";
+    if (splits !== undefined) {
+      shader.line(`let share = (deep + ${deep} * ${splits} - 1) / (${deep} * ${splits}) * ${deep};`);
+      shader.line("let until = min(deep, (split + 1) * share);");
+      [from, until] = ["split * share", "until"];
     }
     shader.block(`for (var start = ${from}; start < ${until}; start += ${deep})`, () => {
       for (const load of loads) load();
@@ -79,7 +84,6 @@ export function writeProduct(
     { sizes: shape.rows.map((axis) => axis.extent), per: rows },
     { sizes: shape.columns.map((axis) => axis.extent), per: columns },
     { sizes: [groups], per: 1 },
-    { sizes: [target.splits], per: 1 },
   ];
 }
 

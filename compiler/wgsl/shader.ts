@@ -46,6 +46,7 @@ export class Shader {
   private readonly vectors = new Set<number>();
   private readonly vectorStores = new Set<number>();
   private readonly scratches: { readonly index: number; readonly name: string; readonly type: string }[] = [];
+  private readonly parameters = new Set<string>();
   private names = 0;
 
   constructor(kernel: Kernel, layout: Layout) {
@@ -145,6 +146,12 @@ export class Shader {
     return `${this.layout.names[this.bindingOf(index)]}[(${address}) >> 2u]`;
   }
 
+  /** A whole number that the dispatch gives, beside where its operands begin. */
+  parameter(name: string): string {
+    this.parameters.add(name);
+    return `call.${name}`;
+  }
+
   /** Binds a scratch buffer of the variant, by its position, under a name. */
   scratch(index: number, name: string, type: string): void {
     this.scratches.push({ index, name, type });
@@ -195,7 +202,7 @@ export class Shader {
 
   /** The uniform that each call fills, and the bindings that the shader uses. */
   bindings(): string[] {
-    const fields = ["batch: i32", ...this.usedOperands().map((index) => `base${index}: i32`)];
+    const fields = ["batch", ...this.usedOperands().map((index) => `base${index}`), ...this.parameters].map((name) => `${name}: i32`);
     const storage = this.boundOperands().map((index) => ({
       name: this.layout.names[this.bindingOf(index)] ?? "",
       type: this.isVector(index) ? "vec4<f32>" : this.elementType(index),

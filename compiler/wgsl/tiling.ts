@@ -18,9 +18,15 @@ export interface Tiling {
 
 const wide: Tiling = { name: "128x64", rows: 128, columns: 64, deep: 16, block: 8, slices: 1 };
 const square: Tiling = { name: "64x64", rows: 64, columns: 64, deep: 16, block: 4, slices: 1 };
+const tall: Tiling = { name: "128x32", rows: 128, columns: 32, deep: 16, block: 4, slices: 1 };
+const narrow: Tiling = { name: "128x16", rows: 128, columns: 16, deep: 16, block: 4, slices: 1 };
 const small: Tiling = { name: "32x32", rows: 32, columns: 32, deep: 32, block: 4, slices: 4 };
 
-export const TILINGS: readonly Tiling[] = [wide, square, small];
+/** Those that waste few columns, the smallest first. */
+function tilingsFor(columns: number): readonly Tiling[] {
+  if (columns <= narrow.columns) return [small, narrow];
+  return columns <= tall.columns ? [small, tall] : [small, square, wide];
+}
 
 export function invocationsOf({ rows, columns, block, slices }: Tiling): number {
   return (rows / block) * (columns / 4) * slices;
@@ -39,8 +45,10 @@ export interface Extents {
 export interface TilingChoice {
   readonly tiling: Tiling;
   readonly splits: number;
-  /** The compiler's choice up to this batch. */
+  /** The compiler's choice up to this batch, for all that remain if undefined, for none if 0. */
   readonly upTo: number | undefined;
+  /** Nobody need measure it beyond this batch. */
+  readonly triedUpTo: number | undefined;
 }
 
 /**
@@ -53,47 +61,103 @@ const LEAST_SHARE = 256;
 const MOST_SPLITS = 64;
 /** A batch to choose splits of a growing depth by. */
 const USUAL_BATCH = 32;
+/** 3x3 convolutions of 512 channels, ResNet's last stage. */
+const LONG_DEPTH = 4096;
 
-/** Tilings by batch: each serves batches up to its own `upTo`, the last one all that remain; every one serves some. */
+/** Beyond the batches that the compiler chooses a tiling for, it is worth a measurement up to so many times them. */
+const TRIED_BEYOND = 8;
+/** Split depths worth a measurement where workgroups are few. */
+const TRIED_SHARES = [
+  { tiling: small, splits: 4 },
+  { tiling: small, splits: 16 },
+  { tiling: square, splits: 4 },
+];
+/** Elements of partial sums that a measurement may take: 64 MiB. */
+const MOST_PARTIAL_SUMS = 2 ** 24;
+
+/**
+ * Tilings by batch: each serves batches up to its own `upTo`, the last one all that remain. Those between, of none, are
+ * there to be measured on a device, which may like them better.
+ */
 export function chooseTilings(extents: Extents): readonly TilingChoice[] {
-  return extents.depthGrows ? [tilingOfGradient(extents)] : tilingsOfProduct(extents);
+  return extents.depthGrows ? tilingsOfGradient(extents) : tilingsOfProduct(extents);
 }
 
-function workgroups({ rows, columns, groups }: Extents, tiling: Tiling, batch: number, rowsGrow: boolean): number {
-  return Math.ceil((rows * (rowsGrow ? batch : 1)) / tiling.rows) * Math.ceil(columns / tiling.columns) * groups;
+function workgroups({ rows, columns, groups }: Extents, tiling: Tiling): number {
+  return Math.ceil(rows / tiling.rows) * Math.ceil(columns / tiling.columns) * groups;
 }
 
 /** Few results, a depth that grows with the batch: the depth is split. */
-function tilingOfGradient(extents: Extents): TilingChoice {
-  const tiling = extents.rows <= 32 || extents.columns <= 32 ? small : square;
-  const depth = extents.depth * USUAL_BATCH;
-  const wanted = ENOUGH_WORKGROUPS / workgroups(extents, tiling, 1, false);
-  const splits = Math.min(MOST_SPLITS, powerOfTwo(Math.min(wanted, depth / LEAST_SHARE)));
-  return { tiling, splits, upTo: undefined };
+function tilingsOfGradient(extents: Extents): readonly TilingChoice[] {
+  const { rows, columns, groups } = extents;
+  const splitsOf = (tiling: Tiling): number => {
+    const wanted = ENOUGH_WORKGROUPS / workgroups(extents, tiling);
+    return Math.min(MOST_SPLITS, powerOfTwo(Math.min(wanted, (extents.depth * USUAL_BATCH) / LEAST_SHARE)));
+  };
+  const chosen = rows <= small.rows || columns <= small.columns ? small : square;
+  const last: TilingChoice = { tiling: chosen, splits: splitsOf(chosen), upTo: undefined, triedUpTo: undefined };
+  const others = [
+    ...tilingsFor(columns).flatMap((tiling) => (tiling === chosen ? [] : [{ tiling, splits: splitsOf(tiling) }])),
+    ...[4, 0.25].map((factor) => ({ tiling: chosen, splits: Math.max(1, factor * last.splits) })),
+  ];
+  const tried = others.filter(({ tiling, splits }) => {
+    const isOther = tiling !== chosen || splits !== last.splits;
+    return isOther && (splits === 1 || splits * rows * columns * groups <= MOST_PARTIAL_SUMS);
+  });
+  return [...tried.map((each) => ({ ...each, upTo: 0, triedUpTo: undefined })), last];
 }
 
 /** Small tiles as long as larger ones leave cores idle; a split depth where even those do, for long depths. */
 function tilingsOfProduct(extents: Extents): readonly TilingChoice[] {
-  const upTo = (tiling: Tiling, enough: number): number => {
-    if (!extents.rowsGrow) return workgroups(extents, tiling, 1, false) < enough ? Number.POSITIVE_INFINITY : 0;
-    return Math.floor(((enough / (Math.ceil(extents.columns / tiling.columns) * extents.groups)) * tiling.rows) / extents.rows);
+  const tilings = tilingsFor(extents.columns);
+  /** The batch up to which a tiling gives fewer workgroups. */
+  const limit = (tiling: Tiling, enough: number): number => {
+    if (!extents.rowsGrow) return workgroups(extents, tiling) < enough ? ever : 0;
+    return ((enough / (Math.ceil(extents.columns / tiling.columns) * extents.groups)) * tiling.rows) / extents.rows;
   };
-  const splits = Math.min(16, powerOfTwo(extents.depth / LEAST_SHARE));
-  const choices: { readonly tiling: Tiling; readonly splits: number; readonly upTo: number }[] = [];
+  const choices: Limited[] = [];
   // The reduction of the partial sums is a dispatch more: only where the depth is long enough to pay for it.
-  if (extents.depth >= LONG_DEPTH) choices.push({ tiling: small, splits, upTo: upTo(small, ENOUGH_WORKGROUPS / 4) });
-  const ever = Number.POSITIVE_INFINITY;
-  if (extents.columns <= 32) choices.push({ tiling: small, splits: 1, upTo: ever });
-  else {
-    choices.push({ tiling: small, splits: 1, upTo: upTo(square, ENOUGH_WORKGROUPS) });
-    choices.push({ tiling: square, splits: 1, upTo: upTo(wide, ENOUGH_WORKGROUPS) }, { tiling: wide, splits: 1, upTo: ever });
+  if (extents.depth >= LONG_DEPTH) {
+    const [upTo, splits] = [limit(small, ENOUGH_WORKGROUPS / 4), Math.min(16, powerOfTwo(extents.depth / LEAST_SHARE))];
+    choices.push({ tiling: small, splits, upTo, triedUpTo: limit(small, ENOUGH_WORKGROUPS) });
   }
-  const served = choices.filter(({ upTo }, k) => upTo >= 1 && choices.slice(0, k).every((earlier) => earlier.upTo < upTo));
-  return served.map((each) => (each.upTo === ever ? { ...each, upTo: undefined } : each));
+  for (const [k, tiling] of tilings.entries()) {
+    const next = tilings[k + 1];
+    const upTo = next === undefined ? ever : limit(next, ENOUGH_WORKGROUPS);
+    choices.push({ tiling, splits: 1, upTo, triedUpTo: TRIED_BEYOND * upTo });
+  }
+  const shared = TRIED_SHARES.flatMap(({ tiling, splits }): Limited[] => {
+    const isWorth = tilings.includes(tiling) && extents.depth >= (splits * LEAST_SHARE) / 2;
+    return isWorth ? [{ tiling, splits, upTo: 0, triedUpTo: limit(tiling, ENOUGH_WORKGROUPS) }] : [];
+  });
+  return inOrder([...choices, ...shared]);
 }
 
-/** 3x3 convolutions of 512 channels, ResNet's last stage. */
-const LONG_DEPTH = 4096;
+/** Limits before they are rounded: infinite where there is none. */
+interface Limited extends TilingChoice {
+  readonly upTo: number;
+  readonly triedUpTo: number;
+}
+
+const ever = Number.POSITIVE_INFINITY;
+
+/** Those that some batch is served by, with those between, before the last, that only a measurement chooses. */
+function inOrder(choices: readonly Limited[]): readonly TilingChoice[] {
+  const rounded = (limit: number): number | undefined => (limit === ever ? undefined : Math.floor(limit));
+  const served: TilingChoice[] = [];
+  const tried: TilingChoice[] = [];
+  let before = 0;
+  for (const { tiling, splits, upTo, triedUpTo } of choices) {
+    const each = { tiling, splits, upTo: rounded(upTo), triedUpTo: rounded(triedUpTo) };
+    if (Math.floor(upTo) > before) {
+      before = Math.floor(upTo);
+      served.push(each);
+    } else if (triedUpTo >= 1 && ![...served, ...tried].some((other) => other.tiling === tiling && other.splits === splits)) {
+      tried.push({ ...each, upTo: 0 });
+    }
+  }
+  return [...served.slice(0, -1), ...tried, ...served.slice(-1)];
+}
 
 function powerOfTwo(n: number): number {
   return 2 ** Math.max(0, Math.round(Math.log2(Math.max(1, n))));

@@ -9,20 +9,30 @@ export interface Requirements {
   readonly invocations?: number;
 }
 
+/** One compute pass of a variant. */
+export interface DispatchPlan {
+  /** Added to the shader's name. Dispatches of one kernel with the same part are one shader. */
+  readonly part: string;
+  /** In place of the kernel: the same operands, then views of them. */
+  readonly kernel?: Kernel;
+  /** Writes the shader and returns its workgroups. */
+  readonly emit: (shader: Shader) => readonly Extent[];
+  /** Values of the shader's parameters, in the order in which it asked for them. */
+  readonly parameters?: readonly number[];
+  /** So many times the workgroups of the shader. */
+  readonly times?: number;
+}
+
 export interface VariantPlan {
   /** Of the tiling; unique among a kernel's variants. */
   readonly name: string;
   readonly requires?: Requirements;
-  /** The compiler's choice up to this batch. */
+  /** The compiler's choice up to this batch; 0: only a measurement chooses it. */
   readonly upTo?: number;
+  /** No measurement tries it beyond this batch. */
+  readonly triedUpTo?: number;
   /** Buffers of f32 that live during the step. */
   readonly scratch: readonly { readonly elements: Size }[];
-  /** In order; each writes its shader and returns its workgroups. */
-  readonly dispatches: readonly {
-    /** Added to the shader's name. */
-    readonly role: string;
-    /** In place of the kernel: the same operands, then views of them. */
-    readonly kernel?: Kernel;
-    readonly emit: (shader: Shader) => readonly Extent[];
-  }[];
+  /** In order. */
+  readonly dispatches: readonly DispatchPlan[];
 }

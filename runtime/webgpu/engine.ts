@@ -12,6 +12,8 @@ import { createPipelines } from "./pipelines.ts";
 import type { Profiler } from "../profile.ts";
 import { encodeDispatches, encodeProgram, type ResolvedProgram, resolveProgram } from "./resolve.ts";
 import { createTiming } from "./timing.ts";
+import { createTuner, type TuningStore } from "./tuning.ts";
+import { createVariantTimer } from "./variant-timer.ts";
 
 /** Bytes from the beginning of a program's buffer. */
 export interface Transfer {
@@ -50,10 +52,22 @@ export interface WebgpuEngine {
 /** (program, batch) pairs whose bind groups are kept. */
 const KEPT_PROGRAMS = 16;
 
-/** The engine of one network; `profiler` hears of its calls. Memory is taken call by call, as programs and batches ask for it. */
-export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDevice, profiler?: Profiler): WebgpuEngine {
+/** How variants of kernels are measured. */
+export interface Tuning {
+  readonly store: TuningStore;
+  /** Hears why measurements could not be read or kept. */
+  readonly onFailure: (message: string) => void;
+}
+
+/**
+ * The engine of one network; `profiler` hears of its calls, with `tuning` kernels are measured on first need. Memory is
+ * taken call by call, as programs and batches ask for it.
+ */
+export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDevice, profiler?: Profiler, tuning?: Tuning): WebgpuEngine {
   const watch = watchLoss(device);
   const pipelines = createPipelines(spec, device);
+  const timer = createVariantTimer(spec, device, pipelines);
+  const tuner = tuning === undefined ? undefined : createTuner(spec, device, timer, tuning.store, tuning.onFailure);
   const memory = createMemory(device, spec.persistent);
   const resolved = new Map<string, ResolvedProgram>();
 
@@ -68,7 +82,7 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
     const known = resolved.get(key);
     if (known !== undefined && known.generation === memory.generation()) return known;
     known?.release();
-    const made = await resolveProgram(device, program(name), batch, memory, pipelines);
+    const made = await resolveProgram(device, program(name), batch, memory, pipelines, tuner);
     resolved.delete(key);
     for (const [oldest, each] of resolved) {
       if (resolved.size < KEPT_PROGRAMS) break;

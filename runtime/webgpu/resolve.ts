@@ -2,94 +2,53 @@
  * A program at one batch, ready to be encoded: variants chosen, temporaries placed, bind groups and grids made.
  * Invariant: it is good as long as the memory's generation is the one that it was made in.
  */
-import type { SizeSpec, WebgpuBufferSpec, WebgpuDispatchSpec, WebgpuProgramSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../manifest.ts";
+import type { SizeSpec, WebgpuBufferSpec, WebgpuProgramSpec, WebgpuVariantSpec } from "../manifest.ts";
 import { resolveSize } from "../memory.ts";
-import { moduleRejected } from "../problems.ts";
+import { encodeDispatch, type PlacedVariant, type ReadyDispatch, readyDispatches } from "./dispatches.ts";
 import type { DeviceMemory } from "./memory.ts";
-import { type Pipelines, UNIFORM_BYTES } from "./pipelines.ts";
-import type { Timestamps } from "./timestamps.ts";
+import type { Pipelines } from "./pipelines.ts";
 import { align, type Lifetime, placeLifetimes } from "./placement.ts";
-
-interface ResolvedDispatch {
-  /** Position of its step in the program. */
-  readonly step: number;
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  /** Where its uniform begins. */
-  readonly uniform: number;
-  readonly grid: readonly [number, number];
-}
+import type { Timestamps } from "./timestamps.ts";
+import type { Tuner } from "./tuning.ts";
+import { defaultVariant } from "./variants.ts";
 
 export interface ResolvedProgram {
   readonly generation: number;
   /** Of the program's buffers. */
   readonly places: readonly GPUBufferBinding[];
-  readonly dispatches: readonly ResolvedDispatch[];
+  readonly dispatches: readonly ReadyDispatch[];
   /** Of each step, what was chosen. */
   readonly variants: readonly WebgpuVariantSpec[];
   release(): void;
 }
 
-const UNIFORM = 0x0040;
-const COPY_DST = 0x0008;
-
-/** Takes the memory, compiles the shaders. Throws RN602, RN603. */
+/** Takes the memory, compiles the shaders; a tuner chooses the variants, else the compiler. Throws RN602, RN603. */
 export async function resolveProgram(
   device: GPUDevice,
   program: WebgpuProgramSpec,
   batch: number,
   memory: DeviceMemory,
   pipelines: Pipelines,
+  tuner: Tuner | undefined,
 ): Promise<ResolvedProgram> {
-  const chosen = program.steps.map((step) => chooseVariant(step, batch, device));
-  const compiled = await Promise.all(
-    chosen.map(({ dispatches }, k) =>
-      Promise.all(dispatches.map(({ shader, bindings }) => pipelines.of(shader, bindings.length, program.steps[k]?.serves ?? ""))),
+  const variants = (await tuner?.choose(program, batch)) ?? program.steps.map((step) => defaultVariant(step, batch, device));
+  await Promise.all(
+    variants.flatMap(({ dispatches }, k) =>
+      dispatches.map(({ shader, bindings }) => pipelines.of(shader, bindings.length, program.steps[k]?.serves ?? "")),
     ),
   );
-  const { places, scratch } = await placeBuffers(program.buffers, chosen, batch, memory);
-  const total = chosen.reduce((count, { dispatches }) => count + dispatches.length, 0);
-  const words = new Int32Array((UNIFORM_BYTES / 4) * Math.max(1, total));
-  const uniform = device.createBuffer({ label: "dispatches", size: words.byteLength, usage: UNIFORM | COPY_DST });
-  const dispatches: ResolvedDispatch[] = [];
-  for (const [k, variant] of chosen.entries()) {
-    for (const [j, dispatch] of variant.dispatches.entries()) {
-      const own = compiled[k]?.[j];
-      if (own === undefined) continue;
-      const start = UNIFORM_BYTES * dispatches.length;
-      words.set([batch, ...dispatch.offsets.map((offset) => resolveSize(offset, batch))], start / 4);
-      const resources = dispatch.bindings.map((index) => {
-        const resource = index < places.length ? places[index] : scratch[k]?.[index - places.length];
-        if (resource === undefined) throw new Error(`internal error: there is no buffer ${index}`);
-        return resource;
-      });
-      const entries = [{ buffer: uniform, size: UNIFORM_BYTES }, ...resources].map((resource, binding): GPUBindGroupEntry => ({ binding, resource }));
-      dispatches.push({
-        step: k,
-        pipeline: own.pipeline,
-        group: device.createBindGroup({ layout: own.layout, entries }),
-        uniform: start,
-        grid: grid(dispatch, batch),
-      });
-    }
-  }
-  device.queue.writeBuffer(uniform, 0, words);
-  return { generation: memory.generation(), places, dispatches, variants: chosen, release: () => uniform.destroy() };
-}
-
-/** The first variant that the device and the batch allow. Throws RN603. */
-function chooseVariant({ variants, serves }: WebgpuStepSpec, batch: number, device: GPUDevice): WebgpuVariantSpec {
-  const allowed = variants.filter(({ requires }) => isSupported(requires, device));
-  const found = allowed.find(({ upTo }) => upTo === undefined || batch <= upTo) ?? allowed.at(-1);
-  if (found === undefined) throw moduleRejected(`the device can run no variant of the step that serves ${serves ?? "?"}`);
-  return found;
-}
-
-/** Whether a device has what a variant asks for. */
-export function isSupported(requires: WebgpuVariantSpec["requires"], { features, limits }: GPUDevice): boolean {
-  const { features: wanted = [], workgroupStorage = 0, invocations = 0 } = requires ?? {};
-  if (!wanted.every((feature) => features.has(feature))) return false;
-  return workgroupStorage <= limits.maxComputeWorkgroupStorageSize && invocations <= limits.maxComputeInvocationsPerWorkgroup;
+  const { places, scratch } = await placeBuffers(program.buffers, variants, batch, memory);
+  const generation = memory.generation();
+  const placed = variants.map((variant, step): PlacedVariant => {
+    const resource = (index: number): GPUBufferBinding => {
+      const found = index < places.length ? places[index] : scratch[step]?.[index - places.length];
+      if (found === undefined) throw new Error(`internal error: there is no buffer ${index}`);
+      return found;
+    };
+    return { step, variant, resource };
+  });
+  const { dispatches, release } = await readyDispatches(device, batch, placed, pipelines);
+  return { generation, places, dispatches, variants, release };
 }
 
 /** The program's buffers, and each step's scratch, as they are bound. */
@@ -134,25 +93,8 @@ export function encodeProgram(encoder: GPUCommandEncoder, { dispatches }: Resolv
 }
 
 /** Dispatches in one pass. */
-export function encodeDispatches(encoder: GPUCommandEncoder, dispatches: readonly ResolvedDispatch[]): void {
+export function encodeDispatches(encoder: GPUCommandEncoder, dispatches: readonly ReadyDispatch[]): void {
   const pass = encoder.beginComputePass();
   for (const dispatch of dispatches) encodeDispatch(pass, dispatch);
   pass.end();
-}
-
-function encodeDispatch(pass: GPUComputePassEncoder, { pipeline, group, uniform, grid: [x, y] }: ResolvedDispatch): void {
-  pass.setPipeline(pipeline);
-  pass.setBindGroup(0, group, [uniform]);
-  pass.dispatchWorkgroups(x, y);
-}
-
-/** Workgroups per dimension that every device takes. */
-const MOST_WORKGROUPS = 65535;
-
-/** Workgroups as a grid of two dimensions, nearly without surplus. */
-function grid({ workgroups }: WebgpuDispatchSpec, batch: number): readonly [number, number] {
-  const product = (sizes: readonly SizeSpec[]): number => sizes.reduce<number>((total, size) => total * resolveSize(size, batch), 1);
-  const count = workgroups.reduce((total, { sizes, per }) => total * Math.ceil(product(sizes) / per), 1);
-  const rows = Math.ceil(count / MOST_WORKGROUPS);
-  return rows === 0 ? [0, 0] : [Math.ceil(count / rows), rows];
 }

@@ -12,6 +12,7 @@ const LAYERS = "tools/bench/gpu/layers.resnet";
 const REPORT: Report = {
   adapter: { vendor: "acme", architecture: "x", description: "card", isFallback: false },
   node: "20.0.0",
+  isTuned: false,
   peak: 10_000,
   sizes: { ...QUICK, products: [64, 128], convolutions: QUICK.convolutions.slice(0, 1), inference: [1], training: [2] },
   products: [

@@ -4,7 +4,7 @@ import type { Kernel, ScalarType, Size } from "../../compiler/ir/kernel.ts";
 import { emitWgsl } from "../../compiler/wgsl/emit.ts";
 import type { WebgpuProgramSpec, WebgpuSpec, WebgpuVariantSpec } from "../../runtime/manifest.ts";
 import { createWebgpuEngine } from "../../runtime/webgpu/engine.ts";
-import { isSupported } from "../../runtime/webgpu/resolve.ts";
+import { isSupported } from "../../runtime/webgpu/variants.ts";
 import { evaluateKernel } from "../wasm/reference-kernel.ts";
 
 export interface TestBuffer {

@@ -30,6 +30,7 @@ import { chooseDevice } from "../host/choose-device.ts";
 import { nodeGpu } from "./node-gpu.ts";
 import { setArguments } from "./set-values.ts";
 import { type Starter, starter as makeStarter } from "./starter.ts";
+import { fileTunings } from "./tuning-file.ts";
 
 export { emitModule } from "../../compiler/emit/module.ts";
 export type { BlockSignature } from "../../compiler/report/signature.ts";
@@ -38,6 +39,7 @@ export { type LoadOptions, loadNetwork, ResnetError } from "../../runtime/load.t
 export { chooseDevice, type DeviceChoice } from "../host/choose-device.ts";
 export { check, signatures } from "./check.ts";
 export type { Starter } from "./starter.ts";
+export { fileTunings } from "./tuning-file.ts";
 export type { Network } from "../../runtime/network.ts";
 
 export interface CompileOptions {
@@ -87,6 +89,7 @@ export interface Program {
   /** `ast`, `program`, `graph`, `kernels`, `plan` or `wat`, as readable text. */
   dump(stage: string): string;
   /** Without `device`, on Wasm, or `auto` if the program was compiled for `webgpu` too. */
+  /** With `tune`, measurements are remembered in the user's cache folder unless `tunings` says where. */
   load(options?: LoadOptions): Promise<Network>;
   /** A standalone ES module and its declarations. */
   module(options: { readonly weights?: Uint8Array; readonly weightsUrl?: string }): { readonly javascript: string; readonly declarations: string };
@@ -159,7 +162,8 @@ export async function compile(options: CompileOptions): Promise<Program> {
       if (device !== "webgpu" && device !== "auto")
         return loadNetwork({ manifest: code().manifest, wasm: code().wasm.bytes }, { ...loadOptions, device });
       const gpu = loadOptions.gpu ?? (await nodeGpu());
-      return loadNetwork({ manifest: withWebgpu().manifest, wasm: withWebgpu().wasm.bytes }, { ...loadOptions, device, gpu });
+      const tunings = loadOptions.tunings ?? (loadOptions.tune === true ? fileTunings() : undefined);
+      return loadNetwork({ manifest: withWebgpu().manifest, wasm: withWebgpu().wasm.bytes }, { ...loadOptions, device, gpu, tunings });
     },
     module: (parts) =>
       emitModule({

@@ -8,6 +8,9 @@ import type { Terminal } from "./terminal.ts";
 const DEVICES: Readonly<Record<string, NonNullable<LoadOptions["device"]>>> = { auto: "auto", wasm: "wasm", webgpu: "webgpu" };
 const KNOWN = ["auto", "wasm", "webgpu", "reference"];
 
+/** Of `--tune`. */
+export const TUNE_HELP = "on a GPU: measure the ways to compute each kernel first, for seconds; remembered for the next time";
+
 /** Reads the option of the commands that the interpreter can answer too, which is `reference`. */
 export function parseEvaluationDevice(text: string): ReturnType<typeof parseDevice> | "reference" {
   return text === "reference" ? text : parseDevice(text);

@@ -27,10 +27,11 @@ export async function loadEvaluated(
     readonly weights: string | undefined;
     readonly seed: number;
     readonly profile?: boolean;
+    readonly tune?: boolean;
   },
 ): Promise<Evaluated> {
-  const { device, weights, seed, profile = false } = options;
-  if (device !== "reference") return loadProgram(program, { device, weights, seed, profile });
+  const { device, weights, seed, profile = false, tune = false } = options;
+  if (device !== "reference") return loadProgram(program, { device, weights, seed, profile, tune });
   const { referenceNetwork } = await import("./reference.ts");
   return referenceNetwork(program, await loadProgram(program, { device: "wasm", weights, seed }), seed);
 }

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { writeSafetensors } from "../../runtime/safetensors.ts";
 import { type Tensor, toFloat32 } from "../../runtime/tensor.ts";
 import { writeFileAtomic } from "../data/write.ts";
-import { beginChoice, parseEvaluationDevice } from "./device.ts";
+import { beginChoice, parseEvaluationDevice, TUNE_HELP } from "./device.ts";
 import { CommandFailure } from "./failure.ts";
 import { loadEvaluated } from "./load-weights.ts";
 import { prepareCall } from "./model-inputs.ts";
@@ -33,6 +33,7 @@ interface RunOptions extends ModelOptions {
   readonly device: ReturnType<typeof parseEvaluationDevice>;
   readonly recipe?: string;
   readonly profile?: boolean;
+  readonly tune?: boolean;
 }
 
 /** Adds options and action. */
@@ -46,6 +47,7 @@ export function runCommand(command: Command, context: Context): void {
     .option("--device <device>", "wasm, webgpu, reference or auto", parseEvaluationDevice, "auto")
     .option("--recipe <name>", "the recipe whose normalisation is applied to pictures, if the file has several")
     .option("--profile", "run again for about a second, and say which kernels the time goes to")
+    .option("--tune", TUNE_HELP)
     .option("--dim <sizes>", "sizes of free dims, e.g. H=224,W=224", collect)
     .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
     .addHelpText("after", EXAMPLES)
@@ -60,7 +62,8 @@ export function runCommand(command: Command, context: Context): void {
       const profile = options.profile === true;
       if (profile && options.device === "reference")
         throw new CommandFailure("--profile: the reference interpreter has no kernels; use wasm or webgpu");
-      const network = await loadEvaluated(program, { device: await device(), weights: options.weights, seed: 0, profile });
+      const tune = options.tune === true;
+      const network = await loadEvaluated(program, { device: await device(), weights: options.weights, seed: 0, profile, tune });
       try {
         const outputs = await network.run(inputs);
         if (options.output === undefined) for (const line of describeOutputs(outputs)) terminal.print(line);

@@ -11,7 +11,7 @@ import type { Program, Recipe } from "./api.ts";
 import { BEST, freshState, LAST, readState, restoreLast, type RunSetup, type TrainingState } from "./checkpoint.ts";
 import { labelInput } from "./classification.ts";
 import { openClassifier, type OpenedClassifier } from "./classifier-program.ts";
-import { beginChoice, parseDevice } from "./device.ts";
+import { beginChoice, parseDevice, TUNE_HELP } from "./device.ts";
 import { CommandFailure, EXIT } from "./failure.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { loadProgram, namingFile } from "./load-weights.ts";
@@ -59,6 +59,7 @@ interface TrainOptions extends ModelOptions {
   readonly schedule?: readonly Phase[];
   readonly device: ReturnType<typeof parseDevice>;
   readonly profile?: boolean;
+  readonly tune?: boolean;
 }
 
 /** Adds options and action. */
@@ -84,6 +85,7 @@ export function trainCommand(command: Command, context: Context): void {
     .option("--schedule <phases>", "in place of the recipe's, e.g. 'warmup(1) -> cosine(10)' or constant", parseSchedule)
     .option("--device <device>", "wasm, webgpu or auto", parseDevice, "auto")
     .option("--profile", "say at the end which kernels the time went to")
+    .option("--tune", TUNE_HELP)
     .option("--dim <sizes>", "sizes of free dims, e.g. H=32,W=32", collect)
     .option("--set <values>", "parameters of the model, e.g. classes=10", collect)
     .addHelpText("after", EXAMPLES)
@@ -112,6 +114,7 @@ async function runTraining(file: string, options: TrainOptions, context: Context
     seed: plan.state.setup.seed,
     weights: options.weights,
     profile: options.profile === true,
+    tune: options.tune === true,
     onNotice: (message) => terminal.say(`note: ${message}`),
   });
   try {

@@ -12,6 +12,7 @@ import { describeReport, type PytorchAnswer, type Report } from "./report.ts";
 import { FULL, QUICK, type Sizes } from "./sizes.ts";
 
 const USAGE = `usage: npm run bench -- --device webgpu [options]
+  --tune           measure the ways to compute each kernel first, and run the fastest
   --quick          tiny sizes: does it run?
   --peak TFLOPS    the card's fp32 peak, e.g. 67 for an H200: shares of it are shown
   --seconds S      time for each measurement; 1 by default, 0.1 with --quick
@@ -36,6 +37,7 @@ function readOptions(args: readonly string[]): Options | string {
       options: {
         device: { type: "string" },
         quick: { type: "boolean" },
+        tune: { type: "boolean" },
         peak: { type: "string" },
         seconds: { type: "string" },
         out: { type: "string" },
@@ -49,7 +51,8 @@ function readOptions(args: readonly string[]): Options | string {
     const seconds = number(values.seconds, quick ? 0.1 : 1) ?? 1;
     if (values.help === true) return USAGE;
     if (!(seconds > 0) || (peak !== undefined && !(peak > 0))) return `--seconds and --peak take numbers above 0\n${USAGE}`;
-    const effort: Effort = quick ? { seconds, warmUp: 1, calls: 1 } : { seconds, warmUp: 2, calls: 3 };
+    const tuned = values.tune === true ? { tunings: new Map<string, string>() } : {};
+    const effort: Effort = { seconds, ...tuned, ...(quick ? { warmUp: 1, calls: 1 } : { warmUp: 2, calls: 3 }) };
     return { sizes: quick ? QUICK : FULL, effort, peak: peak === undefined ? undefined : 1000 * peak, out, pytorch: values["no-pytorch"] !== true };
   } catch (error) {
     return `${(error as Error).message}\n${USAGE}`;
@@ -97,6 +100,7 @@ export async function benchGpu(args: readonly string[], say = (text: string): vo
   const report: Report = {
     adapter: { vendor, architecture, description, isFallback: isFallbackAdapter },
     node: process.versions.node,
+    isTuned: effort.tunings !== undefined,
     peak,
     sizes,
     products: await each("matrix product", sizes.products, (side) => measureProduct(side, effort)),

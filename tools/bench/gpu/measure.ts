@@ -4,6 +4,7 @@
  */
 import { fileURLToPath } from "node:url";
 import type { Inputs } from "../../../runtime/inputs.ts";
+import type { TuningStore } from "../../../runtime/load.ts";
 import type { KernelProfile } from "../../../runtime/profile.ts";
 import { compile, type Network, type Program } from "../../api/index.ts";
 import type { ConvolutionShape } from "./sizes.ts";
@@ -18,6 +19,8 @@ export interface Effort {
   /** Calls before it, and the least in it. */
   readonly warmUp: number;
   readonly calls: number;
+  /** Where measurements of kernels are remembered; without it the compiler's choices run. */
+  readonly tunings?: TuningStore;
 }
 
 export interface Measured {
@@ -77,10 +80,12 @@ export async function measureTraining(batch: number, effort: Effort): Promise<Me
 
 /** The call on a network as users load it, then on one that keeps a profile, which is slower. */
 async function measure(program: Program, call: (network: Network) => Promise<unknown>, name: "infer" | "step", effort: Effort): Promise<Measured> {
-  const plain = await program.load({ device: "webgpu" });
+  const { tunings } = effort;
+  const tuned = tunings === undefined ? {} : { tune: true, tunings };
+  const plain = await program.load({ device: "webgpu", ...tuned });
   const times = await repeat(plain, call, effort);
   await plain.dispose();
-  const profiled = await program.load({ device: "webgpu", profile: true });
+  const profiled = await program.load({ device: "webgpu", profile: true, ...tuned });
   for (let k = 0; k < effort.warmUp; k++) await call(profiled);
   await profiled.profile();
   const count = (await repeat(profiled, call, { ...effort, warmUp: 0 })).length;

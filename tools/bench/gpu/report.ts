@@ -19,6 +19,8 @@ export type PytorchAnswer =
 export interface Report {
   readonly adapter: { readonly vendor: string; readonly architecture: string; readonly description: string; readonly isFallback: boolean };
   readonly node: string;
+  /** Whether kernels were measured first, and the fastest taken. */
+  readonly isTuned: boolean;
   /** GFLOP/s of fp32, as given. */
   readonly peak: number | undefined;
   readonly sizes: Sizes;
@@ -31,12 +33,12 @@ export interface Report {
 
 /** Lines for people. */
 export function describeReport(report: Report): string[] {
-  const { adapter, node, pytorch, peak } = report;
+  const { adapter, node, isTuned, pytorch, peak } = report;
   const device = `${adapter.vendor} ${adapter.architecture} ${adapter.description}`.trim();
   const beside =
     "missing" in pytorch ? `no PyTorch beside it: ${pytorch.missing}` : `PyTorch ${pytorch.version} on ${pytorch.device}, eager, fp32, TF32 off`;
   return [
-    `${device}${adapter.isFallback ? " (in software: its speed says nothing)" : ""}, Node ${node}`,
+    `${device}${adapter.isFallback ? " (in software: its speed says nothing)" : ""}, Node ${node}, ${isTuned ? "kernels measured first" : "the compiler's choice of kernels"}`,
     beside,
     ...(peak === undefined ? [] : [`peak given: ${(peak / 1000).toFixed(1)} TFLOP/s`]),
     "",
