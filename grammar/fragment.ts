@@ -80,6 +80,7 @@ function endsStatement({ token, previous }: ParserError): boolean {
 
 const STATEMENT_LIKE = /^(in|out|where|param|state|update|let|skip|if|names|join|repeat|stages)$/;
 
+const LABEL_IN_CHAIN = "a label stands before a stage of a chain, `x -> cell: Cell(8)`, and is a name from there on";
 const PART_OF_TENSOR = "a part of a tensor is `slice(x, axis: 1, start: 0, size: 8)`, or one of the parts of `split`";
 
 function advice(error: ParserError): { readonly help: readonly string[] } {
@@ -88,5 +89,6 @@ function advice(error: ParserError): { readonly help: readonly string[] } {
     return { help: ["statements belong inside a `block` or `model`; an earlier `}` may have closed it"] };
   }
   if (token.tokenType === Colon && error.message === "`,` or `]`") return { help: [PART_OF_TENSOR] };
+  if (token.tokenType === Colon && error.message.startsWith("an operator")) return { help: [LABEL_IN_CHAIN] };
   return { help: [] };
 }

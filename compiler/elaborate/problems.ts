@@ -147,17 +147,17 @@ export function wrongArgument(block: string, name: string, wanted: string, got: 
     span,
     note: `expected ${wanted}`,
     labels: declared === undefined ? [] : [{ span: declared, text: `\`${name}\` is declared here` }],
-    help: instead(block, wanted, got),
+    help: instead(block, got),
   };
 }
 
 /** What was probably meant by an argument of the wrong kind. */
-function instead(block: string, wanted: string, got: Value): readonly string[] {
+function instead(block: string, got: Value): readonly string[] {
   if (block === "reshape" && got.kind === "string") return [`a pattern of axes is for \`rearrange(x, "n c h w -> n (c h w)")\``];
   const given = got.kind === "list" ? got.elements : [got];
   const isSize = given.some((each) => each.kind === "dim" && constantOf(each.dim) === undefined);
   if (/^(sum|mean|max|min|prod|var|std|logsumexp)$/.test(block) && isSize)
-    return [`${wanted} is its position, \`axes: [1]\`; by names it is \`${block}(x, "n p c -> n c")\``];
+    return [`an axis is its position, \`axes: [1]\`; by names it is \`${block}(x, "n p c -> n c")\``];
   return [];
 }
 

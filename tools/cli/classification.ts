@@ -12,6 +12,7 @@ import { CommandFailure, EXIT } from "./failure.ts";
 
 export interface Task {
   readonly input: string;
+  /** Class scores [N, classes], whose accuracy counts: of several such outputs the one that the loss names first. */
   readonly output: string;
   /** The model's input without its batch axis; names stand for free sizes. */
   readonly sample: readonly (number | string)[];
@@ -22,11 +23,13 @@ export interface Task {
 export function taskOf(program: Program): Task {
   const { inputs, outputs } = program.summary();
   const [input] = inputs;
-  const [output] = outputs;
-  const fits = inputs.length === 1 && outputs.length === 1 && input?.dtype === "f32" && output?.shape.length === 2;
+  // Further outputs serve the loss: a head half way, a penalty.
+  const heads = outputs.filter(({ shape }) => shape.length === 2);
+  const output = firstNamed(program.recipe?.loss ?? "", heads) ?? heads[0];
+  const fits = inputs.length === 1 && input?.dtype === "f32" && output !== undefined;
   if (!fits || input === undefined || output === undefined || input.shape.length < 2 || input.shape.length > 4) {
     throw new CommandFailure(
-      `${program.model} is no classifier of images: expected one input f32[N, …] of 1 to 3 further axes and one output [N, classes]`,
+      `${program.model} is no classifier of images: expected one input f32[N, …] of 1 to 3 further axes and an output [N, classes]`,
       EXIT.errors,
     );
   }
@@ -37,6 +40,11 @@ export function taskOf(program: Program): Task {
     sample: input.shape.slice(1),
     classes: typeof classes === "number" ? classes : undefined,
   };
+}
+
+function firstNamed<T extends { readonly name: string }>(text: string, candidates: readonly T[]): T | undefined {
+  const places = candidates.map((each) => ({ each, at: text.search(new RegExp(`\\b${each.name}\\b`)) })).filter(({ at }) => at >= 0);
+  return places.sort((a, b) => a.at - b.at)[0]?.each;
 }
 
 /** The task as data readers see it: channels, height, width. */
