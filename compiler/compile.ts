@@ -17,7 +17,7 @@ import type { GivenArgument } from "./elaborate/values.ts";
 import { extendNames, extendProgram } from "./extend/extend.ts";
 import { guardSpecs } from "./emit/guards.ts";
 import { buildManifest } from "./emit/manifest.ts";
-import { buildWebgpu } from "./emit/webgpu-manifest.ts";
+import { buildWebgpu, type Storage } from "./emit/webgpu-manifest.ts";
 import { constantOf } from "./ir/dim.ts";
 import type { Graph } from "./ir/graph.ts";
 import { invariant } from "./ir/invariant.ts";
@@ -42,7 +42,7 @@ import { type Rule, rewrite, rewriteInto } from "./rewrite/rewrite.ts";
 import { simplifyRules } from "./rewrite/simplify.ts";
 import { emitWasm, type WasmModule } from "./wasm/emit.ts";
 import { packing } from "./wasm/pack.ts";
-import { packing as packForWebgpu } from "./wgsl/pack.ts";
+import { packing as packForWebgpu, packingForHalves } from "./wgsl/pack.ts";
 
 export interface AnalyzeRequest {
   readonly entry: Source;
@@ -323,9 +323,9 @@ export function generate(analysis: Analysis, graphs: () => Graphs): Code {
 }
 
 /** Lowers, plans and emits for WebGPU: `Manifest.webgpu` of the manifest that `generate` gives. */
-export function generateWebgpu(analysis: Analysis, graphs: () => Graphs): WebgpuSpec {
+export function generateWebgpu(analysis: Analysis, graphs: () => Graphs, storage: Storage = "f32"): WebgpuSpec {
   const { tensors, programs } = lowerNetwork(analysis, graphs, webgpuTarget);
-  return buildWebgpu(planNetwork(tensors, programs, webgpuTarget, packForWebgpu));
+  return buildWebgpu(planNetwork(tensors, programs, webgpuTarget, storage === "f16" ? packingForHalves : packForWebgpu), storage);
 }
 
 function fixedBatch(program: Program): number | undefined {
@@ -357,7 +357,7 @@ function persistentTensors(analysis: Analysis, graphs: Graphs): KeptTensor[] {
 export type Stage = "ast" | "program" | "graph" | "kernels" | "plan" | "wat" | "wgsl";
 
 /** A stage as readable text. */
-export function dump(stage: Stage, analysis: Analysis, graphs: () => Graphs, code: () => Code): string {
+export function dump(stage: Stage, analysis: Analysis, graphs: () => Graphs, code: () => Code, storage?: Storage): string {
   switch (stage) {
     case "ast":
       return `${JSON.stringify(analysis.modules.entry.module, withoutSpans, 2)}\n`;
@@ -374,7 +374,7 @@ export function dump(stage: Stage, analysis: Analysis, graphs: () => Graphs, cod
     case "wat":
       return code().wasm.text();
     case "wgsl":
-      return generateWebgpu(analysis, graphs)
+      return generateWebgpu(analysis, graphs, storage)
         .shaders.map((shader) => shader.code)
         .join("\n");
     default:
@@ -396,5 +396,6 @@ function sections<T>(parts: Readonly<Record<string, T | undefined>>, print: (par
     .join("\n");
 }
 
+export type { Storage };
 export { freeSizes, type Summary, summarize };
 export { type CheckResult, check } from "./check-source.ts";

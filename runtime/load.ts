@@ -139,7 +139,7 @@ function warn(message: string): void {
 }
 
 async function isGpuWorthIt({ webgpu }: Manifest, given: GpuSource | undefined): Promise<boolean> {
-  return webgpu !== undefined && (await hasHardware(given));
+  return webgpu !== undefined && (await hasHardware(given, webgpu.features));
 }
 
 /** The network on the CPU, its memory taken for `batch` if one is given. */
@@ -157,6 +157,11 @@ async function loadOnGpu({ manifest, seed, initial, batch, profile, tuning }: Pl
   const spec = manifest.webgpu;
   if (spec === undefined) throw webgpuUnavailable("the network was compiled without it", 'compile it for "webgpu" too, or use the device "wasm"');
   const opened = await openDevice(gpu);
+  const missing = spec.features?.filter((feature) => !opened.device.features.has(feature)) ?? [];
+  if (missing.length > 0) {
+    if (opened.isOwn) opened.device.destroy();
+    throw webgpuUnavailable(`the GPU lacks ${missing.join(", ")}`, 'compile the network with f32 storage, or use the device "wasm"');
+  }
   const clock = opened.device.features.has("timestamp-query") ? "timestamps" : "none";
   const profiler = profile ? createProfiler("webgpu", clock) : undefined;
   const engine = createWebgpuEngine(spec, opened, profiler, tuning);

@@ -201,6 +201,8 @@ export interface WebgpuProgramSpec {
  * grid of two dimensions (x fastest) that is larger than asked for.
  */
 export interface WebgpuSpec {
+  /** Names of GPUFeatureName without which a device cannot run it. */
+  readonly features?: readonly string[];
   readonly shaders: readonly { readonly name: string; readonly code: string }[];
   /** Bytes of what is kept: first `Manifest.tensors`, in that order, then what `prepare` makes. */
   readonly persistent: readonly number[];

@@ -16,6 +16,7 @@ import { multiplySizes } from "../fuse/size.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Buffer, NetworkPlan, Plan, PortBuffer } from "../ir/plan.ts";
 import { emitWgsl, type WgslDispatch, type WgslStep, type WgslVariant } from "../wgsl/emit.ts";
+import { halfMemory } from "./half-storage.ts";
 import { sizeSpec } from "./manifest.ts";
 
 /** A program's memory: what it binds, and which of it a buffer of the plan is. */
@@ -24,19 +25,26 @@ interface ProgramMemory {
   readonly specs: readonly WebgpuBufferSpec[];
   /** Positions in `specs`, by id. */
   readonly places: readonly number[];
+  /** Positions in `specs` of what is stored as f16. */
+  readonly halves: ReadonlySet<number>;
 }
 
+/** How inference stores weights and what flows between layers; everything is computed in f32. */
+export type Storage = "f32" | "f16";
+
 /** Emits the shaders of all programs of a network that was planned for WebGPU. */
-export function buildWebgpu(plan: NetworkPlan): WebgpuSpec {
+export function buildWebgpu(plan: NetworkPlan, storage: Storage = "f32"): WebgpuSpec {
   const { prepare, infer, gradients, step } = plan;
   const kept = keptBuffers(plan);
-  const memories = [prepare, infer, gradients, step].flatMap((each) => (each === undefined ? [] : [memoryOf(each, kept.positions)]));
+  const whole = [prepare, infer, gradients, step].flatMap((each) => (each === undefined ? [] : [memoryOf(each, kept.positions)]));
+  const { memories, persistent } = storage === "f16" ? withHalves(plan, whole, kept.bytes) : { memories: whole, persistent: kept.bytes };
   const steps = memories.flatMap((memory) => memory.plan.steps.map(({ kernel }) => ({ kernel, memory })));
   const wgsl = emitWgsl(
     steps.map(({ kernel }) => kernel),
     {
       memory: (index, id) => steps[index]?.memory.places[id] ?? -1,
       name: (index, id) => steps[index]?.memory.plan.buffers[id]?.name ?? "",
+      isHalf: (index, id) => steps[index]?.memory.halves.has(steps[index]?.memory.places[id] ?? -1) === true,
     },
   );
   let done = 0;
@@ -46,8 +54,9 @@ export function buildWebgpu(plan: NetworkPlan): WebgpuSpec {
   });
   const program = (each: Plan | undefined): WebgpuProgramSpec | undefined => programs[memories.findIndex((memory) => memory.plan === each)];
   return {
+    ...(storage === "f16" ? { features: ["shader-f16"] } : {}),
     shaders: wgsl.shaders,
-    persistent: kept.bytes,
+    persistent,
     prepare: program(prepare),
     infer: program(infer),
     gradients: program(gradients),
@@ -90,7 +99,37 @@ function memoryOf(plan: Plan, kept: ReadonlyMap<number, number>): ProgramMemory 
     for (const id of buffers) places[id] = position;
   }
   for (const { id, name } of plan.buffers) invariant(places[id] !== undefined, `buffer ${id} (${name}) has no place`);
-  return { plan, specs, places };
+  return { plan, specs, places, halves: new Set() };
+}
+
+/** The memories of the programs, and the bytes of what is kept, with the inference program and its weights stored as f16. */
+function withHalves(
+  { tensors, prepare, infer }: NetworkPlan,
+  memories: readonly ProgramMemory[],
+  bytes: readonly number[],
+): { readonly memories: readonly ProgramMemory[]; readonly persistent: readonly number[] } {
+  const own = memories.find(({ plan }) => plan === infer);
+  if (infer === undefined || own === undefined) return { memories, persistent: bytes };
+  const keptAt = (specs: readonly WebgpuBufferSpec[], position: number): number => {
+    const spec = specs[position];
+    return spec !== undefined && "persistent" in spec ? spec.persistent : -1;
+  };
+  const isMade = (position: number): boolean => keptAt(own.specs, position) >= tensors.length;
+  const isTensor = (position: number): boolean => keptAt(own.specs, position) >= 0 && !isMade(position);
+  const found = halfMemory(infer, (buffer) => own.places[buffer] ?? -1, isMade, isTensor);
+  const weights = new Set([...found.weights].map((position) => keptAt(own.specs, position)));
+  const halved = memories.map((memory): ProgramMemory => {
+    const positions = memory.specs.map((_, position) => position);
+    if (memory.plan === prepare) return { ...memory, halves: new Set(positions.filter((position) => weights.has(keptAt(memory.specs, position)))) };
+    return memory === own ? { ...memory, halves: found.infer } : memory;
+  });
+  return { memories: halved.map(halveSpecs), persistent: bytes.map((each, k) => (weights.has(k) ? each / 2 : each)) };
+}
+
+function halveSpecs(memory: ProgramMemory): ProgramMemory {
+  const halve = (size: SizeSpec): SizeSpec => (typeof size === "number" ? size / 2 : { batch: size.batch / 2 });
+  const specs = memory.specs.map((spec, k) => (memory.halves.has(k) && !("persistent" in spec) ? { ...spec, bytes: halve(spec.bytes) } : spec));
+  return { ...memory, specs };
 }
 
 function programSpec({ plan, specs, places }: ProgramMemory, steps: readonly WgslStep[]): WebgpuProgramSpec {

@@ -3,10 +3,13 @@ import { multiplySizes } from "./size.ts";
 import type { Contraction, Expression, Kernel, Size } from "../ir/kernel.ts";
 import { loadsOf } from "./expression.ts";
 
-/** Floating-point operations (of contractions and reductions; else one for each element), and bytes, each element once. */
-export function workOf(kernel: Kernel): { readonly flops: Size; readonly bytes: Size } {
+/**
+ * Floating-point operations (of contractions and reductions; else one for each element), and bytes, each element once.
+ * `widthOf` gives the bytes of an operand's elements.
+ */
+export function workOf(kernel: Kernel, widthOf: (operand: number) => number = () => 4): { readonly flops: Size; readonly bytes: Size } {
   const elements = product(kernel.axes.map((axis) => axis.extent));
-  return { flops: flopsOf(kernel, elements), bytes: bytesOf(kernel, elements) };
+  return { flops: flopsOf(kernel, elements), bytes: bytesOf(kernel, elements, widthOf) };
 }
 
 /** Whoever depends on the batch twice counts it once: a profile is no proof. */
@@ -36,7 +39,7 @@ function flopsOf(kernel: Kernel, elements: Size): Size {
   kernel satisfies never;
 }
 
-function bytesOf(kernel: Kernel, elements: Size): Size {
+function bytesOf(kernel: Kernel, elements: Size, widthOf: (operand: number) => number): Size {
   const extents = [...kernel.axes, ...(kernel.form === "reduction" ? kernel.reduced : [])].map((axis) => axis.extent);
   const touched = new Map<number, Size>();
   for (const { operand } of kernel.stores) touched.set(operand, elements);
@@ -48,7 +51,7 @@ function bytesOf(kernel: Kernel, elements: Size): Size {
     touched.set(operand, product([...axes].map((axis) => extents[axis] ?? 1)));
   }
   if (kernel.form === "contraction") for (const [operand, size] of factorSizes(kernel.contraction)) touched.set(operand, size);
-  return product([4, sum([...touched.values()])]);
+  return sum([...touched].map(([operand, size]) => product([widthOf(operand), size])));
 }
 
 function factorSizes({

@@ -8,8 +8,14 @@ import type { LogicalBuffer } from "../fuse/storage.ts";
 import type { Kernel, Size } from "../ir/kernel.ts";
 import { createKernelNumbering, withoutBuffers } from "../ir/kernel-number.ts";
 
+/** Where a contraction's kernel operand comes from: a tensor of the network, what `prepare` made of some, or this very call. */
+export type WeightSource = "tensor" | "prepared" | "call";
+
 /** How a back end wants a contraction's kernel operand packed; undefined: as it is. */
-export type PackRule = (kernel: Kernel) =>
+export type PackRule = (
+  kernel: Kernel,
+  source: WeightSource,
+) =>
   | {
       /** Fills the packed buffer, its operand with buffer -1, from the source's operand. */
       readonly pack: Kernel;
@@ -38,15 +44,24 @@ export function packWeights(
   const versions = new Int32Array(main.buffers.length);
   const written = new Set<number>();
   for (const { stores, operands } of main.kernels) for (const store of stores) written.add(operands[store.operand]?.buffer ?? -1);
+  const made = new Set(
+    prepare?.kernels.flatMap(({ stores, operands }) => stores.map(({ operand }) => prepare.buffers[operands[operand]?.buffer ?? -1]?.name)),
+  );
   const numberOf = createKernelNumbering();
-  /** By number of the contraction, for operands' buffers by position. */
-  const templates: ReturnType<PackRule>[] = [];
+  /** By number of the contraction and source, for operands' buffers by position. */
+  const templates = new Map<string, ReturnType<PackRule>>();
+  const sourceOf = (kernel: Kernel & { readonly form: "contraction" }): WeightSource => {
+    const buffer = buffers[kernel.operands[kernel.contraction.kernel.operand]?.buffer ?? -1];
+    if (each || buffer === undefined || buffer.kind !== "persistent" || written.has(buffer.id)) return "call";
+    return made.has(buffer.name) ? "prepared" : "tensor";
+  };
   const packs: { readonly pack: Kernel; readonly source: LogicalBuffer; readonly packed: LogicalBuffer }[] = [];
   let count = 0;
   for (const kernel of main.kernels) {
-    const number = kernel.form === "contraction" ? numberOf(kernel) : -1;
-    if (kernel.form === "contraction" && !(number in templates)) templates[number] = packing(withoutBuffers(kernel));
-    const packed = templates[number];
+    const from = kernel.form === "contraction" ? sourceOf(kernel) : "call";
+    const template = `${kernel.form === "contraction" ? numberOf(kernel) : -1} ${from}`;
+    if (kernel.form === "contraction" && !templates.has(template)) templates.set(template, packing(withoutBuffers(kernel), from));
+    const packed = templates.get(template);
     if (packed === undefined || kernel.form !== "contraction") {
       kernels.push(kernel);
       noteWrites(kernel, versions);
@@ -56,7 +71,7 @@ export function packWeights(
     const key = `${source} ${versions[source] ?? 0} ${numberOf(packed.pack)}`;
     let buffer = known.get(key);
     if (buffer === undefined) {
-      const kept = !each && buffers[source]?.kind === "persistent" && !written.has(source);
+      const kept = from !== "call";
       const kind = kept ? "persistent" : "temporary";
       const own: LogicalBuffer = {
         id: buffers.length,
@@ -67,8 +82,8 @@ export function packWeights(
       };
       buffer = buffers.push(own) - 1;
       known.set(key, buffer);
-      const from = buffers[source];
-      if (kept && from !== undefined) packs.push({ pack: { ...packed.pack, serves: kernel.serves }, source: from, packed: own });
+      const weights = buffers[source];
+      if (kept && weights !== undefined) packs.push({ pack: { ...packed.pack, serves: kernel.serves }, source: weights, packed: own });
       else kernels.push(placed(packed.pack, kernel, buffer));
     }
     kernels.push(placed(packed.contraction, kernel, buffer));

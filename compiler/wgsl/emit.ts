@@ -60,6 +60,8 @@ export interface MemoryOf {
   memory(kernel: number, buffer: number): number;
   /** From the source, for the shader's text. */
   name(kernel: number, buffer: number): string;
+  /** Whether its elements are stored as f16, two bytes each; none are if absent. */
+  isHalf?(kernel: number, buffer: number): boolean;
 }
 
 /** i32 fields that fit into the smallest offset between uniforms, 256 bytes, beside the batch. */
@@ -94,14 +96,15 @@ export function emitWgsl(kernels: readonly Kernel[], memory: MemoryOf): WgslProg
     const distinct = [...new Set(places)];
     const bindings = places.map((place) => distinct.indexOf(place));
     const aligned = kernel.operands.map(({ offset }) => (typeof offset === "number" ? offset : offset.batch) % 4 === 0);
-    const key = JSON.stringify([withoutPlaces(kernel), bindings, aligned], exactNumber);
+    const halves = distinct.map((place) => memory.isHalf?.(index, kernel.operands[places.indexOf(place)]?.buffer ?? -1) ?? false);
+    const key = JSON.stringify([withoutPlaces(kernel), bindings, aligned, halves], exactNumber);
     let known = served.get(key);
     if (known === undefined) {
       const names = distinct.map((place, k) => {
         const position = places.indexOf(place);
         return bindingName(roleOf(kernel, position) ?? memory.name(index, kernel.operands[position]?.buffer ?? -1), k);
       });
-      known = { kernel, layout: { bindings, names, aligned }, paths: new Set() };
+      known = { kernel, layout: { bindings, names, aligned, halves }, paths: new Set() };
       served.set(key, known);
     }
     for (const path of kernel.serves) known.paths.add(path);
@@ -116,7 +119,8 @@ export function emitWgsl(kernels: readonly Kernel[], memory: MemoryOf): WgslProg
       ...each,
       dispatches: each.dispatches.map((dispatch) => placeDispatch(dispatch, kernel, index, memory)),
     }));
-    return { variants: placed, ...workOf(kernel) };
+    const widthOf = (operand: number): number => (memory.isHalf?.(index, kernel.operands[operand]?.buffer ?? -1) === true ? 2 : 4);
+    return { variants: placed, ...workOf(kernel, widthOf) };
   });
   return { shaders: emitter.shaders, steps };
 }
@@ -214,8 +218,9 @@ class Emitter {
     const shown = paths.slice(0, SHOWN_PATHS).join(", ");
     const more = paths.length > SHOWN_PATHS ? ` and ${paths.length - SHOWN_PATHS} more` : "";
     const comment = [`// ${title}`, ...(paths.length === 0 ? [] : [`// serves ${shown}${more}`])].map((line) => line.replaceAll(/[\r\n]+/g, " "));
+    const bindings = shader.bindings();
     const enabled = [...shader.extensions].map((each) => `enable ${each};`);
-    const parts = [...comment, ...enabled, ...shader.bindings(), ...shader.declarations, ...mathFunctions(shader.functions), shader.text(), ""];
+    const parts = [...comment, ...enabled, ...bindings, ...shader.declarations, ...mathFunctions(shader.functions), shader.text(), ""];
     return this.shaders.push({ name: this.uniqueName(title), code: parts.join("\n") }) - 1;
   }
 
@@ -237,8 +242,8 @@ function sourcesOf(own: Kernel, original: Kernel): readonly number[] {
   });
 }
 
-function layoutOf(sources: readonly number[], { bindings, names, aligned }: Layout): Layout {
-  return { bindings: sources.map((k) => bindings[k] ?? 0), names, aligned: sources.map((k) => aligned[k] ?? false) };
+function layoutOf(sources: readonly number[], { bindings, names, aligned, halves }: Layout): Layout {
+  return { bindings: sources.map((k) => bindings[k] ?? 0), names, aligned: sources.map((k) => aligned[k] ?? false), halves };
 }
 
 function bytesOf(elements: Size): Size {

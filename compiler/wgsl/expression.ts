@@ -317,7 +317,7 @@ export function writeQuadStores(shader: Shader, axes: readonly string[], first: 
     const { type } = shader.operand(store.operand);
     const values = points.map((point) => shader.named({ text: evaluateAs(point, store.value, type), type }).text);
     if (shader.isVector(store.operand)) {
-      return [`${shader.vector(store.operand, locate(points[0] ?? invalid(0), store.operand, store.at).address)} = vec4<f32>(${values.join(", ")});`];
+      return [shader.storeVector(store.operand, locate(points[0] ?? invalid(0), store.operand, store.at).address, values)];
     }
     return points.map((point, k) => {
       const { address, condition } = locate(point, store.operand, store.at);

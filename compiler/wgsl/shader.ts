@@ -21,6 +21,8 @@ export interface Layout {
   readonly names: readonly string[];
   /** Whether an operand begins at a multiple of four elements. */
   readonly aligned: readonly boolean[];
+  /** By binding, whether its elements are stored as f16; all are computed with as f32. */
+  readonly halves: readonly boolean[];
 }
 
 /** `per` divides the product of the sizes into workgroups. */
@@ -108,7 +110,8 @@ export class Shader {
   element(index: number, address: string): Value {
     const { type } = this.operand(index);
     const text = this.place(index, address);
-    return { text: this.elementType(index) === type ? text : `bitcast<${type}>(${text})`, type };
+    const held = this.elementType(index);
+    return { text: held === type ? text : held === "f16" ? `f32(${text})` : `bitcast<${type}>(${text})`, type };
   }
 
   /** The statement that stores a value of the operand's type. */
@@ -116,7 +119,7 @@ export class Shader {
     const { type } = this.operand(index);
     const held = this.elementType(index);
     invariant(!this.isVector(index), "a component of a vector in memory is not written alone: its neighbours may be written with it");
-    return `${this.place(index, address)} = ${held === type ? value : `bitcast<${held}>(${value})`};`;
+    return `${this.place(index, address)} = ${held === type ? value : held === "f16" ? `f16(${value})` : `bitcast<${held}>(${value})`};`;
   }
 
   /** Promises that these operands are stored to by fours, or not at all. */
@@ -124,7 +127,7 @@ export class Shader {
     for (const operand of operands) this.vectorStores.add(operand);
   }
 
-  /** Binds the operand's memory as `vec4<f32>` where every operand in it allows that and nothing is stored there. */
+  /** Binds the operand's memory as vectors of four where every operand in it allows that and nothing is stored there. */
   widen(index: number): boolean {
     const binding = this.bindingOf(index);
     const { operands, stores } = this.kernel;
@@ -139,11 +142,26 @@ export class Shader {
     return this.vectors.has(this.bindingOf(index));
   }
 
-  /** Four elements from a multiple of four on, of an operand that `widen` took. */
+  /** Four elements from a multiple of four on, of an operand that `widen` took, as a `vec4<f32>`. */
   vector(index: number, address: string): string {
+    const held = this.vectorPlace(index, address);
+    return this.isHalf(index) ? `vec4<f32>(${held})` : held;
+  }
+
+  /** The statement that stores four values there. */
+  storeVector(index: number, address: string, values: readonly string[]): string {
+    const four = `vec4<f32>(${values.join(", ")})`;
+    return `${this.vectorPlace(index, address)} = ${this.isHalf(index) ? `vec4<f16>(${four})` : four};`;
+  }
+
+  private vectorPlace(index: number, address: string): string {
     this.touched.add(index);
     // A shift: addresses are not negative, which the division of an i32 would have to ask.
     return `${this.layout.names[this.bindingOf(index)]}[(${address}) >> 2u]`;
+  }
+
+  private isHalf(index: number): boolean {
+    return this.layout.halves[this.bindingOf(index)] === true;
   }
 
   /** A whole number that the dispatch gives, beside where its operands begin. */
@@ -183,6 +201,8 @@ export class Shader {
     const binding = this.bindingOf(index);
     const types = new Set(this.kernel.operands.filter((_, k) => this.bindingOf(k) === binding).map((each) => each.type));
     const [only] = types;
+    invariant(!this.isHalf(index) || (types.size === 1 && only === "f32"), "only numbers are stored as f16");
+    if (this.isHalf(index)) return "f16";
     return types.size === 1 && only !== undefined ? only : "u32";
   }
 
@@ -205,8 +225,9 @@ export class Shader {
     const fields = ["batch", ...this.usedOperands().map((index) => `base${index}`), ...this.parameters].map((name) => `${name}: i32`);
     const storage = this.boundOperands().map((index) => ({
       name: this.layout.names[this.bindingOf(index)] ?? "",
-      type: this.isVector(index) ? "vec4<f32>" : this.elementType(index),
+      type: this.isVector(index) ? `vec4<${this.elementType(index)}>` : this.elementType(index),
     }));
+    if (this.boundOperands().some((index) => this.isHalf(index))) this.extensions.add("f16");
     return [
       `struct Call { ${fields.join(", ")} }`,
       "@group(0) @binding(0) var<uniform> call: Call;",

@@ -43,13 +43,14 @@ export function isDevice(given: GpuSource | undefined): given is GPUDevice {
   return given !== undefined && "createComputePipelineAsync" in given;
 }
 
-/** Whether `openDevice` would come to a GPU that is none of software. Never throws. */
-export async function hasHardware(given: GpuSource | undefined): Promise<boolean> {
-  if (isDevice(given)) return true;
+/** Whether `openDevice` would come to a GPU that is none of software and has these features. Never throws. */
+export async function hasHardware(given: GpuSource | undefined, features: readonly string[] = []): Promise<boolean> {
+  if (isDevice(given)) return features.every((feature) => given.features.has(feature));
   const adapter = await hostGpu(given)
     ?.requestAdapter(PREFERENCE)
     .catch(() => null);
-  return adapter !== undefined && adapter !== null && !isSoftwareAdapter(adapter.info);
+  if (adapter === undefined || adapter === null || isSoftwareAdapter(adapter.info)) return false;
+  return features.every((feature) => adapter.features.has(feature));
 }
 
 /** Throws RN601. */

@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { create } from "webgpu";
 import { compile, type Network, type Program } from "../../tools/api/index.ts";
+import { deviation, fixtureBytes, fixtureTensors } from "../fixtures/fixture-files.ts";
 
 const TINY = fileURLToPath(new URL("tiny.resnet", import.meta.url));
 
@@ -71,7 +72,78 @@ async function tune(): Promise<unknown> {
   return { ok: true, found, scale: Math.max(...plain.map(Math.abs)) };
 }
 
-const MODES: Readonly<Record<string, () => Promise<unknown>>> = { tune };
+interface Stored {
+  readonly file: string;
+  readonly model: string;
+  readonly input: string;
+  readonly dims: Readonly<Record<string, number>>;
+  readonly fixture: string;
+}
+
+const STORED: readonly Stored[] = [
+  { file: "std/models/cifar", model: "CifarResNet20B", input: "image", dims: { H: 32, W: 32 }, fixture: "cifar_resnet20_b-s1" },
+];
+
+/** Networks stored in f16 beside PyTorch's numbers in f32; and the answer of a device without `shader-f16`. */
+async function storage(): Promise<unknown> {
+  const gpu = openGpu();
+  const found = [];
+  for (const { file, model, input, dims, fixture } of STORED) {
+    const program = await compile({ file, model, dims, mode: "inference", storage: "f16" });
+    const io = fixtureTensors(fixture, "io.safetensors");
+    const [x, expected] = [io["input"], io["eval_logits"]];
+    if (x === undefined || expected === undefined) return { ok: false, reason: "the fixture lacks input or logits" };
+    const device = await deviceWith(gpu, ["shader-f16"]);
+    if (!device.features.has("shader-f16")) return { ok: true, found: undefined };
+    const network = await program.load({ device: "webgpu", gpu: device, recover: false, weights: fixtureBytes(fixture, "weights.safetensors") });
+    const { logits } = await network.run({ [input]: x });
+    const weights = await network.weights();
+    const kept = Object.entries(fixtureTensors(fixture, "weights.safetensors")).every(
+      ([name, { data }]) => deviation(weights[name]?.data ?? [], data) === 0,
+    );
+    await network.dispose();
+    device.destroy();
+    const best = (values: ArrayLike<number | bigint>): string => {
+      const [rows = 1, classes = 1] = expected.shape;
+      const row = (k: number): number[] => Array.from({ length: classes }, (_, c) => Number(values[k * classes + c]));
+      return Array.from({ length: rows }, (_, k) => row(k).indexOf(Math.max(...row(k)))).join();
+    };
+    found.push({
+      model,
+      deviation: deviation(logits?.data ?? [], expected.data),
+      isSameClass: best(logits?.data ?? []) === best(expected.data),
+      kept,
+    });
+  }
+  const program = await compile({ file: TINY, mode: "inference", storage: "f16" });
+  const bare = await deviceWith(gpu, []);
+  const refusal = await program.load({ device: "webgpu", gpu: bare }).then(
+    () => "none",
+    (error: Error) => error.message,
+  );
+  const auto = await program.load({ device: "auto", gpu: bare });
+  return { ok: true, found, refusal, auto: auto.device };
+}
+
+/** Every shader of a network stored in f16 through Dawn's validation. Returns how many. */
+async function validate(): Promise<unknown> {
+  const gpu = create(["backend=null"]) as GPU;
+  (globalThis as { heldGpu?: GPU }).heldGpu = gpu;
+  const device = await deviceWith(gpu, ["shader-f16", "subgroups"]);
+  const { manifest } = await compile({ ...RESNET50, mode: "inference", devices: ["webgpu"], storage: "f16" });
+  const shaders = manifest.webgpu?.shaders ?? [];
+  for (const { name, code } of shaders) {
+    const module = device.createShaderModule({ code });
+    await device.createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } }).catch((error: Error) => {
+      throw new Error(`${name}: ${error.message}\n${code}`);
+    });
+  }
+  return { ok: true, count: shaders.length, halves: shaders.filter(({ code }) => code.includes("enable f16;")).length };
+}
+
+const RESNET50 = { file: "std/models/resnet", model: "ResNet50", dims: { H: 64, W: 64 } } as const;
+
+const MODES: Readonly<Record<string, () => Promise<unknown>>> = { tune, storage, validate };
 
 const mode = MODES[process.argv[2] ?? ""];
 const result =

@@ -5,6 +5,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
+import { hasFixture } from "../fixtures/fixture-files.ts";
 import { suite } from "../harness.ts";
 import { type Answer, answerOf, findAdapter } from "./adapter.ts";
 
@@ -30,7 +31,16 @@ interface Tuned {
   readonly chosen: readonly string[];
 }
 
-const { environment, reason } = findAdapter();
+interface Stored {
+  readonly model: string;
+  readonly deviation: number;
+  readonly isSameClass: boolean;
+  readonly kept: boolean;
+}
+
+const STORED = ["cifar_resnet20_b-s1"];
+
+const { environment, reason, isInstalled } = findAdapter();
 
 suite("webgpu variants", (test) => {
   const onDevice = (name: string, body: (env: NodeJS.ProcessEnv) => Promise<void>): void => {
@@ -50,4 +60,28 @@ suite("webgpu variants", (test) => {
       assert.is(chosen.length, 2);
     }
   });
+
+  if (isInstalled) {
+    test("Dawn accepts every shader of ResNet-50 stored in f16", async () => {
+      const { count, halves } = await ask("validate", process.env);
+      assert.ok(Number(count) > 150, `${count} shaders`);
+      assert.ok(Number(halves) > 0.9 * Number(count), `${halves} of ${count} with f16`);
+    });
+  } else test.skip("Dawn accepts every shader of ResNet-50 stored in f16", reason);
+
+  if (STORED.every(hasFixture)) {
+    onDevice("stored in f16 networks give PyTorch's f32 logits within 1e-2 and the same classes, and keep their f32 weights", async (env) => {
+      const { found, refusal, auto } = await ask("storage", env);
+      // An adapter without the feature has nothing to show.
+      if (found === undefined) return;
+      assert.is((found as readonly Stored[]).length, STORED.length);
+      for (const { model, deviation, isSameClass, kept } of found as readonly Stored[]) {
+        // More than nothing: f32 would be off by 1e-6.
+        assert.ok(deviation > 1e-5 && deviation <= 1e-2, `${model}: off by ${deviation}`);
+        assert.equal([isSameClass, kept], [true, true], model);
+      }
+      assert.match(String(refusal), /lacks shader-f16; compile the network with f32 storage/);
+      assert.is(auto, "wasm");
+    });
+  } else test.skip("networks stored in f16", "the fixtures are not beside the project");
 });

@@ -16,6 +16,7 @@ import {
   generate,
   generateWebgpu,
   type Stage,
+  type Storage,
   type Summary,
   summarize,
 } from "../../compiler/compile.ts";
@@ -25,6 +26,7 @@ import { emitModule } from "../../compiler/emit/module.ts";
 import { loadNetwork, type LoadOptions, ResnetError } from "../../runtime/load.ts";
 import type { Manifest } from "../../runtime/manifest.ts";
 import type { Network } from "../../runtime/network.ts";
+import { badOption } from "../../runtime/problems.ts";
 import { libraryFiles, readModule, readSource, runtimeText } from "./files.ts";
 import { chooseDevice } from "../host/choose-device.ts";
 import { nodeGpu } from "./node-gpu.ts";
@@ -61,6 +63,11 @@ export interface CompileOptions {
   readonly usualSizes?: boolean;
   /** What `manifest` and `module` are made for; Wasm is always there. `load` makes what it needs. */
   readonly devices?: readonly ("wasm" | "webgpu")[];
+  /**
+   * For inference on WebGPU: how weights and what flows between layers are stored, by default `f32`. With `f16` a device
+   * needs the feature `shader-f16`; sums are f32 in either, as are inputs, outputs and the weights that `weights()` gives.
+   */
+  readonly storage?: Storage;
 }
 
 /** The `train` declaration that applies, with options put over it. */
@@ -112,8 +119,11 @@ export class CompileError extends Error {
   }
 }
 
-/** Compiles a model. Throws a CompileError for mistakes in the source, RN801 if the file cannot be read. */
+/** Compiles a model. Throws a CompileError for mistakes in the source, RN801 if the file cannot be read, RN606. */
 export async function compile(options: CompileOptions): Promise<Program> {
+  const { storage = "f32" } = options;
+  if (storage !== "f32" && storage !== "f16") throw badOption("storage", '"f32" or "f16"', storage);
+  if (storage === "f16" && options.mode === "training") throw badOption("storage", '"f32" for training', storage);
   const request: AnalyzeRequest = {
     entry: readSource(await fileOf(options.file, options.model)),
     read: readModule,
@@ -139,7 +149,7 @@ export async function compile(options: CompileOptions): Promise<Program> {
   const plain = once((): Code => generate(analysis, graphs));
   const withWebgpu = once((): Code => {
     const code = plain();
-    return { ...code, manifest: { ...code.manifest, webgpu: generateWebgpu(analysis, graphs) } };
+    return { ...code, manifest: { ...code.manifest, webgpu: generateWebgpu(analysis, graphs, options.storage) } };
   });
   const code = options.devices?.includes("webgpu") === true ? withWebgpu : plain;
   const { recipe } = analysis;
@@ -155,7 +165,7 @@ export async function compile(options: CompileOptions): Promise<Program> {
       return code().wasm.bytes;
     },
     summary: () => summarize(analysis.trained ?? analysis.inference),
-    dump: (stage) => dump(stage as Stage, analysis, graphs, code),
+    dump: (stage) => dump(stage as Stage, analysis, graphs, code, options.storage),
     load: async (loadOptions = {}) => {
       const wanted = loadOptions.device ?? (options.devices?.includes("webgpu") === true ? "auto" : "wasm");
       const device = wanted === "auto" && loadOptions.gpu === undefined ? (await chooseDevice(wanted)).device : wanted;
@@ -163,7 +173,9 @@ export async function compile(options: CompileOptions): Promise<Program> {
         return loadNetwork({ manifest: code().manifest, wasm: code().wasm.bytes }, { ...loadOptions, device });
       const gpu = loadOptions.gpu ?? (await nodeGpu());
       const tunings = loadOptions.tunings ?? (loadOptions.tune === true ? fileTunings() : undefined);
-      return loadNetwork({ manifest: withWebgpu().manifest, wasm: withWebgpu().wasm.bytes }, { ...loadOptions, device, gpu, tunings });
+      const { manifest, wasm } = withWebgpu();
+      // A GPU that lacks what the network needs leaves `auto` to the CPU.
+      return loadNetwork({ manifest, wasm: wasm.bytes }, { ...loadOptions, device: wanted, gpu, tunings });
     },
     module: (parts) =>
       emitModule({

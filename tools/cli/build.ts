@@ -15,6 +15,8 @@ import { formatCount } from "./terminal.ts";
 
 const STAGES = ["ast", "program", "graph", "kernels", "plan", "wat", "wgsl"] as const;
 
+const STORAGES = ["f32", "f16"] as const;
+
 const EXAMPLES = `
 Examples:
   resnet build resnet20.resnet -o resnet20.js
@@ -34,6 +36,7 @@ interface BuildOptions extends ModelOptions {
   readonly weightsUrl?: string;
   readonly beside?: boolean;
   readonly device: ReturnType<typeof parseDevices>;
+  readonly storage: (typeof STORAGES)[number];
   readonly dump?: (typeof STAGES)[number];
 }
 
@@ -53,11 +56,14 @@ export function buildCommand(command: Command, context: Context): void {
     .option("--beside", "put the weights beside the module, not into it")
     .option("--weights-url <url>", "load the weights from there when the module is loaded")
     .option("--device <devices>", "devices to build for: wasm, or wasm,webgpu", parseDevices, ["wasm"])
+    .option("--storage <type>", "on WebGPU: f32, or f16 for weights and what flows between layers", parseChoice("--storage", STORAGES), "f32")
     .option("--dump <stage>", `print a stage of the compiler: ${STAGES.join(", ")}`, parseChoice("--dump", STAGES))
     .addHelpText("after", EXAMPLES)
     .action(async (file: string, options: BuildOptions) => {
       const { output, dump } = options;
       if (output === undefined && dump === undefined) throw new CommandFailure("build: give -o OUT.js, or --dump=STAGE");
+      if (options.storage === "f16" && options.train === true)
+        throw new CommandFailure("--storage f16: for inference; training computes and stores in f32");
       if (output !== undefined && !/\.m?js$/.test(output)) throw new CommandFailure(`-o ${output}: expected a name that ends in .js`);
       const { compile } = await context.api();
       const program = await compile({
@@ -69,6 +75,7 @@ export function buildCommand(command: Command, context: Context): void {
         ...(options.loss === undefined ? {} : { loss: options.loss }),
         ...(options.optimizer === undefined ? {} : { optimizer: options.optimizer }),
         devices: options.device,
+        storage: options.storage,
       });
       sayAssumed(context.terminal, program.assumed ?? {});
       if (dump !== undefined) context.terminal.print(program.dump(dump).trimEnd());
