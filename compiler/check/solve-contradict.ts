@@ -2,7 +2,7 @@
  * Decides that literals cannot hold together: elimination, linear arithmetic, then bounded case splits.
  * Invariant: `true` only when no assignment satisfies all literals; the work is bounded by the cases left.
  */
-import { childrenOf, type Dim, type DimAtom, mapAtoms, sub, symbol } from "../ir/dim.ts";
+import { childrenOf, type Dim, type DimAtom, mapAtoms, type SymbolAtom, sub, symbol } from "../ir/dim.ts";
 import { add, atomKey, greatestCommonDivisor, partsOf } from "../ir/dim-polynomial.ts";
 import { eliminate, limitsOf } from "./solve-eliminate.ts";
 import { linearContradiction } from "./solve-linear.ts";
@@ -11,6 +11,8 @@ import { dimsOfLiteral, type Literal, literalsOf, mapLiteral } from "./solve-rel
 const MAX_DEPTH = 7;
 const MAX_RANGE = 4;
 const MAX_PERIOD = 32;
+/** Numbers up to here have at most 48 divisors. */
+const MAX_DIVIDEND = 4096;
 
 /** How many cases may still be looked at. */
 export interface Budget {
@@ -37,7 +39,13 @@ export function contradictory(literals: readonly Literal[], budget: Budget, dept
 
 /** Cases that together cover every assignment; undefined when nothing is left to split. */
 function splitCases(literals: readonly Literal[], budget: Budget): readonly (readonly Literal[])[] | undefined {
-  const cases = eitherCases(literals) ?? choiceCases(literals) ?? rangeCases(literals) ?? residueCases(literals, budget.cases) ?? signCases(literals);
+  const cases =
+    eitherCases(literals) ??
+    choiceCases(literals) ??
+    divisorCases(literals) ??
+    rangeCases(literals) ??
+    residueCases(literals, budget.cases) ??
+    signCases(literals);
   return cases !== undefined && cases.length <= budget.cases ? cases : undefined;
 }
 
@@ -100,6 +108,28 @@ function rangeCases(literals: readonly Literal[]): readonly (readonly Literal[])
     return values.map((value) => [...literals, { kind: "zero", dim: sub(self, value) }]);
   }
   return undefined;
+}
+
+/** A positive symbol that divides a number is one of its divisors. */
+function divisorCases(literals: readonly Literal[]): readonly (readonly Literal[])[] | undefined {
+  for (const literal of literals) {
+    if (literal.kind !== "divides" || typeof literal.dividend !== "number") continue;
+    const atom = bareSymbol(literal.divisor);
+    const most = Math.abs(literal.dividend);
+    if (atom === undefined || atom.least < 1 || most === 0 || most > MAX_DIVIDEND) continue;
+    const self = symbol(atom.name, atom);
+    const others = literals.filter((each) => each !== literal);
+    const values = Array.from({ length: most }, (_, index) => index + 1).filter((value) => most % value === 0 && value >= atom.least);
+    return values.map((value) => [...others, { kind: "zero", dim: sub(self, value) }]);
+  }
+  return undefined;
+}
+
+function bareSymbol(dim: Dim): SymbolAtom | undefined {
+  const { constant, terms } = partsOf(dim);
+  const [term, more] = terms;
+  const [factor, other] = term?.factors ?? [];
+  return constant === 0 && more === undefined && other === undefined && term?.coefficient === 1 && factor?.kind === "symbol" ? factor : undefined;
 }
 
 /** A symbol under floors of constant divisor takes each residue, which dissolves those floors. */

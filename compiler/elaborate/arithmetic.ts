@@ -12,6 +12,7 @@ import { demand, type Frame, report } from "./context.ts";
 import * as problems from "./problems.ts";
 import { UNKNOWN_CONDITION } from "./solver.ts";
 import { dimValue, POISON, type Value } from "./values.ts";
+import { whereFix } from "./where-fix.ts";
 
 /** Bounds products of sums, whose terms multiply. */
 const MOST_TERMS = 2000;
@@ -94,7 +95,7 @@ function divides(frame: Frame, dividend: Dim, divisor: Dim, span: Span): boolean
   const { session } = frame;
   const relation: Relation = { op: "divides", divisor, dividend };
   const exact = demand(session, relation, span, "the division leaves no remainder", (witness) =>
-    problems.inexactDivision(dividend, divisor, witness, span),
+    problems.inexactDivision(dividend, divisor, witness, span, whereFix(session, [relation])),
   );
   if (!exact && session.generic) session.facts = assume(session.facts, [relation]);
   return exact;

@@ -21,6 +21,7 @@ import * as problems from "./problems.ts";
 import type { Solver } from "./solver.ts";
 import type { UsedNames } from "./used-names.ts";
 import { type BlockDeclaration, relationKey, type TensorValue, type Value } from "./values.ts";
+import { whereFix } from "./where-fix.ts";
 
 export interface Settings {
   /** undefined: both modes are checked (generic). */
@@ -163,8 +164,10 @@ export function guard(session: Session, relation: Relation, span: Span, message:
   const key = `guard ${span.source.path} ${span.start} ${relationKey(relation)}`;
   if (session.reported.has(key)) return;
   session.reported.add(key);
-  session.guards.push({ relation, message, span });
-  report(session, problems.unproved(relation, span, message));
+  const within = session.trail.at(-1)?.declaration.block.name.text;
+  const place = within === undefined || message.startsWith(`\`${within}\``) ? message : `${message}, in \`${within}\``;
+  session.guards.push({ relation, message: place, span });
+  report(session, problems.unproved(relation, span, message, whereFix(session, [relation])));
 }
 
 /** Appends an operator whose types follow from its rule; undefined (already reported) if they do not. */

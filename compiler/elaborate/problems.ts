@@ -27,7 +27,8 @@ export function witnessText(relation: Relation, witness: Witness): string {
   return text === "" ? formatRelation(relation) : text;
 }
 
-export function unproved(relation: Relation, span: Span, message: string): Diagnostic {
+/** RN220; `fixes` state the relation where it has names. */
+export function unproved(relation: Relation, span: Span, message: string, fixes: readonly Fix[]): Diagnostic {
   return {
     ...plain,
     severity: "hint",
@@ -35,7 +36,7 @@ export function unproved(relation: Relation, span: Span, message: string): Diagn
     message: `cannot prove that ${formatRelation(relation)} (${message})`,
     span,
     note: "checked when the sizes are known",
-    help: [`add \`where ${formatRelation(relation)}\` to the block to state it`],
+    fixes,
   };
 }
 
@@ -389,8 +390,13 @@ export function whereFails(
   span: Span,
   conditionSpan: Span,
   origins: readonly (Origin | undefined)[],
+  fixes: readonly Fix[],
 ): Diagnostic {
-  const sizes = values.map(({ name, dim }) => `${name} = ${formatDim(dim)}`).join(", ");
+  // `C = C` says nothing: a name that stands for itself has its value in the witness.
+  const sizes = values
+    .filter(({ name, dim }) => name !== formatDim(dim))
+    .map(({ name, dim }) => `${name} = ${formatDim(dim)}`)
+    .join(", ");
   const symbolic = values.some(({ dim }) => typeof dim !== "number");
   const written = span.start === conditionSpan.start && span.source === conditionSpan.source;
   return {
@@ -402,7 +408,7 @@ export function whereFails(
     span,
     note: [sizes, symbolic && witness !== "" ? `fails for ${witness}` : ""].filter((part) => part !== "").join("; ") || "required condition is false",
     labels: [...originLabels(origins, span), ...(written ? [] : [{ span: conditionSpan, text: `required by \`${block}\`` }])],
-    help: symbolic && !written ? ["a `where` of the block that this use is in would demand it of its own users"] : [],
+    fixes,
   };
 }
 
@@ -440,14 +446,16 @@ export function argumentContradicts(found: ArgumentContradiction): Diagnostic {
   };
 }
 
-export function inexactDivision(dividend: Dim, divisor: Dim, witness: string, span: Span): Diagnostic {
+/** RN212; `fixes` state that there is no remainder. */
+export function inexactDivision(dividend: Dim, divisor: Dim, witness: string, span: Span, fixes: readonly Fix[]): Diagnostic {
   return {
     ...plain,
     code: "RN212",
     message: `${formatDim(dividend)} / ${formatDim(divisor)} leaves a remainder`,
     span,
     note: witness,
-    help: [`write \`floor(${formatDim(dividend)}/${formatDim(divisor)})\`, or state \`where ${formatDim(dividend)} % ${formatDim(divisor)} == 0\``],
+    help: [`${fixes.length > 0 ? "or round" : "round"}: \`floor(${formatDim(dividend)}/${formatDim(divisor)})\`, \`ceil(…)\``],
+    fixes,
   };
 }
 

@@ -7,12 +7,14 @@ import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { walk } from "../../grammar/walk.ts";
 import { type Dim, sameDim } from "../ir/dim.ts";
+import type { Relation } from "../ir/relation.ts";
 import { decide, demand, type Frame, report } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import type { Arrivals } from "./ports.ts";
 import * as problems from "./problems.ts";
 import { lookup, openScope, type Scope } from "./scope.ts";
 import type { Origin } from "./values.ts";
+import { whereFix } from "./where-fix.ts";
 
 /** Assumes or demands each condition. */
 export function requireAll(frame: Frame, scope: Scope, block: Block, conditions: readonly Expression[], arrivals: Arrivals | undefined): void {
@@ -24,7 +26,7 @@ export function requireAll(frame: Frame, scope: Scope, block: Block, conditions:
       report(session, problems.wrongKind(expression.span, "a condition", condition));
       continue;
     }
-    const explain = (witness: string) => explainFailure(frame, scope, block, expression, arrivals, witness);
+    const explain = (witness: string) => explainFailure(frame, scope, block, expression, arrivals, witness, conditions);
     if (typeof condition.value === "boolean") {
       if (!condition.value) report(session, explain(""));
     } else if (arrivals === undefined) {
@@ -43,6 +45,7 @@ function explainFailure(
   condition: Expression,
   arrivals: Arrivals | undefined,
   witness: string,
+  conditions: readonly Expression[],
 ): Diagnostic {
   const contradicting = arrivals === undefined ? undefined : contradictingArgument(frame, scope, block, condition, arrivals);
   if (contradicting !== undefined) return contradicting;
@@ -51,7 +54,18 @@ function explainFailure(
     return value?.kind === "dim" ? [{ name, dim: value.dim }] : [];
   });
   const origins = values.map(({ dim }) => originOf(arrivals, dim));
-  return problems.whereFails(block.name.text, textOf(condition), values, witness, arrivals?.useSpan ?? condition.span, condition.span, origins);
+  const span = arrivals?.useSpan ?? condition.span;
+  const fixes = arrivals === undefined ? [] : whereFix(frame.session, unmet(frame, scope, conditions));
+  return problems.whereFails(block.name.text, textOf(condition), values, witness, span, condition.span, origins, fixes);
+}
+
+/** What the block asks of its use beyond what is known there: one `where` states all of it. */
+function unmet(frame: Frame, scope: Scope, conditions: readonly Expression[]): Relation[] {
+  return conditions.flatMap((expression) => {
+    const condition = evaluate(frame, scope, expression);
+    if (condition.kind !== "bool" || typeof condition.value === "boolean") return [];
+    return frame.session.solver.answer(frame.session.facts, condition.value).kind === "proved" ? [] : [condition.value];
+  });
 }
 
 interface NamedSize {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkFile } from "../../compiler/elaborate/elaborate.ts";
 import { renderDiagnostics } from "../../compiler/report/text.ts";
-import { loadModules } from "../../compiler/resolve/modules.ts";
+import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { positionAt, type Source } from "../../grammar/source.ts";
 
@@ -28,16 +28,24 @@ export function readModule(path: string): Source | undefined {
   return existsSync(file) ? { path, text: readFileSync(file, "utf8") } : undefined;
 }
 
+/** Syntax of the library, which every case uses. */
+const parsed: ParseCache = new Map();
+const diagnosed = new Map<string, readonly Diagnostic[]>();
+
 /** Everything that is said of a source. */
 export function diagnose(source: Source): readonly Diagnostic[] {
-  const { entry, diagnostics } = loadModules(source, readModule);
+  const { entry, diagnostics } = loadModules(source, readModule, parsed);
   return [...diagnostics, ...checkFile(entry).diagnostics];
 }
 
 /** The diagnostics of a case. */
 export function diagnoseCase(name: string): readonly Diagnostic[] {
+  const known = diagnosed.get(name);
+  if (known !== undefined) return known;
   const source = readModule(`${name}.resnet`);
-  return source === undefined ? [] : diagnose(source);
+  const found = source === undefined ? [] : diagnose(source);
+  diagnosed.set(name, found);
+  return found;
 }
 
 /** `RN201 18:3`, with the file where it is another, and the severity where it is no error. */

@@ -52,7 +52,7 @@ export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   "unet-concat": ["RN204 22:3", "RN204 30:3"],
   "unknown-edition": ["RN007 1:1"],
   "unknown-import": ["RN103 2:23", "RN106 3:10", "RN103 4:8"],
-  unproved: ["hint RN220 5:14"],
+  unproved: ["hint RN220 5:14", "hint RN220 22:8"],
   "unterminated-string": ["RN002 2:23"],
   variant: ["RN408 11:35", "RN101 12:20", "RN302 13:29"],
   "where-fails": ["RN211 13:27", "RN211 17:36"],

@@ -38,6 +38,8 @@ suite("solve: proved", (test) => {
     ["symbolic odd kernel, k = 2p + 1", eq(windowed(H, k, s, p), ceilDiv(H, s)), given(eq(k, add(mul(2, p), 1)))],
     ["symbolic odd kernel, k % 2 == 1", eq(windowed(H, k, s, floorDiv(sub(k, 1), 2)), ceilDiv(H, s)), given(eq(modulo(k, 2), 1))],
     ["N*(X/N) == X under N | X", eq(mul(N, divExact(X, N)), X), given(divides(N, X))],
+    ["patches of 16 where they divide it", eq(mul(3, mul(mul(s, s), mul(floorDiv(16, s), floorDiv(16, s)))), 768), given(divides(s, 16))],
+    ["a divisor of 12 that is at least 5 is 6 or 12", divides(6, s), given(divides(s, 12), ge(s, 5))],
     ["groups times width per group", eq(mul(q, floorDiv(w, q)), w), given(eq(modulo(w, q), 0))],
     ["two halvings are a quarter under H % 4 == 0", eq(half(half(H)), divExact(H, 4)), given(divides(4, H))],
     ["16*ceil(W/16) == W under W % 32 == 0", eq(mul(16, ceilDiv(W, 16)), W), given(eq(modulo(W, 32), 0))],

@@ -1,7 +1,12 @@
 /** Conditions on the batch, which is free until a network runs. */
+import { readFileSync } from "node:fs";
 import * as assert from "uvu/assert";
+import { checkFile } from "../../compiler/elaborate/elaborate.ts";
 import { guardSpecs } from "../../compiler/emit/guards.ts";
 import { add, floorDiv, max, mul, symbol } from "../../compiler/ir/dim.ts";
+import { applyEdits } from "../../compiler/report/hunks.ts";
+import { loadModules } from "../../compiler/resolve/modules.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Relation } from "../../compiler/ir/relation.ts";
 import { checkGuards } from "../../runtime/guards.ts";
 import { loadNetwork, ResnetError } from "../../runtime/load.ts";
@@ -75,6 +80,42 @@ suite("guards", (test) => {
     assert.equal(
       guards.map(({ text }) => text),
       ["`M` requires N % 4 == 0"],
+    );
+  });
+
+  test("a relation that is not proved is a hint; the condition that it offers proves it; unstated or stated, it is asked when run", async () => {
+    const unproved = readFileSync(new URL("../diagnostics/unproved.resnet", import.meta.url), "utf8").replace("edition 2026\n", "");
+    const check = (text: string): readonly Diagnostic[] => {
+      const { entry } = loadModules({ path: "t.resnet", text }, readModule);
+      return checkFile(entry).diagnostics.filter(({ span }) => text.slice(0, span.start).includes("block Odd"));
+    };
+    const [hint, ...others] = check(unproved);
+    assert.equal([hint?.code, hint?.severity, others.length], ["RN220", "hint", 0]);
+    const stated = applyEdits(unproved, hint?.fixes[0]?.edits ?? []);
+    assert.match(stated, /model Unstated\(\) \{\n {2}in {2}x: f32\[N, 3\]\n {2}out y\n {2}where N\*N % 1000003 != 250000\n/);
+    assert.equal(check(stated), []);
+    for (const text of [unproved, stated]) {
+      const { manifest, wasm } = compileSource(text, { model: "Unstated" });
+      const network = await loadNetwork({ manifest, wasm });
+      assert.equal((await network.run({ x: new Float32Array(6) }))["y"]?.shape, [2, 2]);
+      try {
+        await network.run({ x: new Float32Array(1500) });
+        assert.unreachable("a batch of 500 breaks the condition");
+      } catch (error) {
+        assert.instance(error, ResnetError);
+        const by = text === stated ? "Unstated" : "Odd";
+        assert.match((error as Error).message, new RegExp(`a batch of 500 .*\`${by}\` requires N ?\\* ?N % 1000003 != 250000`));
+      }
+      await network.dispose();
+    }
+  });
+
+  test("where a relation is left open, the message names the block it is in", () => {
+    const text = "block Part {\n in x: [N, C]\n out y: [N, C + 7]\n y = pad(x, axis: 1, after: C * C % 1000003 != 250000 ? 7 : 8)\n}";
+    const { entry } = loadModules({ path: "t.resnet", text }, readModule);
+    assert.equal(
+      checkFile(entry).blocks[0]?.guards.map(({ message }) => message),
+      ["size of output `y`, in `Part`"],
     );
   });
 

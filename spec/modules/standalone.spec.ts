@@ -4,8 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import { writeSafetensors } from "../../runtime/safetensors.ts";
 import { bundleRuntime } from "../../tools/build/bundle-runtime.ts";
+import * as api from "../../tools/api/index.ts";
 import { compile, emitModule, type Network, type Program } from "../../tools/api/index.ts";
+import { call } from "../cli/call.ts";
 import { suite } from "../harness.ts";
 
 const SCRIPT = `
@@ -54,6 +57,34 @@ suite("standalone modules", (test) => {
       assert.is(expected.logits.length, 20);
       assert.equal(logits, expected.logits);
       assert.equal(JSON.parse(readFileSync(join(folder, "losses.json"), "utf8")), expected.losses);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("refuse a batch that breaks a condition no proof could settle, as the command does on every device", async () => {
+    const [file, model] = ["spec/diagnostics/unproved.resnet", "Unstated"];
+    const complaint = "a batch of 500 does not fit this network: N*N % 1000003 != 250000 (`Odd` requires N * N % 1000003 != 250000)";
+    const folder = mkdtempSync(join(tmpdir(), "resnet-module-"));
+    try {
+      const program = await compile({ file, model, mode: "inference" });
+      writeFileSync(join(folder, "network.mjs"), await write(program));
+      writeFileSync(
+        join(folder, "main.mjs"),
+        `import { load } from "./network.mjs";
+const network = await load();
+for (const batch of [2, 500]) await network.run({ x: new Float32Array(3 * batch) }).then(({ y }) => console.log(y.shape.join("x")), (error) => console.log(error.code, error.message));`,
+      );
+      const printed = execFileSync(process.execPath, ["main.mjs"], { cwd: folder, timeout: 60_000, encoding: "utf8" });
+      assert.is(printed, `2x2\nRN709 ${complaint}\n`);
+      const input = join(folder, "x.safetensors");
+      writeFileSync(input, writeSafetensors({ x: { dtype: "f32", shape: [500, 3], data: new Float32Array(1500) } }));
+      for (const device of ["wasm", "reference"]) {
+        const args = ["run", file, "--model", model, "--input", `x=${input}#x`, "--device", device, "-o", join(folder, "y.safetensors")];
+        const { exitCode, err } = await call(api, ...args);
+        assert.is(exitCode, 1, device);
+        assert.ok(err.includes(`[RN709] ${complaint}`), err);
+      }
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -5,8 +5,9 @@
 import { interpret } from "../../compiler/interpret/interpret.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { ReferenceTensor } from "../../compiler/operators/operator.ts";
+import { checkGuards } from "../../runtime/guards.ts";
 import { bindInputs, type Inputs, portElements, resolveShape, writeInput } from "../../runtime/inputs.ts";
-import type { PortSpec, ProgramSpec } from "../../runtime/manifest.ts";
+import type { PortSpec } from "../../runtime/manifest.ts";
 import { type GradientsResult, isOutPort, type Network, type Tensors } from "../../runtime/network.ts";
 import { stepSeed } from "../../runtime/random.ts";
 import { type Tensor, tensorFromInternal } from "../../runtime/tensor.ts";
@@ -19,9 +20,11 @@ export type Evaluated = Pick<Network, "run" | "gradients" | "profile" | "dispose
 /** `network`'s calls, evaluated in f64 and rounded once to the outputs' dtypes; `seed` is the one it was loaded with. */
 export function referenceNetwork(program: Program, network: Network, seed: number): Evaluated {
   const { manifest } = program;
-  const evaluate = async (graph: Graph | undefined, spec: ProgramSpec | undefined, inputs: Inputs): Promise<Tensors> => {
+  const evaluate = async (name: "infer" | "gradients", graph: Graph | undefined, inputs: Inputs): Promise<Tensors> => {
+    const spec = manifest[name];
     if (graph === undefined || spec === undefined) throw new CommandFailure("--device reference: the program lacks what is asked of it");
     const bound = bindInputs(spec, inputs, manifest.batch);
+    checkGuards(manifest, name, bound.batch);
     const given = bound.inputs.map((input): [string, ReferenceTensor] => {
       const { port } = input;
       const count = portElements(port, bound.batch);
@@ -47,8 +50,8 @@ export function referenceNetwork(program: Program, network: Network, seed: numbe
   };
   const plain = (): ReturnType<Program["graphs"]>["plain"] => program.graphs().plain;
   return {
-    run: (inputs) => evaluate(plain().infer, manifest.infer, inputs),
-    gradients: async (inputs) => sortGradients(await evaluate(plain().training?.gradients, manifest.gradients, inputs)),
+    run: (inputs) => evaluate("infer", plain().infer, inputs),
+    gradients: async (inputs) => sortGradients(await evaluate("gradients", plain().training?.gradients, inputs)),
     profile: () => network.profile(),
     dispose: () => network.dispose(),
   };
