@@ -16,6 +16,7 @@ import { addValue, type Frame, report, type Session } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import { inheritOrigins } from "./origins.ts";
 import { type Arrivals, bindPorts, bindSizes, finishOutputs } from "./ports.ts";
+import * as portProblems from "./port-problems.ts";
 import * as problems from "./problems.ts";
 import { requireAll } from "./requirements.ts";
 import { type OutTarget, rootScope, type Scope } from "./scope.ts";
@@ -52,7 +53,7 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   }
   const ports = declared.body.filter((statement): statement is InPort => statement.kind === "InPort");
   if (ports.length !== tensors.length) {
-    report(session, problems.wrongInputCount(name, ports.length, tensors.length, span, declared.name.span));
+    report(session, portProblems.wrongInputCount(name, ports.length, tensors.length, span, declared.name.span));
     return POISON;
   }
   const parameters = new Map<string, Value>();

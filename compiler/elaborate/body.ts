@@ -12,6 +12,7 @@ import { mergeValues } from "./branches.ts";
 import { assuming, decide, type Frame, report } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import { noSuchJoin } from "./join-problems.ts";
+import * as portProblems from "./port-problems.ts";
 import * as problems from "./problems.ts";
 import { lookup, openScope, type OutTarget, type Scope } from "./scope.ts";
 import { declareTensor, declareUpdate } from "./tensors.ts";
@@ -212,7 +213,7 @@ function bindName(frame: Frame, scope: Scope, name: Name, value: Value, statemen
 export function assignOut(frame: Frame, scope: Scope, name: Name, value: Value, span: Span): void {
   const out = scope.outs.get(name.text);
   if (out === undefined) return;
-  if (out.assigned !== undefined) report(frame.session, problems.assignedTwice(name.text, span, out.assigned.span));
+  if (out.assigned !== undefined) report(frame.session, portProblems.assignedTwice(name.text, span, out.assigned.span));
   else out.assigned = { value, span };
 }
 

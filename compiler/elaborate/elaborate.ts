@@ -20,6 +20,7 @@ import { declaredValue, evaluate } from "./expressions.ts";
 import { type CheckedBlock, genericChecks, type GenericChecks } from "./generic.ts";
 import { elaborateLoss, type LossModel } from "./loss.ts";
 import { noSuchModel } from "./name-problems.ts";
+import * as portProblems from "./port-problems.ts";
 import * as problems from "./problems.ts";
 import { checkRecipe } from "./recipes.ts";
 import { rootScope, type Scope } from "./scope.ts";
@@ -255,7 +256,7 @@ function suspiciousInputs(model: Block): readonly Diagnostic[] {
     const [first, height, width] = names;
     const noBatch = first === 1 || first === 3 || first === 4;
     const noChannel = height === "H" && width === "W";
-    return noBatch || noChannel ? [problems.inputLacksAxis(statement.name.text, statement.type, noBatch)] : [];
+    return noBatch || noChannel ? [portProblems.inputLacksAxis(statement.name.text, statement.type, noBatch)] : [];
   });
 }
 

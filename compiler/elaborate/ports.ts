@@ -12,6 +12,7 @@ import { PRELUDE } from "../resolve/modules.ts";
 import { addValue, demand, type Frame, provedEqual, report, type Session } from "./context.ts";
 import { evaluate, evaluateShape } from "./expressions.ts";
 import { stepsOf } from "./origins.ts";
+import * as portProblems from "./port-problems.ts";
 import * as problems from "./problems.ts";
 import { lookup, type OutTarget, type Scope } from "./scope.ts";
 import { isStatic } from "./static-functions.ts";
@@ -162,7 +163,7 @@ function matchPort(frame: Frame, scope: Scope, block: Block, port: InPort, given
       const at = axis;
       sound =
         demand(frame.session, { op: "==", left: wanted, right: arrives }, useSpan, `size of port \`${port.name.text}\``, (witness) =>
-          problems.inputContradicts(
+          portProblems.inputContradicts(
             block.name.text,
             port.name.text,
             problems.axisName(at, shape.length),
@@ -188,8 +189,8 @@ function reportRank(frame: Frame, block: Block, port: InPort, given: TensorValue
   const input = origin?.port;
   const short = wanted !== undefined && given.type.shape.length === wanted - 1;
   if (short && input?.type?.dims.length === given.type.shape.length && textOf(port.type.span) !== "")
-    report(frame.session, problems.inputShort(block.name.text, declared, input.name.text, input.type, given, useSpan, port.type.span), true);
-  else report(frame.session, problems.inputRank(block.name.text, port.name.text, declared, given, useSpan, port.type.span));
+    report(frame.session, portProblems.inputShort(block.name.text, declared, input.name.text, input.type, given, useSpan, port.type.span), true);
+  else report(frame.session, portProblems.inputRank(block.name.text, port.name.text, declared, given, useSpan, port.type.span));
 }
 
 /** A name that a pattern binds. A constant of the file, own or imported, is an assertion; a block of that name is not meant. */
@@ -229,7 +230,7 @@ export function finishOutputs(
   const outputs: { name: string; value: ValueId }[] = [];
   for (const port of block.body.filter((statement): statement is OutPort => statement.kind === "OutPort")) {
     const assigned = outs.get(port.name.text)?.assigned;
-    if (assigned === undefined && !hadErrors) report(session, problems.outputNeverAssigned(port.name.text, port.span));
+    if (assigned === undefined && !hadErrors) report(session, portProblems.outputNeverAssigned(port.name.text, port.span));
     if (assigned !== undefined && assigned.value.kind !== "tensor" && assigned.value.kind !== "poison")
       report(session, problems.wrongKind(assigned.span, "a tensor", assigned.value));
     if (assigned?.value.kind === "tensor") {
@@ -264,7 +265,7 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
   if (declared.shape.length !== shape.length) {
     report(
       frame.session,
-      problems.outputContradicts(
+      portProblems.outputContradicts(
         port.name.text,
         text(),
         value,
@@ -281,7 +282,7 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
     if (sameDim(wanted, actual) || provedEqual(frame.session, wanted, actual)) continue;
     const dimSpan = port.type.dims.length === shape.length ? (port.type.dims[axis]?.span ?? port.type.span) : port.type.span;
     const fine = demand(frame.session, { op: "==", left: wanted, right: actual }, dimSpan, `size of output \`${port.name.text}\``, (witness) =>
-      problems.outputContradicts(port.name.text, text(), value, axis, witness, dimSpan, at),
+      portProblems.outputContradicts(port.name.text, text(), value, axis, witness, dimSpan, at),
     );
     if (!fine) break;
   }
