@@ -123,6 +123,33 @@ export function normSums(
   return [sumDy, sumDyXhat];
 }
 
+/** A prime: multiples of a place modulo it lie apart along every axis. */
+const PIVOT_PLACES = 7;
+
+/**
+ * A value near the mean of each channel: the average of a few elements that lie apart. The variance about a pivot loses
+ * what the pivot is off: with one element, often some deviations off, it was wrong by several roundings of all it scales.
+ */
+function typicalValue(context: LowerContext, sizes: readonly Size[]): Expression {
+  const places = Array.from({ length: PIVOT_PLACES }, (_, k) =>
+    sizes.map((extent, axis) =>
+      axis < 2 || typeof extent !== "number" ? 0 : Math.floor((extent * (((axis - 1) * k) % PIVOT_PLACES)) / PIVOT_PLACES),
+    ),
+  );
+  const distinct = [...new Map(places.map((place) => [place.join(), place])).values()];
+  const values = distinct.map((place) =>
+    context.load(
+      0,
+      place.map((offset, axis) => (axis === 1 ? along(0) : fixed(offset))),
+    ),
+  );
+  return binary(
+    "multiply",
+    values.reduce((sum, value) => binary("add", sum, value)),
+    literal(1 / values.length),
+  );
+}
+
 /** Mean and biased variance per channel. */
 export const batch_moments: Operator<"batch_moments"> = {
   documentation: "Mean and biased variance of x over all axes but the channels (axis 1), in one pass about a pivot.",
@@ -149,10 +176,7 @@ export const batch_moments: Operator<"batch_moments"> = {
   lower(context) {
     const sizes = context.inputs[0] ?? [];
     const count = sizeValue(pooled(sizes));
-    const pivot = context.load(
-      0,
-      sizes.map((_, axis) => (axis === 1 ? along(0) : fixed(0))),
-    );
+    const pivot = typicalValue(context, sizes);
     const distance = binary("subtract", context.load(0, splitAxes(sizes.length, allButChannels(sizes.length))), pivot);
     const [first, second] = [accumulated(0), accumulated(1)];
     const spread = binary("subtract", second, binary("divide", unary("square", first), count));

@@ -4,6 +4,7 @@
  */
 import type { Accumulator, Axis, Kernel, ScalarType, Size } from "../ir/kernel.ts";
 import { constant, evaluate, evaluateAs, pointAt, writeStores } from "./expression.ts";
+import { nameInvariants } from "./invariant.ts";
 import { type Extent, productText, type Shader, sizeText, type Value, WORKGROUP } from "./shader.ts";
 
 type Reduction = Extract<Kernel, { form: "reduction" }>;
@@ -149,6 +150,12 @@ function accumulate(shader: Shader, running: readonly Running[], axes: readonly 
   }
 }
 
+/** Before the loops: what does not change in them. */
+function nameShared(shader: Shader, running: readonly Running[], axes: readonly string[]): void {
+  const terms = running.map(({ accumulator }) => accumulator.value);
+  nameInvariants(pointAt(shader, axes, []), terms, axes.length);
+}
+
 function results(running: readonly Running[]): Value[] {
   return running.map(({ type, best, at }) => (at === undefined ? { text: best, type } : { text: at, type: "i32" }));
 }
@@ -160,6 +167,7 @@ function emitShort(shader: Shader, kernel: Reduction, running: readonly Running[
     shader.line(`if (element >= ${productText(sizes)}) { return; }`);
     const axes = splitIndex(shader, "element", kernel.axes, 0);
     declareRunning(shader, running);
+    nameShared(shader, running, axes);
     nest(shader, kernel.reduced, axes.length, axes, (all) => {
       accumulate(shader, running, all, () => positionText(kernel.reduced, all.slice(axes.length)));
     });
@@ -187,6 +195,7 @@ function emitTree(shader: Shader, kernel: Reduction, running: readonly Running[]
     declareRunning(shader, running);
     shader.block("if (isElement)", () => {
       const axes = splitIndex(shader, "element", kernel.axes, 0);
+      nameShared(shader, running, axes);
       const steps = productText(kernel.reduced.map((axis) => axis.extent));
       shader.block(`for (var step = share; step < ${steps}; step += ${deep})`, () => {
         const reduced = splitIndex(shader, "step", kernel.reduced, axes.length);

@@ -142,10 +142,8 @@ export function closeTo(actual: readonly number[] | undefined, expected: readonl
   expected.forEach((value, i) => {
     const got = actual?.[i] ?? Number.NaN;
     if (value === got || (Number.isNaN(value) && Number.isNaN(got))) return;
-    assert.ok(
-      Math.abs(got - value) <= TOLERANCE * scale,
-      `${what}[${i}]: ${got}, not ${value}\n${JSON.stringify(actual)}\n${JSON.stringify(expected)}`,
-    );
+    if (Math.abs(got - value) <= TOLERANCE * scale) return;
+    assert.unreachable(`${what}[${i}]: ${got}, not ${value}\n${JSON.stringify(actual)}\n${JSON.stringify(expected)}`);
   });
 }
 

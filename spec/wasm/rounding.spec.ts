@@ -36,6 +36,32 @@ async function productError(depth: number): Promise<number> {
   return rootMeanSquare(exact.map((value, i) => value - (found[i] ?? Number.NaN))) / rootMeanSquare(exact) / ROUNDING;
 }
 
+/** Roundings between batch norm in training and the exact one: `count` images of 2x2 pixels, channels some deviations from 0. */
+async function normError(count: number): Promise<number> {
+  const [channels, pixels] = [256, 4];
+  const [x, means] = [numbers(count * channels * pixels, 3), numbers(channels, 4)];
+  const shifted = x.map((value, i) => Math.fround(value + (means[Math.floor(i / pixels) % channels] ?? 0)));
+  const text = `model M {\n in x: f32[N, ${channels}, 2, 2]\n in t: f32[N, ${channels}, 2, 2]\n out y\n x -> bn: batchnorm -> y\n}`;
+  const shape = [count, channels, 2, 2];
+  const { trainingOutputs } = await runSource(text, {
+    inputs: { x: { shape, data: shifted }, t: { shape, data: shifted.map(() => 0) } },
+    loss: "mse(y, t)",
+  });
+  const found = trainingOutputs["y"] ?? [];
+  assert.is(found.length, shifted.length);
+  const exact = Array.from({ length: channels }, (_, channel) => {
+    const own = shifted.filter((_, i) => Math.floor(i / pixels) % channels === channel);
+    const mean = own.reduce((total, value) => total + value, 0) / own.length;
+    const variance = own.reduce((total, value) => total + (value - mean) ** 2, 0) / own.length;
+    return { mean, scale: 1 / Math.sqrt(variance + 1e-5) };
+  });
+  const errors = shifted.map((value, i) => {
+    const { mean, scale } = exact[Math.floor(i / pixels) % channels] ?? { mean: 0, scale: 0 };
+    return (value - mean) * scale - (found[i] ?? Number.NaN);
+  });
+  return rootMeanSquare(errors) / ROUNDING;
+}
+
 suite("rounding", (test) => {
   for (const [depth, most] of [
     [64, 2.4],
@@ -44,6 +70,16 @@ suite("rounding", (test) => {
   ] as const)
     test(`products of depth ${depth} are off by less than ${most} roundings`, async () => {
       const error = await productError(depth);
+      assert.ok(error < most, `${error}`);
+    });
+
+  for (const [count, most] of [
+    [2, 1.5],
+    [4, 1.5],
+    [32, 1.5],
+  ] as const)
+    test(`batch norm over ${4 * count} values is off by less than ${most} roundings`, async () => {
+      const error = await normError(count);
       assert.ok(error < most, `${error}`);
     });
 });
