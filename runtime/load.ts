@@ -164,7 +164,7 @@ async function loadOnGpu({ manifest, seed, initial, batch, profile, tuning }: Pl
   }
   const clock = opened.device.features.has("timestamp-query") ? "timestamps" : "none";
   const profiler = profile ? createProfiler("webgpu", clock) : undefined;
-  const engine = createWebgpuEngine(spec, opened, profiler, tuning);
+  const engine = await createWebgpuEngine(spec, opened, manifest.tensors, profiler, tuning);
   try {
     for (const name of ["infer", "gradients", "step"] as const) {
       if (batch !== undefined && spec[name] !== undefined) await engine.reserve(name, batch);

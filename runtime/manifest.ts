@@ -136,7 +136,15 @@ export type GuardSize =
  */
 export type WebgpuBufferSpec =
   /** Position in `WebgpuSpec.persistent`. */
-  { readonly persistent: number } | { readonly bytes: SizeSpec; readonly first: number; readonly last: number };
+  | { readonly persistent: number }
+  | {
+      readonly bytes: SizeSpec;
+      readonly first: number;
+      readonly last: number;
+      /** Of the first tensor there, for the error if a device cannot hold it. */
+      readonly name: string;
+      readonly shape?: readonly SizeSpec[];
+    };
 
 export interface WebgpuPortSpec extends PortTypeSpec {
   /** Position in the program's `buffers`; the tensor begins where the buffer does. */

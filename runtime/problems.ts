@@ -44,13 +44,33 @@ export const outOfMemory = (needed: number, batch: number | undefined): ResnetEr
       `${needed > 2 ** 32 ? "the 4 GiB of a WebAssembly memory" : "this process can give"}; use a smaller batch`,
   );
 
-/** `limit` is what one buffer may hold; undefined if the device refused without saying. */
-export const outOfDeviceMemory = (what: string, needed: number, limit: number | undefined, batch: number): ResnetError =>
+/** The device refused; `batch` is undefined where the need does not depend on it. */
+export const outOfDeviceMemory = (what: string, needed: number, batch: number | undefined): ResnetError =>
   new ResnetError(
     "RN602",
-    `the network needs a buffer of ${formatBytes(needed)} on the GPU for its ${what} at a batch of ${batch}, ` +
-      `${limit === undefined ? "which the device cannot give" : `more than the ${formatBytes(limit)} that the device lets a shader use at once`}; ` +
-      'use a smaller batch, or the device "wasm"',
+    `the network needs ${formatBytes(needed)} on the GPU for its ${what}${batch === undefined ? "" : ` at a batch of ${batch}`}, ` +
+      `which the device cannot give; use ${batch === undefined || batch <= 1 ? "" : "a smaller batch, or "}the device "wasm"`,
+  );
+
+/** A tensor that no device of this kind can hold, however much memory is free. */
+export interface OversizedTensor {
+  readonly name: string;
+  /** Undefined for what the compiler added. */
+  readonly shape: readonly number[] | undefined;
+  readonly bytes: number;
+  /** Of what one shader may bind. */
+  readonly limit: number;
+  /** Undefined where the size does not depend on it; `fits` is then too, else the largest batch that would do, or 0. */
+  readonly batch: number | undefined;
+  readonly fits: number | undefined;
+}
+
+export const tensorTooLarge = ({ name, shape, bytes, limit, batch, fits }: OversizedTensor): ResnetError =>
+  new ResnetError(
+    "RN609",
+    `tensor \`${name}\`${shape === undefined ? "" : ` of shape ${formatShape(shape)}`} takes ${formatBytes(bytes)}` +
+      `${batch === undefined ? "" : ` at a batch of ${batch}`}, more than the ${formatBytes(limit)} that this GPU binds to a shader at once; ` +
+      `use ${fits === undefined || fits < 1 ? "" : `a batch of at most ${fits}, or `}the device "wasm"`,
   );
 
 export const moduleRejected = (reason: string): ResnetError =>

@@ -183,6 +183,7 @@ function settle(state: State, entry: Entry, outcome: { readonly value: unknown }
 /** Goes on elsewhere: on a new GPU device first, on the CPU if that fails too. Never throws. */
 async function recover(state: State, recovery: Recovery, cause: unknown): Promise<void> {
   state.steps = state.network.stepsDone;
+  const given = new Set(state.log);
   await state.network.dispose().catch(() => undefined);
   let last = cause;
   for (const open of waysOf(state, recovery)) {
@@ -192,17 +193,20 @@ async function recover(state: State, recovery: Recovery, cause: unknown): Promis
       const { network, gpu } = opened;
       await restore(network, state.snapshot);
       const before = network.stepsDone;
+      let repeated = 0;
       const done = new Set<Entry>();
       const undone = (): Entry | undefined => state.log.find((entry) => !done.has(entry));
       // The log grows while calls are made; entries that are answered and change nothing leave it.
       for (let entry = undone(); entry !== undefined; entry = undone()) {
         done.add(entry);
         await repeat(state, opened, entry);
+        // What came meanwhile runs here for the first time.
+        if (given.has(entry)) repeated = network.stepsDone - before;
       }
       // From here to the end nothing waits, so that no call can come between.
       [state.network, state.gpu, state.recovering] = [network, gpu, undefined];
       if (gpu === undefined) [state.log, state.snapshot] = [[], undefined];
-      notify(recovery, recoveredOn(messageOf(cause), network.device, network.stepsDone - before));
+      notify(recovery, recoveredOn(messageOf(cause), network.device, repeated));
       return;
     } catch (error) {
       last = error;

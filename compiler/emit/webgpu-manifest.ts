@@ -95,7 +95,9 @@ function memoryOf(plan: Plan, kept: ReadonlyMap<number, number>): ProgramMemory 
     places[id] = position;
   }
   for (const { size, first, last, buffers } of plan.slots) {
-    const position = specs.push({ bytes: sizeSpec(multiplySizes(size, 4)), first, last }) - 1;
+    const { name = "", shape } = plan.buffers[buffers[0] ?? -1] ?? {};
+    const described = { name, ...(shape === undefined ? {} : { shape: shape.map(sizeSpec) }) };
+    const position = specs.push({ bytes: sizeSpec(multiplySizes(size, 4)), first, last, ...described }) - 1;
     for (const id of buffers) places[id] = position;
   }
   for (const { id, name } of plan.buffers) invariant(places[id] !== undefined, `buffer ${id} (${name}) has no place`);

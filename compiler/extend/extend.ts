@@ -6,6 +6,7 @@
 import type { ShortRepeat } from "../build/shorten.ts";
 import type { LogicalPort, LoweredProgram } from "../fuse/lower-graph.ts";
 import type { LogicalBuffer } from "../fuse/storage.ts";
+import { sizeKey } from "../fuse/size.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Operand } from "../ir/kernel.ts";
 import { createKernelNumbering, type KernelNumbering } from "../ir/kernel-number.ts";
@@ -121,7 +122,11 @@ function isProgram(named: Named, { kernels, ports }: Extended, other: Named): bo
 function sameBuffer(left: LogicalBuffer | undefined, right: LogicalBuffer | undefined): boolean {
   if (left === undefined || right === undefined) return left === right;
   const size = (buffer: LogicalBuffer): number => (typeof buffer.size === "number" ? buffer.size : -buffer.size.batch);
-  return left.kind === right.kind && left.type === right.type && size(left) === size(right);
+  return left.kind === right.kind && left.type === right.type && size(left) === size(right) && shapeKey(left) === shapeKey(right);
+}
+
+function shapeKey({ shape }: LogicalBuffer): string | undefined {
+  return shape?.map(sizeKey).join();
 }
 
 /** The program of the extended items. */

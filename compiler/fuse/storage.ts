@@ -24,6 +24,8 @@ export interface LogicalBuffer {
   readonly type: ScalarType;
   /** In elements. */
   readonly size: Size;
+  /** Of the tensor that it was made for, which others may share, in the language's axis order; absent for packed weights. */
+  readonly shape?: readonly Size[];
   readonly kind: "temporary" | "input" | "scalar" | "persistent";
 }
 
@@ -306,7 +308,7 @@ class Assigner {
   private addBuffer(name: string, tensor: number, kind: LogicalBuffer["kind"]): number {
     const { shape, type } = this.tensor(tensor);
     const id = this.buffers.length;
-    this.buffers.push({ id, name, type, size: elementsOf(shape), kind });
+    this.buffers.push({ id, name, type, size: elementsOf(shape), shape, kind });
     return id;
   }
 

@@ -18,6 +18,8 @@ export interface Buffer {
   readonly type: ScalarType;
   /** In elements. */
   readonly size: Size;
+  /** Of the tensor that it was made for; absent for packed weights. */
+  readonly shape?: readonly Size[];
   readonly place: Place;
 }
 

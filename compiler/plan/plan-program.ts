@@ -31,12 +31,12 @@ export function planProgram(program: LoweredProgram, persistent: PersistentArena
   const idOf = (logical: number): number => {
     const known = ids[logical];
     if (known !== undefined) return known;
-    const { name, type, size, kind } = program.buffers[logical] ?? {};
+    const { name, type, size, shape, kind } = program.buffers[logical] ?? {};
     invariant(name !== undefined && type !== undefined && size !== undefined, `buffer ${logical} is missing`);
     const place = kind === "persistent" ? persistent.place(name, type, size).place : places.get(logical);
     invariant(place !== undefined, `buffer ${logical} (${name}) has no place`);
     const id = isKept ? logical : buffers.length;
-    buffers[id] = { id, name, type, size, place };
+    buffers[id] = { id, name, type, size, ...(shape === undefined ? {} : { shape }), place };
     ids[logical] = id;
     return id;
   };

@@ -38,6 +38,11 @@ export const RUNTIME_CATALOGUE: readonly CatalogueEntry[] = [
     "profile that was not kept",
     "`profile()` was called on a network that keeps no times, since keeping them costs some. Load it with `profile: true`; on the command line, `--profile`.",
   ),
+  entry(
+    609,
+    "tensor that the GPU cannot bind",
+    "A tensor is larger than what the GPU binds to a shader at once (`maxStorageBufferBindingSize` and `maxBufferSize` of `resnet devices`), so that no amount of free memory would help; all tensors together may be larger. The message names it, with its shape, and the batch that would fit. Take that, or `--device wasm`.",
+  ),
   entry(701, "missing input", "A call leaves out an input of the model, or the target of its loss. The message gives the expected dtype and shape."),
   entry(702, "unknown input", "A call gives an input of a name that the model does not have; the message lists those that it has."),
   entry(

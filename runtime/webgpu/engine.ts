@@ -7,10 +7,11 @@ import type { WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
 import { deviceLost, kernelTrapped } from "../problems.ts";
 import type { OpenedDevice } from "./device.ts";
-import { createMemory, type DeviceMemory } from "./memory.ts";
+import { createMemory, type KeptNames } from "./memory.ts";
 import { createPipelines } from "./pipelines.ts";
 import type { Profiler } from "../profile.ts";
 import { encodeDispatches, encodeProgram, type ResolvedProgram, resolveProgram } from "./resolve.ts";
+import { createStagingPool, readStaging, type Staging, type StagingPool } from "./staging.ts";
 import { createTiming } from "./timing.ts";
 import { createTuner, type TuningStore } from "./tuning.ts";
 import { createVariantTimer } from "./variant-timer.ts";
@@ -37,7 +38,7 @@ export interface Submitted {
 }
 
 export interface WebgpuEngine {
-  /** Takes the memory and compiles the shaders of a program. Throws RN602, RN603, RN607. */
+  /** Takes the memory and compiles the shaders of a program. Throws RN602, RN603, RN607, RN609. */
   reserve(name: ProgramName, batch: number): Promise<void>;
   /** Writes, runs all steps, reads. Throws as `reserve`; the results throw RN604 and RN607. */
   submit(name: ProgramName, batch: number, writes: readonly Write[], reads: readonly Transfer[]): Promise<Submitted>;
@@ -60,15 +61,28 @@ export interface Tuning {
 }
 
 /**
- * The engine of one network; `profiler` hears of its calls, with `tuning` kernels are measured on first need. Memory is
- * taken call by call, as programs and batches ask for it.
+ * The engine of one network, with the memory of what is kept, which `names` names; that of programs and batches is taken as
+ * they are asked for. `profiler` hears of its calls, with `tuning` kernels are measured on first need. Throws RN602, RN607,
+ * RN609, and then gives the device back.
  */
-export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDevice, profiler?: Profiler, tuning?: Tuning): WebgpuEngine {
+export async function createWebgpuEngine(
+  spec: WebgpuSpec,
+  { device, isOwn }: OpenedDevice,
+  names: KeptNames,
+  profiler?: Profiler,
+  tuning?: Tuning,
+): Promise<WebgpuEngine> {
   const watch = watchLoss(device);
   const pipelines = createPipelines(spec, device);
   const timer = createVariantTimer(spec, device, pipelines);
   const tuner = tuning === undefined ? undefined : createTuner(spec, device, timer, tuning.store, tuning.onFailure);
-  const memory = createMemory(device, spec.persistent);
+  const memory = await watch
+    .explain(() => createMemory(device, spec.persistent, names))
+    .catch((error: unknown) => {
+      if (isOwn) device.destroy();
+      throw error;
+    });
+  const pool = createStagingPool(device);
   const resolved = new Map<string, ResolvedProgram>();
 
   const program = (name: ProgramName): WebgpuProgramSpec => {
@@ -96,6 +110,7 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
   const submit = (name: ProgramName, batch: number, writes: readonly Write[], reads: readonly Transfer[]): Promise<Submitted> =>
     watch.explain(async () => {
       const ready = await reserve(name, batch);
+      const staging = await pool.take(reads.map(({ bytes }) => bytes));
       const timing = profiler === undefined ? undefined : createTiming(device, spec, name, batch, ready, profiler);
       const place = ({ buffer }: Transfer): GPUBufferBinding => ready.places[buffer] ?? missing(buffer);
       device.pushErrorScope("validation");
@@ -105,12 +120,12 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
       }
       const encoder = device.createCommandEncoder({ label: name });
       encodeProgram(encoder, ready, timing?.timestamps);
-      const parts = reads.map((read) => ({ ...place(read), size: read.bytes }));
-      const copied = copyAndSubmit(device, encoder, memory, parts);
+      const parts = reads.map((read) => ({ offset: 0, ...place(read), size: read.bytes }));
+      const copied = copyAndSubmit(device, encoder, pool, staging, parts);
       const failure = device.popErrorScope();
       const results = watch.explain(async () => {
         const [found, error] = await Promise.all([copied, failure]);
-        if (error !== null) throw kernelTrapped(name, await findFaulty(device, program(name), ready), error.message);
+        if (error !== null) throw kernelTrapped(name, await findFaulty(device, program(name), ready), firstLine(error.message));
         await timing?.record();
         return found;
       });
@@ -132,15 +147,22 @@ export function createWebgpuEngine(spec: WebgpuSpec, { device, isOwn }: OpenedDe
     download: (kept) =>
       watch.explain(async () => {
         watch.check();
-        const parts = kept.map((index) => ({ ...memory.persistent(index), size: spec.persistent[index] ?? 0 }));
-        return copyAndSubmit(device, device.createCommandEncoder(), memory, parts);
+        const parts = kept.map((index) => ({ offset: 0, ...memory.persistent(index), size: spec.persistent[index] ?? 0 }));
+        const staging = await pool.take(parts.map(({ size }) => size));
+        return copyAndSubmit(device, device.createCommandEncoder(), pool, staging, parts);
       }),
     destroy() {
       for (const each of resolved.values()) each.release();
       memory.destroy();
+      pool.destroy();
       if (isOwn) device.destroy();
     },
   };
+}
+
+/** Devices say behind it what they were doing, in many lines. */
+function firstLine(message: string): string {
+  return message.split("\n")[0] ?? message;
 }
 
 function missing(buffer: number): never {
@@ -163,22 +185,22 @@ async function findFaulty(device: GPUDevice, { steps }: WebgpuProgramSpec, { dis
 async function copyAndSubmit(
   device: GPUDevice,
   encoder: GPUCommandEncoder,
-  memory: DeviceMemory,
-  parts: readonly (GPUBufferBinding & { readonly size: number })[],
+  pool: StagingPool,
+  staging: Staging,
+  parts: readonly Required<GPUBufferBinding>[],
 ): Promise<readonly ArrayBuffer[]> {
-  const total = parts.reduce((sum, { size }) => sum + size, 0);
-  const staging = total === 0 ? undefined : memory.takeStaging(total);
-  let at = 0;
-  for (const { buffer, offset = 0, size } of parts) {
-    if (staging !== undefined) encoder.copyBufferToBuffer(buffer, offset, staging, at, size);
-    at += size;
+  for (const [k, { buffer, offset, size }] of parts.entries()) {
+    const place = staging.places[k];
+    const target = staging.buffers[place?.chunk ?? -1];
+    if (place !== undefined && target !== undefined) encoder.copyBufferToBuffer(buffer, offset, target, place.offset, size);
   }
   device.queue.submit([encoder.finish()]);
-  if (staging === undefined) return parts.map(() => new ArrayBuffer(0));
-  const copied = await readBack(staging, total);
-  memory.giveStaging(staging);
-  let from = 0;
-  return parts.map(({ size }) => copied.slice(from, (from += size)));
+  const found = await readStaging(
+    staging,
+    parts.map(({ size }) => size),
+  );
+  pool.give(staging);
+  return found;
 }
 
 interface LossWatch {
@@ -210,12 +232,4 @@ function watchLoss(device: GPUDevice): LossWatch {
       }
     },
   };
-}
-
-/** The first bytes of a staging buffer, when the work submitted before is done. */
-async function readBack(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
-  await staging.mapAsync(1, 0, Math.ceil(bytes / 4) * 4);
-  const copy = staging.getMappedRange(0, Math.ceil(bytes / 4) * 4).slice(0, bytes);
-  staging.unmap();
-  return copy;
 }

@@ -42,8 +42,11 @@ export function createPipelines(spec: WebgpuSpec, device: GPUDevice): Pipelines 
     const shader = spec.shaders[index];
     if (shader === undefined) throw moduleRejected(`a step asks for shader ${index} of ${spec.shaders.length}`);
     const layout = layoutOf(bindings);
+    // What is wrong with the text is told to the scope; the pipeline would only say that it is.
+    device.pushErrorScope("validation");
+    const module = device.createShaderModule({ label: shader.name, code: shader.code });
+    const refused = device.popErrorScope();
     try {
-      const module = device.createShaderModule({ label: shader.name, code: shader.code });
       const pipeline = await device.createComputePipelineAsync({
         label: shader.name,
         layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
@@ -51,7 +54,8 @@ export function createPipelines(spec: WebgpuSpec, device: GPUDevice): Pipelines 
       });
       return { pipeline, layout };
     } catch (error) {
-      throw moduleRejected(`shader \`${shader.name}\`${serves === "" ? "" : ` (serving ${serves})`}: ${(error as Error).message}`);
+      const cause = (await firstError(module)) ?? (await refused.catch(() => null))?.message ?? (error as Error).message;
+      throw moduleRejected(`shader \`${shader.name}\`${serves === "" ? "" : ` (serving ${serves})`}: ${cause.split("\n")[0]}`);
     }
   };
   return {
@@ -61,4 +65,11 @@ export function createPipelines(spec: WebgpuSpec, device: GPUDevice): Pipelines 
       return known;
     },
   };
+}
+
+/** The first of the compiler's errors, with its line; undefined where it has none or the device is gone. */
+async function firstError(module: GPUShaderModule): Promise<string | undefined> {
+  const { messages } = await module.getCompilationInfo().catch(() => ({ messages: [] }));
+  const found = messages.find(({ type }) => type === "error");
+  return found === undefined ? undefined : `line ${found.lineNum}: ${found.message}`;
 }

@@ -32,6 +32,11 @@ export function align(bytes: number): number {
   return Math.max(1, Math.ceil(bytes / ALIGNMENT)) * ALIGNMENT;
 }
 
+/** The most that can be bound within so many bytes. */
+export function roundDown(bytes: number): number {
+  return Math.floor(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
 /** One after another, for what stays: a new device buffer where the last is full. */
 export function placeInOrder(sizes: readonly number[], limit: number): Placement {
   const chunks: number[] = [0];

@@ -5,6 +5,7 @@
 import type { SizeSpec, WebgpuBufferSpec, WebgpuProgramSpec, WebgpuVariantSpec } from "../manifest.ts";
 import { resolveSize } from "../memory.ts";
 import { encodeDispatch, type PlacedVariant, type ReadyDispatch, readyDispatches } from "./dispatches.ts";
+import { tensorTooLarge } from "../problems.ts";
 import type { DeviceMemory } from "./memory.ts";
 import type { Pipelines } from "./pipelines.ts";
 import { align, type Lifetime, placeLifetimes } from "./placement.ts";
@@ -22,7 +23,7 @@ export interface ResolvedProgram {
   release(): void;
 }
 
-/** Takes the memory, compiles the shaders; a tuner chooses the variants, else the compiler. Throws RN602, RN603. */
+/** Takes the memory, compiles the shaders; a tuner chooses the variants, else the compiler. Throws RN602, RN603, RN609. */
 export async function resolveProgram(
   device: GPUDevice,
   program: WebgpuProgramSpec,
@@ -31,6 +32,7 @@ export async function resolveProgram(
   pipelines: Pipelines,
   tuner: Tuner | undefined,
 ): Promise<ResolvedProgram> {
+  requireFit(program, batch, memory.limit);
   const variants = (await tuner?.choose(program, batch)) ?? program.steps.map((step) => defaultVariant(step, batch, device));
   await Promise.all(
     variants.flatMap(({ dispatches }, k) =>
@@ -49,6 +51,26 @@ export async function resolveProgram(
   });
   const { dispatches, release } = await readyDispatches(device, batch, placed, pipelines);
   return { generation, places, dispatches, variants, release };
+}
+
+/** Throws RN609, with the batch that would fit, for the first tensor that is larger than `limit`. */
+function requireFit({ buffers }: WebgpuProgramSpec, batch: number, limit: number): void {
+  const own = buffers.flatMap((each) => ("persistent" in each ? [] : [each]));
+  const tooLarge = own.find(({ bytes }) => resolveSize(bytes, batch) > limit);
+  if (tooLarge === undefined) return;
+  const { name, shape, bytes } = tooLarge;
+  const isFixed = (size: SizeSpec): boolean => typeof size === "number";
+  // A smaller batch is no remedy where another tensor is too large for any.
+  const fits = Math.min(
+    ...own.map((each) => (typeof each.bytes === "number" ? (each.bytes > limit ? 0 : batch) : Math.floor(limit / each.bytes.batch))),
+  );
+  throw tensorTooLarge({
+    name,
+    shape: shape?.map((size) => resolveSize(size, batch)),
+    bytes: resolveSize(bytes, batch),
+    limit,
+    ...(isFixed(bytes) ? { batch: undefined, fits: undefined } : { batch, fits }),
+  });
 }
 
 /** The program's buffers, and each step's scratch, as they are bound. */

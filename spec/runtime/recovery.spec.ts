@@ -32,7 +32,7 @@ async function fakeGpu(fault?: Fault): Promise<RecoverableNetwork> {
     const result = state.tail.then(async () => {
       await new Promise((resolve) => setTimeout(resolve, 0));
       const isHit = fault?.call === call && fault.nth === ++counts[call];
-      if (isHit && fault.kind === "out-of-memory") throw outOfDeviceMemory("tensors", 4096, undefined, 1);
+      if (isHit && fault.kind === "out-of-memory") throw outOfDeviceMemory("tensors", 4096, 1);
       state.isLost ||= isHit;
       if (state.isLost) throw deviceLost("on command");
       return body();
@@ -229,7 +229,7 @@ suite("recovery", (test) => {
   test("where the CPU fails too, this call and the next say why", async () => {
     const network = createRecoveringNetwork(await fakeGpu(lost("step", 1)), {
       onGpu: undefined,
-      onCpu: () => Promise.reject(outOfDeviceMemory("tensors", 4096, undefined, 1)),
+      onCpu: () => Promise.reject(outOfDeviceMemory("tensors", 4096, 1)),
       onNotice: () => assert.unreachable("nothing went on"),
     });
     await rejects(network.step(batch(0)), "RN602", "4.0 KiB");

@@ -33,7 +33,7 @@ function network(layers: readonly Layer[]): { readonly spec: WebgpuSpec; readonl
     });
     return { variants: all, flops: 0, bytes: 0, serves: layer };
   });
-  const program: WebgpuProgramSpec = { inputs: [], scalars: [], outputs: [], buffers: [{ bytes: 4, first: 0, last: steps.length }], steps };
+  const program: WebgpuProgramSpec = { inputs: [], scalars: [], outputs: [], buffers: [{ bytes: 4, first: 0, last: steps.length, name: "" }], steps };
   return { spec: { shaders, persistent: [], prepare: undefined, infer: program, gradients: undefined, step: undefined }, program };
 }
 

@@ -34,9 +34,9 @@ const CHROMIUM_FOLDERS = ["/usr/lib/chromium", "/usr/lib/chromium-browser", "/us
 const SWIFTSHADER = "vk_swiftshader_icd.json";
 const REMEDY = "`.ci/setup.sh` fetches a software one; VK_ICD_FILENAMES may name another";
 
-/** Arguments for `node` that run one mode of the child. */
-export function childArguments(mode: string): string[] {
-  return ["--import", "tsx", CHILD, mode];
+/** Arguments for `node` that run one mode of a child. */
+export function childArguments(mode: string, child = CHILD): string[] {
+  return ["--import", "tsx", child, mode];
 }
 
 /** The answer in what a child printed. */

@@ -84,11 +84,11 @@ async function runVariant(
     inputs: [],
     scalars: [],
     outputs: [],
-    buffers: writes.map(({ bytes }) => ({ bytes, first: -1, last: 1 })),
+    buffers: writes.map(({ bytes }) => ({ bytes, first: -1, last: 1, name: "" })),
     steps: [{ variants: [variant], flops: 0, bytes: 0 }],
   };
   const spec: WebgpuSpec = { shaders, persistent: [], prepare: undefined, infer, gradients: undefined, step: undefined };
-  const engine = createWebgpuEngine(spec, { device, isOwn: false });
+  const engine = await createWebgpuEngine(spec, { device, isOwn: false }, []);
   try {
     const found = await engine.execute("infer", batch, writes, writes);
     return found.map((bytes) => new Int32Array(bytes));

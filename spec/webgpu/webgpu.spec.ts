@@ -3,34 +3,17 @@
  * PyTorch's fixtures, a lost device. Shaders are validated even where no adapter is.
  * Invariant: everything runs in child processes that are ended after a time.
  */
-import { execFile } from "node:child_process";
 import * as assert from "uvu/assert";
 import { hasFixture } from "../fixtures/fixture-files.ts";
 import type { Profile } from "../../runtime/load.ts";
 import { compile } from "../../tools/api/index.ts";
 import { suite } from "../harness.ts";
-import { type Answer, answerOf, childArguments, findAdapter } from "./adapter.ts";
+import { type Answer, findAdapter } from "./adapter.ts";
+import { succeed } from "./run-child.ts";
 
-const LIMIT_SECONDS = 280;
-const MOST_OUTPUT = 64 * 1024 * 1024;
 /** Few: software adapters take seconds to compile each variant. More, of another seed: `RESNET_DRAWN_CONTRACTIONS=30 RESNET_SEED=7`. */
 const DRAWN = Number(process.env["RESNET_DRAWN_CONTRACTIONS"] ?? 6);
 const DRAWN_SEED = Number(process.env["RESNET_SEED"] ?? 1);
-
-function run(mode: string, env: NodeJS.ProcessEnv, further: readonly string[] = []): Promise<Answer> {
-  const options = { env, timeout: LIMIT_SECONDS * 1000, killSignal: "SIGKILL", maxBuffer: MOST_OUTPUT } as const;
-  return new Promise((resolve) => {
-    execFile(process.execPath, [...childArguments(mode), ...further], options, (error, stdout, stderr) => {
-      resolve(answerOf(stdout, `${mode} ended without an answer: ${error?.signal ?? error?.message ?? ""}\n${stderr.slice(-2000)}`));
-    });
-  });
-}
-
-async function succeed(mode: string, env: NodeJS.ProcessEnv, ...further: readonly string[]): Promise<Answer> {
-  const answer = await run(mode, env, further);
-  assert.ok(answer.ok, `${mode}: ${answer.reason}`);
-  return answer;
-}
 
 function within(answer: Answer, tolerances: Readonly<Record<string, number>>): void {
   for (const [name, tolerance] of Object.entries(tolerances)) {
@@ -102,7 +85,7 @@ suite("webgpu", (test) => {
     for (const name of ["32x32", "64x64", "128x64", "32x32_split", "64x64_split"]) assert.ok(names.includes(name), `${name} is not among ${names}`);
   });
   onDevice("drawn contractions, in every variant", async (env) => {
-    assert.is((await succeed("drawn", env, `${DRAWN_SEED}`, `${DRAWN}`))["count"], DRAWN);
+    assert.is((await succeed("drawn", env, [`${DRAWN_SEED}`, `${DRAWN}`]))["count"], DRAWN);
   });
   onDevice("without recovery a lost device is RN607 for this call and the next", async (env) => {
     assert.equal((await succeed("loss", env))["codes"], ["RN607", "RN607"]);

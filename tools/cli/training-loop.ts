@@ -16,6 +16,9 @@ import { CommandFailure, EXIT } from "./failure.ts";
 import { bestEpoch, type EpochMetrics, writeLossPicture, writeMetrics } from "./metrics.ts";
 import type { Progress } from "./progress.ts";
 
+/** Steps at once on a GPU: enough that it never waits for the host, few enough that an interrupt is soon obeyed. */
+const UNDER_WAY = 4;
+
 export interface TrainingJob {
   readonly network: Network;
   readonly task: Task;
@@ -82,44 +85,72 @@ export async function trainNetwork(job: TrainingJob): Promise<TrainingOutcome> {
   return { interrupted: false, state, history };
 }
 
-/** Steps from where `state` is to the epoch's end, or to an interrupt. */
+/**
+ * Steps from where `state` is to the epoch's end, or to an interrupt. On a GPU some steps are under way at once: the next is
+ * given while the losses of those before it are still on their way. All have answered when this ends.
+ */
 async function trainEpoch(job: TrainingJob, start: TrainingState): Promise<TrainingState> {
-  const { network, task, train, progress } = job;
-  const { batch: batchSize, seed } = start.setup;
+  const { network, progress } = job;
   const total = batchesPerEpoch(job);
-  const order = permutation(train.count, seed, start.epoch);
-  const augment = job.augment.length === 0 ? undefined : { steps: job.augment, seed, epoch: start.epoch };
+  const stepOf = createSteps(job, start);
+  const underWay: Promise<StepOutcome>[] = [];
   let state = start;
+  let last = performance.now();
   progress.begin(`epoch ${start.epoch + 1}/${job.epochs}`, total);
   try {
-    while (state.batches < total && !job.isInterrupted()) {
-      const began = performance.now();
-      const from = state.batches * batchSize;
-      const batch = makeBatch(train, order, from, Math.min(from + batchSize, train.count), {
-        normalize: job.normalize,
-        augment,
-      });
-      const iteration = start.epoch * total + state.batches;
-      const learningRate = job.learningRate * job.schedule(iteration);
-      const { loss, outputs } = await network.step(networkInputs(task, batch, job.label), { learningRate });
-      if (!Number.isFinite(loss)) throw notFinite(job, start.epoch, loss, iteration, learningRate);
-      const logits = outputs[task.output];
-      const correct = logits === undefined ? 0 : scoreLogits(logits, batch.labels).correct;
+    for (let next = start.batches; state.batches < total; ) {
+      const most = network.device === "webgpu" ? UNDER_WAY : 1;
+      while (next < total && underWay.length < most && !job.isInterrupted()) {
+        const step = stepOf(next++);
+        // A failure is told by the await below; one of a later step may come before its turn, and is nobody's until then.
+        step.catch(() => undefined);
+        underWay.push(step);
+      }
+      const oldest = underWay.shift();
+      if (oldest === undefined) break;
+      const outcome = await oldest;
+      const now = performance.now();
       state = {
         ...state,
         batches: state.batches + 1,
-        seen: state.seen + batch.labels.length,
-        loss: state.loss + loss * batch.labels.length,
-        correct: state.correct + correct,
-        seconds: state.seconds + (performance.now() - began) / 1000,
+        seen: state.seen + outcome.count,
+        loss: state.loss + outcome.loss * outcome.count,
+        correct: state.correct + outcome.correct,
+        seconds: state.seconds + (now - last) / 1000,
       };
+      last = now;
       progress.update(state.batches, `loss ${(state.loss / state.seen).toFixed(4)}  ${Math.round(state.seen / state.seconds)} images/s`);
       await breathe();
     }
   } finally {
+    await Promise.allSettled(underWay);
     progress.done();
   }
   return state;
+}
+
+interface StepOutcome {
+  readonly count: number;
+  readonly loss: number;
+  readonly correct: number;
+}
+
+/** Takes the step with this batch of the epoch. Throws where its loss is no finite number. */
+function createSteps(job: TrainingJob, { setup, epoch }: TrainingState): (position: number) => Promise<StepOutcome> {
+  const { network, task, train, normalize } = job;
+  const total = batchesPerEpoch(job);
+  const order = permutation(train.count, setup.seed, epoch);
+  const augment = job.augment.length === 0 ? undefined : { steps: job.augment, seed: setup.seed, epoch };
+  return async (position) => {
+    const from = position * setup.batch;
+    const batch = makeBatch(train, order, from, Math.min(from + setup.batch, train.count), { normalize, augment });
+    const iteration = epoch * total + position;
+    const learningRate = job.learningRate * job.schedule(iteration);
+    const { loss, outputs } = await network.step(networkInputs(task, batch, job.label), { learningRate });
+    if (!Number.isFinite(loss)) throw notFinite(job, epoch, loss, iteration, learningRate);
+    const logits = outputs[task.output];
+    return { count: batch.labels.length, loss, correct: logits === undefined ? 0 : scoreLogits(logits, batch.labels).correct };
+  };
 }
 
 async function evaluateEpoch(job: TrainingJob, epoch: number) {
