@@ -85,21 +85,28 @@ function baseForms(items: readonly Item[]): readonly number[] {
   });
 }
 
-/** By entry: equal for entries that differ in numbers of one repeat alone; `forms` are those of the items they are like. */
+/**
+ * By entry: equal for entries that differ in numbers of one repeat alone; `forms` are those of the items they are like.
+ * -1 for those that are numbered by other repeats: no run of this one holds them.
+ */
 function formsWithout(entries: readonly ExtendedItem[], forms: readonly number[], table: NameTable, position: number): Int32Array {
   const result = new Int32Array(entries.length);
   /** A form and a number of another repeat are a form of their own, and so on. */
-  const finer: Map<number, number>[] = [];
-  let count = forms.length;
+  const finer = new Map<string, number>();
   for (let k = 0; k < entries.length; k++) {
     const { source = 0, names = [] } = entries[k] ?? {};
     let form = forms[source] ?? 0;
+    const isOwn = names.some((code) => table.repeatOf(code) === position);
     for (const code of names) {
       const repeat = table.repeatOf(code);
       if (repeat < 0 || repeat === position) continue;
-      const known = (finer[form] ??= new Map());
-      const next = known.get(code) ?? count++;
-      known.set(code, next);
+      if (!isOwn) {
+        form = -1;
+        break;
+      }
+      const key = `${form} ${code}`;
+      const next = finer.get(key) ?? forms.length + finer.size;
+      finer.set(key, next);
       form = next;
     }
     result[k] = form;
@@ -124,6 +131,7 @@ function nextOfForm(forms: Int32Array): Int32Array {
   const last = new Map<number, number>();
   for (let k = forms.length - 1; k >= 0; k--) {
     const form = forms[k] ?? -1;
+    if (form < 0) continue;
     next[k] = last.get(form) ?? -1;
     last.set(form, k);
   }
@@ -138,7 +146,7 @@ function runAt(entries: readonly ExtendedItem[], forms: Int32Array, next: Int32A
   const period = second - from;
   const steps: (readonly number[])[] = [];
   let same = from;
-  for (; same + period < entries.length && forms[same] === forms[same + period]; same++) {
+  for (; same + period < entries.length && forms[same] === forms[same + period] && forms[same] !== -1; same++) {
     const [left, right] = [entries[same], entries[same + period]];
     const wanted = steps[(same - from) % period];
     if (wanted !== undefined) {

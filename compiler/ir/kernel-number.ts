@@ -30,7 +30,8 @@ function sharesParts(left: Kernel, right: Kernel): boolean {
   if (left.name !== right.name || left.axes !== right.axes || left.lets !== right.lets) return false;
   if (left.operands.length !== right.operands.length) return false;
   for (let k = 0; k < left.operands.length; k++) {
-    const [own, other] = [left.operands[k], right.operands[k]];
+    const own = left.operands[k];
+    const other = right.operands[k];
     if (own?.strides !== other?.strides || own?.offset !== other?.offset || own?.type !== other?.type) return false;
   }
   switch (left.form) {

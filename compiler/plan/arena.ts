@@ -21,19 +21,20 @@ export function align(bytes: number): number {
 
 /** Placed intervals that follow one another by offset, at most `MOST` of them, with what a search needs to pass over them. */
 interface Chunk {
-  /** By offset, then in order of placing. */
-  readonly from: number[];
-  readonly to: number[];
-  readonly start: number[];
-  readonly end: number[];
+  count: number;
+  /** By offset, then in order of placing; bytes may be beyond 2^31. */
+  readonly from: Float64Array;
+  readonly to: Float64Array;
+  readonly start: Int32Array;
+  readonly end: Int32Array;
   /** Bounds of `start` and `end`, and of `to`. */
   earliestStart: number;
   latestStart: number;
   earliestEnd: number;
   latestEnd: number;
   top: number;
-  /** No room between its members. */
-  isSolid: boolean;
+  /** The most room between its members where all of them live. */
+  widest: number;
 }
 
 /** In deep networks thousands of activations live at once: a search passes over a chunk of them in one step. */
@@ -73,29 +74,27 @@ function largestFirst(intervals: readonly Interval[]): readonly number[] {
 
 /** The tightest gap between intervals that live at the same time, else behind them all. */
 function findOffset(chunks: readonly Chunk[], own: Interval, size: number, bytes: number): number {
+  const { start: first, end: last } = own;
   let cursor = 0;
   let best = -1;
   let tightest = Number.POSITIVE_INFINITY;
-  /** Whether the gap before `next` fits exactly: none is tighter, and most sizes occur many times. */
-  const meet = (next: number): boolean => {
-    const gap = next - cursor;
-    if (gap < size || gap >= tightest) return false;
-    tightest = gap;
-    best = cursor;
-    return gap === size;
-  };
-  search: for (const chunk of chunks) {
-    if (chunk.earliestStart > own.end || chunk.latestEnd < own.start) continue;
-    if (chunk.isSolid && chunk.latestStart <= own.end && chunk.earliestEnd >= own.start) {
-      if (meet(chunk.from[0] ?? 0)) break;
-      cursor = Math.max(cursor, chunk.top);
-      continue;
-    }
+  // A gap that fits exactly ends the search: none is tighter, and most sizes occur many times.
+  for (let c = 0; c < chunks.length && tightest > size; c++) {
+    const chunk = chunks[c];
+    if (chunk === undefined || chunk.earliestStart > last || chunk.latestEnd < first) continue;
     const { from, to, start, end } = chunk;
-    for (let p = 0; p < from.length; p++) {
-      if ((start[p] ?? 0) > own.end || (end[p] ?? 0) < own.start) continue;
-      if (meet(from[p] ?? 0)) break search;
-      cursor = Math.max(cursor, to[p] ?? 0);
+    const isPassed = chunk.widest < size && chunk.latestStart <= last && chunk.earliestEnd >= first;
+    const count = isPassed ? 1 : chunk.count;
+    for (let p = 0; p < count; p++) {
+      if (!isPassed && ((start[p] ?? 0) > last || (end[p] ?? 0) < first)) continue;
+      const gap = (from[p] ?? 0) - cursor;
+      if (gap >= size && gap < tightest) {
+        tightest = gap;
+        best = cursor;
+        if (gap === size) break;
+      }
+      const behind = isPassed ? chunk.top : (to[p] ?? 0);
+      if (behind > cursor) cursor = behind;
     }
   }
   const tail = bytes - cursor;
@@ -103,39 +102,60 @@ function findOffset(chunks: readonly Chunk[], own: Interval, size: number, bytes
 }
 
 function insert(chunks: Chunk[], { start, end }: Interval, offset: number, size: number): void {
-  let at = chunks.findLastIndex((chunk) => (chunk.from[0] ?? 0) <= offset);
-  if (at < 0) at = 0;
-  const chunk = (chunks[at] ??= emptyChunk());
-  let position = chunk.from.length;
+  let at = chunks.length - 1;
+  while (at > 0 && (chunks[at]?.from[0] ?? 0) > offset) at--;
+  const chunk = (chunks[Math.max(at, 0)] ??= emptyChunk());
+  let position = chunk.count;
   while (position > 0 && (chunk.from[position - 1] ?? 0) > offset) position--;
-  chunk.from.splice(position, 0, offset);
-  chunk.to.splice(position, 0, offset + size);
-  chunk.start.splice(position, 0, start);
-  chunk.end.splice(position, 0, end);
-  if (chunk.from.length > MOST) {
-    const half = emptyChunk();
-    for (const list of ["from", "to", "start", "end"] as const) half[list].push(...chunk[list].splice(MOST / 2));
-    measureChunk(half);
-    chunks.splice(at + 1, 0, half);
-  }
+  for (const list of [chunk.from, chunk.to, chunk.start, chunk.end]) list.copyWithin(position + 1, position, chunk.count);
+  chunk.from[position] = offset;
+  chunk.to[position] = offset + size;
+  chunk.start[position] = start;
+  chunk.end[position] = end;
+  chunk.count++;
+  if (chunk.count > MOST) chunks.splice(at + 1, 0, splitOff(chunk));
   measureChunk(chunk);
 }
 
 function emptyChunk(): Chunk {
-  const lists = { from: [], to: [], start: [], end: [] };
-  return { ...lists, earliestStart: 0, latestStart: 0, earliestEnd: 0, latestEnd: 0, top: 0, isSolid: true };
+  const lists = { from: new Float64Array(MOST + 1), to: new Float64Array(MOST + 1), start: new Int32Array(MOST + 1), end: new Int32Array(MOST + 1) };
+  return { count: 0, ...lists, earliestStart: 0, latestStart: 0, earliestEnd: 0, latestEnd: 0, top: 0, widest: 0 };
+}
+
+/** The upper half of a chunk, as one of its own. */
+function splitOff(chunk: Chunk): Chunk {
+  const half = emptyChunk();
+  const kept = MOST / 2;
+  half.from.set(chunk.from.subarray(kept));
+  half.to.set(chunk.to.subarray(kept));
+  half.start.set(chunk.start.subarray(kept));
+  half.end.set(chunk.end.subarray(kept));
+  half.count = chunk.count - kept;
+  chunk.count = kept;
+  measureChunk(half);
+  return half;
 }
 
 function measureChunk(chunk: Chunk): void {
-  const { from, to, start, end } = chunk;
-  chunk.earliestStart = Math.min(...start);
-  chunk.latestStart = Math.max(...start);
-  chunk.earliestEnd = Math.min(...end);
-  chunk.latestEnd = Math.max(...end);
-  chunk.isSolid = true;
-  chunk.top = from[0] ?? 0;
-  for (let p = 0; p < from.length; p++) {
-    if ((from[p] ?? 0) > chunk.top) chunk.isSolid = false;
-    chunk.top = Math.max(chunk.top, to[p] ?? 0);
+  const { count, from, to, start, end } = chunk;
+  let earliestStart = start[0] ?? 0;
+  let latestStart = earliestStart;
+  let earliestEnd = end[0] ?? 0;
+  let latestEnd = earliestEnd;
+  let top = to[0] ?? 0;
+  let widest = 0;
+  for (let p = 1; p < count; p++) {
+    earliestStart = Math.min(earliestStart, start[p] ?? 0);
+    latestStart = Math.max(latestStart, start[p] ?? 0);
+    earliestEnd = Math.min(earliestEnd, end[p] ?? 0);
+    latestEnd = Math.max(latestEnd, end[p] ?? 0);
+    widest = Math.max(widest, (from[p] ?? 0) - top);
+    top = Math.max(top, to[p] ?? 0);
   }
+  chunk.earliestStart = earliestStart;
+  chunk.latestStart = latestStart;
+  chunk.earliestEnd = earliestEnd;
+  chunk.latestEnd = latestEnd;
+  chunk.top = top;
+  chunk.widest = widest;
 }

@@ -25,13 +25,16 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
   const slotOf: (Slot | undefined)[] = program.buffers.map(() => undefined);
   const lastUse = new Int32Array(program.buffers.length).fill(-1);
   const writes = new Int32Array(program.buffers.length);
-  const kept = new Set([...program.inputs, ...program.scalars, ...program.outputs].map((port) => port.buffer));
-  for (const [step, kernel] of program.kernels.entries()) {
-    for (const { buffer } of kernel.operands) lastUse[buffer] = step;
+  const kept = new Uint8Array(program.buffers.length);
+  for (const ports of [program.inputs, program.scalars, program.outputs]) for (const { buffer } of ports) kept[buffer] = 1;
+  let uses = 0;
+  for (const kernel of program.kernels) {
+    for (const { buffer } of kernel.operands) lastUse[buffer] = uses;
     for (const store of kernel.stores) {
       const buffer = kernel.operands[store.operand]?.buffer ?? -1;
       writes[buffer] = (writes[buffer] ?? 0) + 1;
     }
+    uses++;
   }
   const hostsOf = createHostFinder();
   const slots: Slot[] = [];
@@ -44,17 +47,19 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
   for (const { buffer } of [...program.inputs, ...program.scalars]) {
     if (program.buffers[buffer]?.kind !== "persistent") open(buffer, -1, last);
   }
-  for (const [step, kernel] of program.kernels.entries()) {
+  let step = 0;
+  const isFree = (other: number, size: Size): boolean =>
+    lastUse[other] === step &&
+    kept[other] === 0 &&
+    program.buffers[other]?.kind === "temporary" &&
+    slotOf[other]?.end === step &&
+    sameSize(program.buffers[other]?.size ?? -1, size);
+  for (const kernel of program.kernels) {
     for (const { buffer } of kernel.operands) {
-      if (slotOf[buffer] !== undefined || program.buffers[buffer]?.kind !== "temporary") continue;
-      const end = kept.has(buffer) ? last : (lastUse[buffer] ?? step);
-      const free = (other: number): boolean =>
-        lastUse[other] === step &&
-        !kept.has(other) &&
-        program.buffers[other]?.kind === "temporary" &&
-        sameSize(program.buffers[other]?.size ?? -1, program.buffers[buffer]?.size ?? -2) &&
-        slotOf[other]?.end === step;
-      const host = inPlace && writes[buffer] === 1 ? operandInStep(kernel, hostsOf(kernel), buffer, free) : undefined;
+      const own = program.buffers[buffer];
+      if (slotOf[buffer] !== undefined || own?.kind !== "temporary") continue;
+      const end = kept[buffer] === 1 ? last : (lastUse[buffer] ?? step);
+      const host = inPlace && writes[buffer] === 1 ? operandInStep(kernel, hostsOf(kernel), buffer, (other) => isFree(other, own.size)) : undefined;
       const slot = host === undefined ? undefined : slotOf[host];
       if (slot === undefined) open(buffer, step, end);
       else {
@@ -63,6 +68,7 @@ export function findSlots(program: LoweredProgram, inPlace: boolean): readonly S
         slotOf[buffer] = slot;
       }
     }
+    step++;
   }
   for (const { buffer } of program.outputs) {
     if (slotOf[buffer] === undefined && program.buffers[buffer]?.kind === "temporary") open(buffer, -1, last);

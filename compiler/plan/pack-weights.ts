@@ -42,8 +42,8 @@ export function packWeights(
   const kernels: Kernel[] = [];
   const known = new Map<string, number>();
   const versions = new Int32Array(main.buffers.length);
-  const written = new Set<number>();
-  for (const { stores, operands } of main.kernels) for (const store of stores) written.add(operands[store.operand]?.buffer ?? -1);
+  const written = new Uint8Array(main.buffers.length);
+  for (const { stores, operands } of main.kernels) for (const { operand } of stores) written[operands[operand]?.buffer ?? -1] = 1;
   const made = new Set(
     prepare?.kernels.flatMap(({ stores, operands }) => stores.map(({ operand }) => prepare.buffers[operands[operand]?.buffer ?? -1]?.name)),
   );
@@ -52,14 +52,14 @@ export function packWeights(
   const templates = new Map<string, ReturnType<PackRule>>();
   const sourceOf = (kernel: Kernel & { readonly form: "contraction" }): WeightSource => {
     const buffer = buffers[kernel.operands[kernel.contraction.kernel.operand]?.buffer ?? -1];
-    if (each || buffer === undefined || buffer.kind !== "persistent" || written.has(buffer.id)) return "call";
+    if (each || buffer === undefined || buffer.kind !== "persistent" || written[buffer.id] === 1) return "call";
     return made.has(buffer.name) ? "prepared" : "tensor";
   };
   const packs: { readonly pack: Kernel; readonly source: LogicalBuffer; readonly packed: LogicalBuffer }[] = [];
   let count = 0;
   for (const kernel of main.kernels) {
     const from = kernel.form === "contraction" ? sourceOf(kernel) : "call";
-    const template = `${kernel.form === "contraction" ? numberOf(kernel) : -1} ${from}`;
+    const template = kernel.form === "contraction" ? `${numberOf(kernel)} ${from}` : "";
     if (kernel.form === "contraction" && !templates.has(template)) templates.set(template, packing(withoutBuffers(kernel), from));
     const packed = templates.get(template);
     if (packed === undefined || kernel.form !== "contraction") {
