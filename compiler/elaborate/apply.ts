@@ -197,13 +197,13 @@ function holdsStill(before: Facts, now: Facts): boolean {
 
 /** Under equal keys the elaboration of a block is the same in every session of a check; undefined if it is not shared. */
 function shareKey(
-  { edits, solver, facts, generic, settings, packRank }: Session,
+  { edits, solver, facts, generic, checking, settings, packRank }: Session,
   parameters: ReadonlyMap<string, Value>,
   key: string,
 ): string | undefined {
   if (edits.cuts.length > 0 || edits.replacements.size > 0) return undefined;
   if ([...parameters.values()].some((value) => !SHARED_KINDS.has(value.kind))) return undefined;
-  return `${key};${generic};${settings.training};${packRank};${solver.factsKey(facts)}`;
+  return `${key};${generic};${checking};${settings.training};${packRank};${solver.factsKey(facts)}`;
 }
 
 /** Parameters whose keys say all of them; the others may lead to blocks, whose uses a session may treat differently. */

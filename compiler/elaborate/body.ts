@@ -37,6 +37,7 @@ export interface ConditionalSkip {
 /** Elaborates statements; the result is what the last chain ends with, or what flows in where there is none. */
 export function elaborateStatements(frame: Frame, scope: Scope, statements: readonly Statement[], it: Value | undefined): Value | undefined {
   const { session } = frame;
+  session.effort.bodies++;
   const chains = statements.flatMap((statement) => (statement.kind === "ChainStatement" ? [statement.chain] : []));
   const joins = chains.flatMap((chain) =>
     chain.stages.flatMap((stage) => (stage.kind === "JoinStage" && stage.label !== undefined ? [stage.label] : [])),

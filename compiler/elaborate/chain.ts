@@ -17,6 +17,7 @@ import { runJoin } from "./join.ts";
 import { namesNothing } from "./name-problems.ts";
 import * as problems from "./problems.ts";
 import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
+import { MOST_ROUNDS, unroll } from "./rounds.ts";
 import { lookup, lookupLater, openScope, type Scope } from "./scope.ts";
 import { derivedName, freeComponent } from "./used-names.ts";
 import { dimValue, elementsOf, POISON, type Value } from "./values.ts";
@@ -320,18 +321,13 @@ function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, f
       ? repeatSymbolic(frame, stage, count.dim, flow, (index, value) => runRound(frame, scope, stage, index, value))
       : within(frame, label, () => {
           if (!countRounds(frame, times, stage.count.span)) return POISON;
-          let value = flow;
-          for (let j = 0; j < times; j++) {
-            value = runRound(frame, scope, stage, dimValue(j), value, roundName(frame, scope, stage, j));
-          }
-          return value;
+          const nameOf = (index: number): string => roundName(frame, scope, stage, index);
+          const elaborate = (index: number, name: string, value: Value): Value => runRound(frame, scope, stage, dimValue(index), value, name);
+          return unroll({ frame, scope, stage, nameOf, elaborate }, times, flow);
         });
   if (stage.label !== undefined) bindName(scope, stage.label, result);
   return result;
 }
-
-/** Far beyond any network (ResNet-1202 unrolls 600); ends what a slip of the pen would make endless. */
-const MOST_ROUNDS = 10_000;
 
 /** False, and reported, when the model would unroll into more rounds than any network has. */
 function countRounds(frame: Frame, times: number, span: Span): boolean {

@@ -38,11 +38,19 @@ export interface SharedInstance {
   readonly assumed: readonly Relation[];
 }
 
+/** What elaborations had to do; whoever asks for them may count. */
+export interface Effort {
+  /** Bodies of blocks, rounds and branches gone through. */
+  bodies: number;
+}
+
 /** Shared by all frames of one elaboration. */
 export interface Session {
   readonly settings: Settings;
   /** Checking a block by itself, with symbolic parameters. */
   readonly generic: boolean;
+  /** Nothing is built of it: copied rounds have no entries. */
+  readonly checking: boolean;
   facts: Facts;
   readonly diagnostics: Diagnostic[];
   /** How many of them are errors. */
@@ -50,6 +58,7 @@ export interface Session {
   readonly reported: Set<string>;
   readonly guards: Guard[];
   readonly solver: Solver;
+  readonly effort: Effort;
   /** What a block that is checked by itself needs of its sizes beyond its `where`: part of its signature. */
   readonly inferred: Relation[];
   /** Conditions of the undecided branches that are open. */

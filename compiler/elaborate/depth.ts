@@ -93,7 +93,7 @@ function isPosition(stage: Stage): boolean {
   return mentions;
 }
 
-function contains(root: Node, wanted: (node: Node) => boolean): boolean {
+export function contains(root: Node, wanted: (node: Node) => boolean): boolean {
   let found = false;
   walk(root, (node) => {
     found ||= wanted(node);
@@ -196,7 +196,8 @@ function isStatic(scope: Scope, expression: Expression): boolean {
   });
 }
 
-const STATIC_CALLS: readonly string[] = ["floor", "ceil", "round", "min", "max", "length", "range", "real", "sqrt", "exp", "log", "abs"];
+/** Functions of numbers and lists. */
+export const STATIC_CALLS: readonly string[] = ["floor", "ceil", "round", "min", "max", "length", "range", "real", "sqrt", "exp", "log", "abs"];
 
 function total<T>(items: readonly T[], of: (item: T, index: number) => number | undefined): number | undefined {
   let sum = 0;

@@ -12,7 +12,7 @@ import { nameSpan } from "../resolve/modules.ts";
 import { recursiveBlock, unknownName } from "../resolve/problems.ts";
 import { elaborateBlock } from "./apply.ts";
 import { bindParameters } from "./arguments.ts";
-import { report, reportKey, type Frame, type Session } from "./context.ts";
+import { type Effort, report, reportKey, type Frame, type Session } from "./context.ts";
 import { spanKey } from "./anchor.ts";
 import { checkNames } from "./declared-names.ts";
 import { compilePattern, describePattern, describeReplacement } from "./edge-pattern.ts";
@@ -35,6 +35,8 @@ export interface ModelOptions {
   readonly dims: ReadonlyMap<string, number>;
   readonly set: readonly GivenArgument[];
   readonly loss?: LossSpec;
+  /** Counts what is done. */
+  readonly effort?: Effort;
 }
 
 export interface Result<T> {
@@ -52,7 +54,7 @@ export interface BuiltModel extends Result<Program> {
 
 /** A model or variant, built with the given parameters and dims. Free sizes stay symbolic. */
 export function elaborateModel(file: ModuleScope, name: string, options: ModelOptions): Result<Program> {
-  const { diagnostics, ...built } = build(genericChecks(file), file, name, options);
+  const { diagnostics, ...built } = build(genericChecks(file, false, options.effort), file, name, options);
   const model = options.loss === undefined ? undefined : lossModelOf(built);
   if (model === undefined || options.loss === undefined) return { value: built.value, diagnostics };
   const loss = elaborateLoss(file, model, options.loss);
@@ -205,7 +207,10 @@ function portDims(declaration: BlockDeclaration): string[] {
  * Checks each block of the file by itself, with symbolic parameters, then its models and variants with their defaults,
  * then its recipes.
  */
-export function checkFile(file: ModuleScope): { readonly blocks: readonly CheckedBlock[]; readonly diagnostics: readonly Diagnostic[] } {
+export function checkFile(
+  file: ModuleScope,
+  effort?: Effort,
+): { readonly blocks: readonly CheckedBlock[]; readonly diagnostics: readonly Diagnostic[] } {
   const diagnostics: Diagnostic[] = [];
   const reported = new Set<string>();
   const broken = file.syntax.length === 0 ? undefined : brokenParts(file);
@@ -217,7 +222,7 @@ export function checkFile(file: ModuleScope): { readonly blocks: readonly Checke
       diagnostics.push(diagnostic);
     }
   };
-  const checks = genericChecks(file);
+  const checks = genericChecks(file, true, effort);
   const blocks: CheckedBlock[] = [];
   for (const declaration of file.own.values()) {
     if (declaration.kind === "block") {

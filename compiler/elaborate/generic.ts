@@ -12,7 +12,7 @@ import type { ModuleScope } from "../resolve/modules.ts";
 import { spanKey } from "./anchor.ts";
 import { blockKey, elaborateBlock } from "./apply.ts";
 import { coerce, typeText } from "./arguments.ts";
-import { type Frame, report } from "./context.ts";
+import { type Effort, type Frame, report } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import { instancesOf, solverFor } from "./memory.ts";
 import { wrongArgument } from "./problems.ts";
@@ -44,14 +44,16 @@ export interface GenericChecks extends Shared {
 /** A second of work: a file with more unknown names than that is another language, and its names are no slips. */
 const MOST_COMPARISONS = 1_000_000;
 
-/** Checks on demand, each block once. */
-export function genericChecks(file: ModuleScope): GenericChecks {
+/** Checks on demand, each block once; `checking` says that nothing is built besides. */
+export function genericChecks(file: ModuleScope, checking: boolean, effort: Effort = { bodies: 0 }): GenericChecks {
   const results = new Map<string, GenericResult | undefined>();
   const faults = new Map<string, ReadonlySet<string>>();
   const running = new Set<string>();
   const checks: GenericChecks = {
     home: file.path,
     solver: solverFor(file),
+    effort,
+    checking,
     instances: instancesOf,
     spelling: { left: MOST_COMPARISONS },
     check(declaration) {

@@ -1,6 +1,6 @@
 /** Fresh state for one elaboration. Invariant: sessions share nothing but what they are given. */
 import type { Facts } from "../check/solve.ts";
-import type { Frame, Session, SharedInstance, SpellingBudget, VariantEdits } from "./context.ts";
+import type { Effort, Frame, Session, SharedInstance, SpellingBudget, VariantEdits } from "./context.ts";
 import type { Solver } from "./solver.ts";
 import type { ModuleScope } from "../resolve/modules.ts";
 import { noNames } from "./used-names.ts";
@@ -14,6 +14,8 @@ export interface Shared {
   readonly home: string;
   readonly solver: Solver;
   readonly spelling: SpellingBudget;
+  readonly effort: Effort;
+  readonly checking: boolean;
   readonly instances: (file: ModuleScope) => Map<string, SharedInstance>;
   readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
 }
@@ -31,12 +33,14 @@ export function newSession(options: SessionOptions): Session {
   return {
     settings: { training: options.training, dims: options.dims ?? new Map() },
     generic: options.generic ?? false,
+    checking: options.shared.checking,
     facts: NO_FACTS,
     diagnostics: [],
     errors: 0,
     reported: new Set(),
     guards: [],
     solver: options.shared.solver,
+    effort: options.shared.effort,
     inferred: [],
     branches: [],
     memo: new Map(),
