@@ -216,38 +216,6 @@ async function profile(): Promise<unknown> {
   return { ok: true, profiles, agree: results.every((each) => String(each) === String(results[0])), width: results[0]?.length };
 }
 
-const MODELS: readonly {
-  readonly file: string;
-  readonly model: string;
-  readonly dims: Readonly<Record<string, number>>;
-  readonly mode: "inference" | "training";
-}[] = [
-  { file: "std/models/cifar", model: "CifarResNet20B", dims: { H: 32, W: 32 }, mode: "training" },
-  { file: "std/models/transformer", model: "TransformerTiny", dims: {}, mode: "training" },
-  { file: "std/models/audio", model: "AudioResNet", dims: { L: 2048 }, mode: "training" },
-  { file: "std/models/resnet", model: "ResNet50", dims: { H: 224, W: 224 }, mode: "inference" },
-];
-
-/** Every shader of some models through Dawn's validation, without running one. Returns how many. */
-async function validate(): Promise<unknown> {
-  const adapter = await openGpu("null").requestAdapter();
-  const device = await adapter?.requestDevice();
-  if (device === undefined) return { ok: false, reason: "the null backend has no adapter" };
-  let count = 0;
-  for (const each of MODELS) {
-    const { manifest } = await compile({ ...each, devices: ["webgpu"] });
-    for (const { name, code } of manifest.webgpu?.shaders ?? []) {
-      const module = device.createShaderModule({ code });
-      await device.createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } }).catch((error: Error) => {
-        throw new Error(`${each.model}, ${name}: ${error.message}\n${code}`);
-      });
-      count++;
-    }
-  }
-  device.destroy();
-  return { ok: true, count };
-}
-
 const MODES: Readonly<Record<string, () => Promise<unknown>>> = {
   probe,
   operations: () => kernels(operationCases()),
@@ -257,7 +225,6 @@ const MODES: Readonly<Record<string, () => Promise<unknown>>> = {
   loss,
   recovery,
   profile,
-  validate,
   ...Object.fromEntries(Object.entries(FIXTURES).map(([name, each]) => [name, () => fixture(each)])),
 };
 

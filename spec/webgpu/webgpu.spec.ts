@@ -1,6 +1,6 @@
 /**
  * The WebGPU back end in Node, where the package `webgpu` and an adapter are: kernels against the evaluation in f64,
- * PyTorch's fixtures, a lost device. Shaders are validated even where no adapter is.
+ * PyTorch's fixtures, a lost device.
  * Invariant: everything runs in child processes that are ended after a time.
  */
 import * as assert from "uvu/assert";
@@ -34,7 +34,7 @@ interface RecoveredRun extends Omit<SharedRun, "steps"> {
   readonly devices: number;
 }
 
-const { environment: usable, reason, isInstalled } = findAdapter();
+const { environment: usable, reason } = findAdapter();
 
 suite("webgpu", (test) => {
   const onDevice = (name: string, body: (env: NodeJS.ProcessEnv) => Promise<void>): void => {
@@ -63,13 +63,6 @@ suite("webgpu", (test) => {
     assert.ok(dispatches <= 60, `${dispatches} dispatches`);
     assert.is((await compile(options)).manifest.webgpu, undefined);
   });
-
-  if (isInstalled) {
-    test("Dawn accepts every shader of some models", async () => {
-      const { count } = await succeed("validate", { ...process.env });
-      assert.ok(Number(count) > 100, `${count} shaders`);
-    });
-  } else test.skip("Dawn accepts every shader of some models", reason);
 
   onDevice("every operation, on f32 and i32", async (env) => {
     const { count } = await succeed("operations", env);
