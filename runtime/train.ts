@@ -4,7 +4,7 @@
  */
 import type { Inputs } from "./inputs.ts";
 import type { Hyperparameters, Network, StepResult } from "./network.ts";
-import { badSchedule, describeValue, lossNotFinite } from "./problems.ts";
+import { badOption, badSchedule, describeValue, lossNotFinite } from "./problems.ts";
 
 /**
  * One phase of a schedule. `epochs` is the epoch, counted from the start of training, at which the phase ends: in
@@ -123,43 +123,75 @@ export interface TrainOptions {
   /** Needs `learningRate`. */
   readonly schedule?: Schedule;
   readonly hyper?: Hyperparameters;
-  /** Awaited after every step; a promise gives the page time to draw. */
+  /**
+   * Steps given before the first of them has answered, 1 by default. On a GPU a few keep it from waiting for the losses to
+   * come back; losses and weights are the same.
+   */
+  readonly underWay?: number;
+  /** Awaited after every step, in order; a promise gives the page time to draw. */
   readonly onStep?: (report: StepReport) => void | Promise<void>;
   readonly onEpoch?: (report: EpochReport) => void | Promise<void>;
-  /** Ends training after the current step. */
+  /** Ends training after the steps that are under way. */
   readonly signal?: AbortSignal;
 }
+
+type Trained = Pick<Network, "step" | "stepsDone">;
 
 /**
  * Trains on batches: an iterable (which must start anew for each epoch) or a function of the epoch, say to shuffle.
  * Iterations go on from the network's own step count. Returns the last epoch's report; throws RN742 at a loss that is
  * no finite number, RN743 without batches.
  */
-export async function train(
-  network: Pick<Network, "step" | "stepsDone">,
-  batches: Batches | ((epoch: number) => Batches),
-  options: TrainOptions = {},
-): Promise<EpochReport> {
-  const { epochs = 1, learningRate, schedule, hyper = {}, signal } = options;
+export async function train(network: Trained, batches: Batches | ((epoch: number) => Batches), options: TrainOptions = {}): Promise<EpochReport> {
+  const { epochs = 1, learningRate, schedule, underWay = 1, signal } = options;
+  if (!Number.isSafeInteger(underWay) || underWay < 1) throw badOption("underWay", "a whole number from 1", underWay);
   if (schedule !== undefined && learningRate === undefined) throw badSchedule("a schedule needs `learningRate`, the rate at factor 1");
   let step = network.stepsDone;
   let report: EpochReport = { epoch: 0, loss: Number.NaN, steps: 0 };
   for (let epoch = 0; epoch < epochs && !signal?.aborted; epoch++) {
     let total = 0;
     let steps = 0;
-    for await (const inputs of typeof batches === "function" ? batches(epoch) : batches) {
-      const rate = learningRate === undefined ? undefined : learningRate * (schedule?.(step) ?? 1);
-      const result = await network.step(inputs, rate === undefined ? hyper : { ...hyper, learningRate: rate });
+    for await (const { loss, ...found } of stepsOf(network, typeof batches === "function" ? batches(epoch) : batches, step, options)) {
       step++;
       steps++;
-      total += result.loss;
-      if (!Number.isFinite(result.loss)) throw lossNotFinite(result.loss, step, rate);
-      await options.onStep?.({ ...result, step, epoch, learningRate: rate });
-      if (signal?.aborted) break;
+      total += loss;
+      if (!Number.isFinite(loss)) throw lossNotFinite(loss, step, found.learningRate);
+      await options.onStep?.({ loss, ...found, step, epoch });
     }
     if (steps === 0) throw badSchedule(`epoch ${epoch} has no batches`);
     report = { epoch, loss: total / steps, steps };
     await options.onEpoch?.(report);
   }
   return report;
+}
+
+/** The answers of an epoch's steps in order, the next ones given before; all have answered when this ends, however it ends. */
+async function* stepsOf(
+  network: Trained,
+  batches: Batches,
+  first: number,
+  { learningRate, schedule, hyper = {}, underWay = 1, signal }: TrainOptions,
+): AsyncGenerator<StepResult & { readonly learningRate: number | undefined }> {
+  const open: { readonly answer: Promise<StepResult>; readonly rate: number | undefined }[] = [];
+  let given = first;
+  const hear = async (): Promise<StepResult & { readonly learningRate: number | undefined }> => {
+    const oldest = open.shift();
+    if (oldest === undefined) throw new Error("internal error: no step is under way");
+    return { ...(await oldest.answer), learningRate: oldest.rate };
+  };
+  try {
+    for await (const inputs of batches) {
+      const rate = learningRate === undefined ? undefined : learningRate * (schedule?.(given) ?? 1);
+      const answer = network.step(inputs, rate === undefined ? hyper : { ...hyper, learningRate: rate });
+      // Told when its turn comes; a failure before that is nobody's yet.
+      answer.catch(() => undefined);
+      given++;
+      open.push({ answer, rate });
+      if (open.length >= underWay) yield await hear();
+      if (signal?.aborted) break;
+    }
+    while (open.length > 0) yield await hear();
+  } finally {
+    await Promise.allSettled(open.map(({ answer }) => answer));
+  }
 }

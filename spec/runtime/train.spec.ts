@@ -180,6 +180,44 @@ suite("train", (test) => {
     assert.is(net.stepsDone, 4);
   });
 
+  test("steps under way: as many at once as asked for, reports in order, the same losses and weights; stopped, all have answered", async () => {
+    const [plain, other] = [await load(), await load()];
+    const flight = { now: 0, most: 0 };
+    const later: typeof other = {
+      ...other,
+      get stepsDone() {
+        return other.stepsDone;
+      },
+      async step(inputs, hyper) {
+        flight.most = Math.max(flight.most, ++flight.now);
+        const answer = await other.step(inputs, hyper);
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        flight.now--;
+        return answer;
+      },
+    };
+    const schedule = createSchedule([{ kind: "cosine", epochs: 3 }], 4);
+    const run = async (net: typeof plain, underWay: number, signal?: AbortSignal): Promise<unknown> => {
+      const seen: unknown[] = [];
+      const onStep = ({ loss, step, learningRate }: { loss: number; step: number; learningRate: number | undefined }): void =>
+        void seen.push([loss, step, learningRate]);
+      const options = { epochs: 3, learningRate: 0.1, schedule, underWay, onStep, ...(signal === undefined ? {} : { signal }) };
+      return [await train(net, [batch, { ...batch, x: [2, 3] }, batch, batch], options), seen, String((await net.weights())["scale.weight"]!.data)];
+    };
+    assert.equal(await run(later, 3), await run(plain, 1));
+    assert.equal([flight.most, flight.now], [3, 0]);
+    await run(later, 4, AbortSignal.abort());
+    const stop = new AbortController();
+    const before = other.stepsDone;
+    await train(
+      later,
+      Array.from({ length: 9 }, () => batch),
+      { underWay: 4, signal: stop.signal, onStep: ({ step }) => (step === before + 2 ? stop.abort() : undefined) },
+    );
+    assert.equal([other.stepsDone - before, flight.now], [5, 0]);
+    await rejects(train(later, [batch], { underWay: 0 }), "RN606", "underWay");
+  });
+
   test("a loss that is no number ends it, saying where", async () => {
     const net = await load();
     await rejects(train(net, [batch, { x: [Number.NaN, 1], label: [0] }]), "RN742", "NaN", "step 2");

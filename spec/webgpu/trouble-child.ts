@@ -105,8 +105,20 @@ interface EpochRun {
   readonly underWay: number;
 }
 
-/** An epoch through the loop of `resnet train`; `onUpdate` hears how many batches are done. */
-async function trainEpoch(program: Program, options: LoadOptions, onUpdate: (done: number) => void, depth: number): Promise<EpochRun> {
+const MIDDLE = TRAINED / EPOCH_BATCH / 2;
+
+interface EpochOptions {
+  readonly gpu: GPU;
+  /** Hears how many batches are done. */
+  readonly onUpdate?: (done: number) => void;
+  /** Batches done from which steps go in flight; before, each is waited for. */
+  readonly inFlightFrom?: number;
+}
+
+/** An epoch through the loop of `resnet train`. */
+async function trainEpoch(program: Program, { gpu: from, onUpdate = () => undefined, inFlightFrom = 0 }: EpochOptions): Promise<EpochRun> {
+  const options: LoadOptions = { device: "webgpu", gpu: from };
+  const state = { done: 0 };
   const notices: string[] = [];
   const network = await program.load({ ...options, seed: 1, onNotice: (message) => notices.push(message) });
   const out = await mkdtemp(join(tmpdir(), "resnet-spec-"));
@@ -115,7 +127,9 @@ async function trainEpoch(program: Program, options: LoadOptions, onUpdate: (don
   const counted: Network = {
     ...network,
     // The loop asks; one that says `wasm` is waited for step by step.
-    device: depth === 1 ? "wasm" : "webgpu",
+    get device() {
+      return state.done < inFlightFrom ? "wasm" : "webgpu";
+    },
     get stepsDone() {
       return network.stepsDone;
     },
@@ -140,7 +154,7 @@ async function trainEpoch(program: Program, options: LoadOptions, onUpdate: (don
       out,
       state: freshState({ model: program.model, seed: 1, batch: EPOCH_BATCH, samples: TRAINED }),
       history: [],
-      progress: { begin: () => undefined, update: onUpdate, done: () => undefined },
+      progress: { begin: () => undefined, update: (done) => onUpdate((state.done = done)), done: () => undefined },
       onEpoch: () => undefined,
       isInterrupted: () => false,
     });
@@ -158,16 +172,22 @@ async function trainEpoch(program: Program, options: LoadOptions, onUpdate: (don
 /** The same epoch undisturbed (in flight and step by step), with a device destroyed in its middle, and out of memory. */
 async function epoch(): Promise<unknown> {
   const program = await compiled("examples/digits/digits.resnet");
-  const onGpu = (from: GPU): LoadOptions => ({ device: "webgpu", gpu: from });
-  const quiet = (): void => undefined;
-  const middle = TRAINED / EPOCH_BATCH / 2;
-  const undisturbed = await trainEpoch(program, onGpu(gpu), quiet, 4);
-  const waiting = await trainEpoch(program, onGpu(gpu), quiet, 1);
-  const watched = alteredGpu(gpu, quiet);
-  const destroyed = await trainEpoch(program, onGpu(watched.gpu), (done) => done === middle && watched.devices.at(-1)?.destroy(), 4);
-  // The third of the steps in flight finds no room for its results.
-  const full = alteredGpu(gpu, (device, k) => k === 0 && refuseBuffer(device, "staging", 3));
-  const refused = await trainEpoch(program, onGpu(full.gpu), quiet, 4);
+  const counted = { submits: 0, atFirst: 0 };
+  const counting = alteredGpu(gpu, ({ queue }) => {
+    const submit = queue.submit.bind(queue);
+    queue.submit = (buffers) => {
+      counted.submits++;
+      submit(buffers);
+    };
+  });
+  const onUpdate = (done: number): void => void (done === 1 && (counted.atFirst = counted.submits));
+  const undisturbed = { ...(await trainEpoch(program, { gpu: counting.gpu, onUpdate })), ...counted };
+  const waiting = await trainEpoch(program, { gpu, inFlightFrom: Number.POSITIVE_INFINITY });
+  const watched = alteredGpu(gpu, () => undefined);
+  const destroyed = await trainEpoch(program, { gpu: watched.gpu, onUpdate: (done) => done === MIDDLE && watched.devices.at(-1)?.destroy() });
+  // Where steps begin to go in flight, in the middle, the second finds no room for its results.
+  const full = alteredGpu(gpu, (device, k) => k === 0 && refuseBuffer(device, "staging", 2));
+  const refused = await trainEpoch(program, { gpu: full.gpu, inFlightFrom: MIDDLE });
   return { ok: true, undisturbed, waiting, destroyed, refused };
 }
 

@@ -108,7 +108,9 @@ suite("webgpu/trouble", (test) => {
 
   test("an epoch of examples/digits by the loop of `resnet train`: steps in flight, a device destroyed in its middle, results without memory", async () => {
     const answer = await succeed("epoch", environment, [], CHILD);
-    const { undisturbed, waiting, destroyed, refused } = answer as unknown as Record<"undisturbed" | "waiting" | "destroyed" | "refused", EpochRun>;
+    const { undisturbed, waiting, destroyed, refused } = answer as unknown as Record<"waiting" | "destroyed" | "refused", EpochRun> & {
+      readonly undisturbed: EpochRun & { readonly submits: number; readonly atFirst: number };
+    };
     const [metrics = []] = undisturbed.metrics;
     assert.ok(metrics.length === 4 && metrics.every(Number.isFinite), String(metrics));
     for (const [name, run] of Object.entries({ waiting, destroyed, refused })) {
@@ -118,6 +120,11 @@ suite("webgpu/trouble", (test) => {
     }
     assert.equal([undisturbed.notices, waiting.notices], [[], []]);
     assert.equal([undisturbed.underWay, waiting.underWay], [4, 1]);
+    // When the first step has answered the next are submitted: one submit each. Then eight batches held out, the weights'
+    // preparation, and copies of weights and optimizer state.
+    const { atFirst, submits } = undisturbed;
+    assert.ok(atFirst >= 2 && atFirst <= 4, `${atFirst} submits when the first step had answered`);
+    assert.ok(submits >= 20 + 8 + 1 && submits <= 20 + 8 + 1 + 6, `${submits} submits`);
     assert.is(destroyed.notices.length, 1);
     assert.match(destroyed.notices[0] ?? "", /^the GPU was lost.*continues on a new GPU device, after repeating \d+ training steps$/);
     assert.is(refused.notices.length, 1);
