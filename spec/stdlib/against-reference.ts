@@ -5,20 +5,30 @@ import type { ReferenceTensor } from "../../compiler/operators/operator.ts";
 import { stepSeed } from "../../runtime/random.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 import { compile, type Network } from "../../tools/api/index.ts";
+import { slopeDeviations } from "./slopes.ts";
 
 export const BATCH = 3;
 
 export interface Comparison {
   /** Greatest deviation by what deviates: `output y`, `loss`, `gradient NAME`, `input x`. */
   readonly deviations: ReadonlyMap<string, number>;
+  /** Gradients in f64 against central differences, in parts of the slope. */
+  readonly slopes: ReadonlyMap<string, number>;
   /** Losses of two training steps. */
   readonly losses: readonly number[];
   readonly weightsAfter: Readonly<Record<string, Tensor>>;
 }
 
-/** Inference, gradients of the mean squared error to a fixed target, and two steps. */
-export async function compare(file: string, model: string): Promise<Comparison> {
-  const program = await compile({ file, model, mode: "training", loss: "mse(y, target)", optimizer: "sgd(lr: 0.05, momentum: 0.9)" });
+/** How a model is trained where not by the mean squared error of its output `y`. */
+export interface Training {
+  /** The recipe's, or what is derived, where there is none. */
+  readonly loss?: string;
+  readonly dims?: Readonly<Record<string, number>>;
+}
+
+/** Inference, gradients of the loss for fixed inputs and targets, and two steps. */
+export async function compare(file: string, model: string, training: Training = { loss: "mse(y, target)" }): Promise<Comparison> {
+  const program = await compile({ file, model, mode: "training", optimizer: "sgd(lr: 0.05, momentum: 0.9)", ...training });
   const { plain } = program.graphs();
   const network = await program.load({ seed: 1 });
   const weights = await disturbed(network);
@@ -34,8 +44,8 @@ export async function compare(file: string, model: string): Promise<Comparison> 
   const bindings = { inputs, tensors: weights, scalars, batch: BATCH };
 
   const deviations = new Map<string, number>();
-  const { target: _, ...withoutTarget } = given;
-  const inferred = await network.run(withoutTarget);
+  const wanted = new Set(plain.infer.nodes.flatMap((node) => (node.op === "input" ? [node.attributes.name] : [])));
+  const inferred = await network.run(Object.fromEntries(Object.entries(given).filter(([name]) => wanted.has(name))));
   for (const [name, { data }] of interpret(plain.infer, bindings).outputs) deviations.set(`output ${name}`, deviation(inferred[name]?.data, data));
   const found = await network.gradients(given);
   for (const [name, { data }] of interpret(gradients, bindings).outputs) {
@@ -47,7 +57,7 @@ export async function compare(file: string, model: string): Promise<Comparison> 
   const losses = [(await network.step(given)).loss, (await network.step(given)).loss];
   const weightsAfter = await network.weights();
   await network.dispose();
-  return { deviations, losses, weightsAfter };
+  return { deviations, slopes: slopeDeviations(gradients, bindings), losses, weightsAfter };
 }
 
 /** Zeros and ones would hide mistakes: every float weight is moved a little. Returns what the network then holds. */
@@ -72,7 +82,7 @@ function drawInputs(graph: Graph): Map<string, ReferenceTensor> {
     const shape = (type?.shape ?? []).map((dim) => (typeof dim === "number" ? dim : BATCH));
     const count = shape.reduce((product, size) => product * size, 1);
     const integral = type?.dtype === "i64" || type?.dtype === "i32";
-    const data = Float64Array.from({ length: count }, (_, i) => (integral ? (i * 5) % 7 : Math.fround(wave(i + 7 * inputs.size))));
+    const data = Float64Array.from({ length: count }, (_, i) => (integral ? (i * 5) % 3 : Math.fround(wave(i + 7 * inputs.size))));
     inputs.set(node.attributes.name, { shape, data });
   }
   return inputs;

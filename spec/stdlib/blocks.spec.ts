@@ -15,6 +15,7 @@ import { compare } from "./against-reference.ts";
 const file = fileURLToPath(new URL("blocks.resnet", import.meta.url));
 const library = fileURLToPath(new URL("../../stdlib/", import.meta.url));
 const TOLERANCE = 1e-4;
+const SLOPE_TOLERANCE = 1e-5;
 
 function blocksOf(path: string): { readonly name: string; readonly model: boolean; readonly doc: string }[] {
   const { module } = parse({ path, text: readFileSync(path, "utf8") });
@@ -37,7 +38,12 @@ suite("library blocks", (test) => {
 
   for (const { name } of blocksOf(file)) {
     test(`${name}: outputs, gradients, steps`, async () => {
-      const { deviations, losses, weightsAfter } = await compare(file, name);
+      const { deviations, slopes, losses, weightsAfter } = await compare(file, name);
+      assert.equal(
+        [...slopes].filter(([, value]) => !(value <= SLOPE_TOLERANCE)),
+        [],
+      );
+      assert.ok(slopes.size > 0);
       assert.equal(
         [...deviations].filter(([, value]) => !(value <= TOLERANCE)),
         [],
