@@ -30,6 +30,7 @@ import { lowerGraph } from "./fuse/lower-graph.ts";
 import { type Target, wasmTarget, webgpuTarget } from "./fuse/rules.ts";
 import { type NetworkPrograms, planNetwork } from "./plan/plan-network.ts";
 import { unmatchedException } from "./recipe/problems.ts";
+import { withConstants } from "./elaborate/recipe-constants.ts";
 import { type LossSpec, type RecipeSpec, readLoss, readOptimizer, readRecipe } from "./recipe/recipe.ts";
 import { printProgram } from "./report/print-program.ts";
 import { type Summary, summarize } from "./report/summary.ts";
@@ -82,7 +83,9 @@ export function analyze(request: AnalyzeRequest): Outcome<Analysis> {
   const failed = (): boolean => diagnostics.some((diagnostic) => diagnostic.severity === "error");
   if (failed()) return { value: undefined, diagnostics };
   const train = chooseTrain(request, modules, report);
-  const recipe = train === undefined ? undefined : readRecipe(train, report);
+  const inlined = train && withConstants(train, modules.entry);
+  diagnostics.push(...(inlined?.diagnostics ?? []));
+  const recipe = inlined && readRecipe(inlined.train, report);
   const model = request.model ?? recipe?.model ?? soleModel(modules, request.entry, report);
   if (model === undefined || failed()) return { value: undefined, diagnostics };
   const options = { dims: request.dims, set: request.set };

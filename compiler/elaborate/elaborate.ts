@@ -25,6 +25,7 @@ import * as problems from "./problems.ts";
 import { checkRecipe } from "./recipes.ts";
 import { rootScope, type Scope } from "./scope.ts";
 import { newFrame, newSession, type Shared } from "./session.ts";
+import { readTexts } from "./set-text.ts";
 import { indexSpans, type SpanIndex } from "./span-index.ts";
 import type { BlockDeclaration, GivenArgument, Value } from "./values.ts";
 
@@ -165,7 +166,7 @@ function buildModel(
     frame,
     name,
     block.parameters,
-    [...options.set, ...extra],
+    [...readTexts(frame, declaration, options.set), ...extra],
     span,
     span,
     (parameter, value) => parameters.set(parameter.name.text, value),

@@ -10,6 +10,7 @@ import { unknownName } from "../resolve/problems.ts";
 import { type BuiltModel, lossModelOf } from "./elaborate.ts";
 import { elaborateLoss } from "./loss.ts";
 import { notAModel } from "./name-problems.ts";
+import { withConstants } from "./recipe-constants.ts";
 
 /** Diagnostics of one `train` declaration; `models` are those of its file that were built. */
 export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap<string, BuiltModel>): readonly Diagnostic[] {
@@ -21,7 +22,9 @@ export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap
   }
   if (declaration?.kind === "block" && !declaration.block.model)
     found.push(notAModel(train.model.text, train.model.span, declaration.block.name.span));
-  const recipe = readRecipe(train, (diagnostic) => found.push(diagnostic));
+  const inlined = withConstants(train, file);
+  found.push(...inlined.diagnostics);
+  const recipe = readRecipe(inlined.train, (diagnostic) => found.push(diagnostic));
   const built = models.get(train.model.text);
   const model = built && lossModelOf(built);
   if (recipe.loss !== undefined && model !== undefined) found.push(...elaborateLoss(file, model, recipe.loss).diagnostics);
