@@ -166,7 +166,7 @@ function instantiate(
   const known = session.memo.get(key);
   if (known !== undefined && holdsStill(known.facts, session.facts)) return known.instance;
   const sharing = shareKey(session, parameters, key);
-  const shared = sharing === undefined ? undefined : session.instances(declaration.file).get(sharing);
+  const shared = sharing === undefined ? undefined : session.instances(declaration).get(sharing);
   if (shared !== undefined) {
     session.inferred.push(...shared.inferred);
     session.facts = assume(session.facts, shared.assumed);
@@ -184,7 +184,7 @@ function instantiate(
   const quiet = session.complaints === complaints && session.fresh === fresh && session.rounds === rounds;
   if (sharing !== undefined && instance !== undefined && quiet && holdsStill(facts, session.facts))
     session
-      .instances(declaration.file)
+      .instances(declaration)
       .set(sharing, { instance, inferred: session.inferred.slice(inferred), assumed: session.facts.relations.slice(facts.relations.length) });
   return instance;
 }

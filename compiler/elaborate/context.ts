@@ -11,7 +11,6 @@ import { type Dim, sameDim } from "../ir/dim.ts";
 import type { Entry, Guard, Instance, ValueId } from "../ir/program.ts";
 import type { Relation } from "../ir/relation.ts";
 import type { TensorType } from "../ir/type.ts";
-import type { ModuleScope } from "../resolve/modules.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { operators } from "../operators/table.ts";
 import { placeDiagnostic, spanKey, subjectOf, type Use } from "./anchor.ts";
@@ -66,7 +65,7 @@ export interface Session {
   /** Elaborated uses, with what was known then. */
   readonly memo: Map<string, { readonly facts: Facts; readonly instance: Instance | undefined }>;
   /** Those of a file's blocks in all sessions that reported nothing. */
-  readonly instances: (file: ModuleScope) => Map<string, SharedInstance>;
+  readonly instances: (declaration: BlockDeclaration) => Map<string, SharedInstance>;
   /** Counts diagnostics and guards, also those given before. */
   complaints: number;
   /** Values of constants met so far; "open" while one is evaluated. */

@@ -21,6 +21,7 @@ import { type CheckedBlock, genericChecks, type GenericChecks } from "./generic.
 import { elaborateLoss, type LossModel } from "./loss.ts";
 import { noSuchModel } from "./name-problems.ts";
 import * as portProblems from "./port-problems.ts";
+import { checkedBefore } from "./memory.ts";
 import * as problems from "./problems.ts";
 import { checkRecipe } from "./recipes.ts";
 import { rootScope, type Scope } from "./scope.ts";
@@ -28,6 +29,7 @@ import { newFrame, newSession, type Shared } from "./session.ts";
 import { readTexts } from "./set-text.ts";
 import { indexSpans, type SpanIndex } from "./span-index.ts";
 import type { BlockDeclaration, GivenArgument, Value } from "./values.ts";
+import { versionsOf } from "./versions.ts";
 
 export type { CheckedBlock } from "./generic.ts";
 
@@ -269,11 +271,17 @@ function suspiciousInputs(model: Block): readonly Diagnostic[] {
 /** Models and variants with the defaults of their parameters; those that are wrong by themselves were reported. */
 function checkModels(checks: GenericChecks, file: ModuleScope, add: (found: readonly Diagnostic[]) => void): ReadonlyMap<string, BuiltModel> {
   const models = new Map<string, BuiltModel>();
+  const remembered = checkedBefore(file);
+  const versionOf = versionsOf(file, remembered.numbering);
+  const isAlone = file.trains.length === 0 && file.syntax.length === 0;
   for (const [name, declaration] of file.own) {
     if (declaration.kind === "block") {
       if (!declaration.block.model || !hasDefaults(declaration.block.parameters) || checks.check(declaration)?.failed === true) continue;
     } else if (declaration.kind !== "variant") continue;
+    // A recipe is compared with its model; otherwise one that was built from this text before, and was good, is good.
+    if (isAlone && remembered.models.has(versionOf(name))) continue;
     const result = build(checks, file, name, { training: true, dims: new Map(), set: [] });
+    if (isAlone && result.value !== undefined && result.diagnostics.length === 0) remembered.models.add(versionOf(name));
     add(result.diagnostics);
     models.set(name, result);
   }

@@ -14,11 +14,12 @@ import { blockKey, elaborateBlock } from "./apply.ts";
 import { coerce, typeText } from "./arguments.ts";
 import { type Effort, type Frame, report } from "./context.ts";
 import { evaluate } from "./expressions.ts";
-import { instancesOf, solverFor } from "./memory.ts";
+import { checkedBefore, instancesOf, solverFor } from "./memory.ts";
 import { wrongArgument } from "./problems.ts";
 import { rootScope } from "./scope.ts";
 import { newFrame, newSession, type Shared } from "./session.ts";
 import { type BlockDeclaration, dimValue, type Value } from "./values.ts";
+import { versionsOf } from "./versions.ts";
 
 /** The signature a generic check found. */
 export interface CheckedBlock {
@@ -49,19 +50,34 @@ export function genericChecks(file: ModuleScope, checking: boolean, effort: Effo
   const results = new Map<string, GenericResult | undefined>();
   const faults = new Map<string, ReadonlySet<string>>();
   const running = new Set<string>();
+  const remembered = checkedBefore(file);
+  const versionOf = versionsOf(file, remembered.numbering);
+  // The text around a syntax error may change how a block reads.
+  const isRemembered = (declaration: BlockDeclaration): boolean => checking && declaration.file === file && file.syntax.length === 0;
+  /** What an earlier check of the same text found; only what found nothing wrong is kept, since no place is in it. */
+  const checkOnce = (declaration: BlockDeclaration): GenericResult | undefined => {
+    if (!isRemembered(declaration)) return checkBlock(checks, declaration);
+    const version = versionOf(declaration.block.name.text);
+    const known = remembered.blocks.get(version);
+    if (known !== undefined) return { ...known, checked: { ...known.checked, declaration } };
+    const result = checkBlock(checks, declaration);
+    if (result !== undefined && result.diagnostics.length === 0 && result.checked.guards.length === 0) remembered.blocks.set(version, result);
+    return result;
+  };
   const checks: GenericChecks = {
     home: file.path,
     solver: solverFor(file),
     effort,
     checking,
-    instances: instancesOf,
+    instances: (declaration) =>
+      isRemembered(declaration) ? remembered.instances(versionOf(declaration.block.name.text)) : instancesOf(declaration.file),
     spelling: { left: MOST_COMPARISONS },
     check(declaration) {
       const key = blockKey(declaration);
       if (running.has(key)) return undefined;
       if (results.has(key)) return results.get(key);
       running.add(key);
-      const result = checkBlock(checks, declaration);
+      const result = checkOnce(declaration);
       running.delete(key);
       results.set(key, result);
       return result;

@@ -2,7 +2,6 @@
 import type { Facts } from "../check/solve.ts";
 import type { Effort, Frame, Session, SharedInstance, SpellingBudget, VariantEdits } from "./context.ts";
 import type { Solver } from "./solver.ts";
-import type { ModuleScope } from "../resolve/modules.ts";
 import { noNames } from "./used-names.ts";
 import type { BlockDeclaration } from "./values.ts";
 
@@ -16,7 +15,7 @@ export interface Shared {
   readonly spelling: SpellingBudget;
   readonly effort: Effort;
   readonly checking: boolean;
-  readonly instances: (file: ModuleScope) => Map<string, SharedInstance>;
+  readonly instances: (declaration: BlockDeclaration) => Map<string, SharedInstance>;
   readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
 }
 
