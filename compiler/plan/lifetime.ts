@@ -6,7 +6,7 @@
 import { loadsOf } from "../fuse/expression.ts";
 import { addSizes, multiplySizes, sameSize, sizeKey } from "../fuse/size.ts";
 import type { LoweredProgram } from "../fuse/lower-graph.ts";
-import type { Coordinate, Kernel, Operand, Size } from "../ir/kernel.ts";
+import type { Coordinate, Kernel, Operand, Size, Store } from "../ir/kernel.ts";
 import { createKernelNumbering } from "../ir/kernel-number.ts";
 
 /** Memory of one size for an interval of steps; several buffers may take turns in it. */
@@ -18,62 +18,91 @@ export interface Slot {
   readonly buffers: number[];
 }
 
+/** What is known of a program's buffers, by id, while its slots are found: deep networks have tens of thousands. */
+interface Lives {
+  readonly program: LoweredProgram;
+  /** Steps; -1 for what no kernel touches. */
+  readonly lastUse: Int32Array;
+  readonly writes: Int32Array;
+  /** 1 for ports, which live as long as the program. */
+  readonly kept: Uint8Array;
+  readonly slotOf: (Slot | undefined)[];
+  readonly slots: Slot[];
+}
+
 /** Slots of all temporaries that kernels touch, ports included. `inPlace` lets results take over operands' slots. */
 export function findSlots(program: LoweredProgram, inPlace: boolean): readonly Slot[] {
   const last = program.kernels.length;
-  // Deep networks have tens of thousands of buffers: lists by id.
-  const slotOf: (Slot | undefined)[] = program.buffers.map(() => undefined);
-  const lastUse = new Int32Array(program.buffers.length).fill(-1);
-  const writes = new Int32Array(program.buffers.length);
-  const kept = new Uint8Array(program.buffers.length);
-  for (const ports of [program.inputs, program.scalars, program.outputs]) for (const { buffer } of ports) kept[buffer] = 1;
-  let uses = 0;
-  for (const kernel of program.kernels) {
-    for (const { buffer } of kernel.operands) lastUse[buffer] = uses;
-    for (const store of kernel.stores) {
-      const buffer = kernel.operands[store.operand]?.buffer ?? -1;
-      writes[buffer] = (writes[buffer] ?? 0) + 1;
-    }
-    uses++;
+  const lives = livesOf(program);
+  for (const { buffer } of [...program.inputs, ...program.scalars]) {
+    if (program.buffers[buffer]?.kind !== "persistent") open(lives, buffer, -1, last);
   }
   const hostsOf = createHostFinder();
-  const slots: Slot[] = [];
-  const open = (buffer: number, start: number, end: number): void => {
-    const { size } = program.buffers[buffer] ?? { size: 0 };
-    const slot = { size, start, end, buffers: [buffer] };
-    slots.push(slot);
-    slotOf[buffer] = slot;
-  };
-  for (const { buffer } of [...program.inputs, ...program.scalars]) {
-    if (program.buffers[buffer]?.kind !== "persistent") open(buffer, -1, last);
-  }
-  let step = 0;
-  const isFree = (other: number, size: Size): boolean =>
-    lastUse[other] === step &&
-    kept[other] === 0 &&
-    program.buffers[other]?.kind === "temporary" &&
-    slotOf[other]?.end === step &&
-    sameSize(program.buffers[other]?.size ?? -1, size);
-  for (const kernel of program.kernels) {
-    for (const { buffer } of kernel.operands) {
-      const own = program.buffers[buffer];
-      if (slotOf[buffer] !== undefined || own?.kind !== "temporary") continue;
-      const end = kept[buffer] === 1 ? last : (lastUse[buffer] ?? step);
-      const host = inPlace && writes[buffer] === 1 ? operandInStep(kernel, hostsOf(kernel), buffer, (other) => isFree(other, own.size)) : undefined;
-      const slot = host === undefined ? undefined : slotOf[host];
-      if (slot === undefined) open(buffer, step, end);
-      else {
-        slot.end = end;
-        slot.buffers.push(buffer);
-        slotOf[buffer] = slot;
-      }
-    }
-    step++;
+  for (let step = 0; step < last; step++) {
+    const kernel = program.kernels[step];
+    if (kernel !== undefined) placeTemporaries(lives, kernel, step, inPlace ? hostsOf : undefined);
   }
   for (const { buffer } of program.outputs) {
-    if (slotOf[buffer] === undefined && program.buffers[buffer]?.kind === "temporary") open(buffer, -1, last);
+    if (lives.slotOf[buffer] === undefined && program.buffers[buffer]?.kind === "temporary") open(lives, buffer, -1, last);
   }
-  return slots;
+  return lives.slots;
+}
+
+function livesOf(program: LoweredProgram): Lives {
+  const count = program.buffers.length;
+  const lives: Lives = {
+    program,
+    lastUse: new Int32Array(count).fill(-1),
+    writes: new Int32Array(count),
+    kept: new Uint8Array(count),
+    slotOf: program.buffers.map(() => undefined),
+    slots: [],
+  };
+  for (const ports of [program.inputs, program.scalars, program.outputs]) for (const { buffer } of ports) lives.kept[buffer] = 1;
+  for (let step = 0; step < program.kernels.length; step++) {
+    const kernel = program.kernels[step];
+    if (kernel !== undefined) noteUses(lives, kernel.operands, kernel.stores, step);
+  }
+  return lives;
+}
+
+function noteUses({ lastUse, writes }: Lives, operands: readonly Operand[], stores: readonly Store[], step: number): void {
+  for (const { buffer } of operands) lastUse[buffer] = step;
+  for (const store of stores) {
+    const buffer = operands[store.operand]?.buffer ?? -1;
+    writes[buffer] = (writes[buffer] ?? 0) + 1;
+  }
+}
+
+function open({ program, slots, slotOf }: Lives, buffer: number, start: number, end: number): void {
+  const slot: Slot = { size: program.buffers[buffer]?.size ?? 0, start, end, buffers: [buffer] };
+  slots.push(slot);
+  slotOf[buffer] = slot;
+}
+
+/** Slots for what a kernel touches first. */
+function placeTemporaries(lives: Lives, kernel: Kernel, step: number, hostsOf: ((kernel: Kernel) => Hosts) | undefined): void {
+  const { program, lastUse, writes, kept, slotOf } = lives;
+  const { operands } = kernel;
+  for (const { buffer } of operands) {
+    if (slotOf[buffer] !== undefined || program.buffers[buffer]?.kind !== "temporary") continue;
+    const end = kept[buffer] === 1 ? program.kernels.length : (lastUse[buffer] ?? step);
+    const host = hostsOf !== undefined && writes[buffer] === 1 ? operandInStep(lives, operands, hostsOf(kernel), buffer, step) : undefined;
+    const slot = host === undefined ? undefined : slotOf[host];
+    if (slot === undefined) open(lives, buffer, step, end);
+    else {
+      slot.end = end;
+      slot.buffers.push(buffer);
+      slotOf[buffer] = slot;
+    }
+  }
+}
+
+/** Whether a step is the last to use a buffer of this size, whose memory may then be another's. */
+function isFree({ program, lastUse, kept, slotOf }: Lives, buffer: number, size: Size, step: number): boolean {
+  if (lastUse[buffer] !== step || kept[buffer] !== 0 || slotOf[buffer]?.end !== step) return false;
+  const own = program.buffers[buffer];
+  return own?.kind === "temporary" && sameSize(own.size, size);
 }
 
 /** Of equal kernels, by position of an operand: what may give its memory to the one store there. */
@@ -118,15 +147,26 @@ function findHosts(kernel: Kernel): Hosts {
 }
 
 /** A buffer that is free after this kernel and is read only at the element that it writes in `buffer`, once. */
-function operandInStep({ operands }: Kernel, hosts: Hosts, buffer: number, free: (buffer: number) => boolean): number | undefined {
-  const position = operands.findIndex((operand) => operand.buffer === buffer);
+function operandInStep(lives: Lives, operands: readonly Operand[], hosts: Hosts, buffer: number, step: number): number | undefined {
+  const size = lives.program.buffers[buffer]?.size ?? -1;
+  let position = -1;
+  for (let k = 0; k < operands.length; k++) {
+    if (operands[k]?.buffer !== buffer) continue;
+    if (position >= 0) return undefined;
+    position = k;
+  }
   const host = hosts[position];
-  if (host === undefined || operands.findLastIndex((operand) => operand.buffer === buffer) !== position) return undefined;
+  if (host === undefined) return undefined;
   for (const first of host.order) {
     const other = operands[first]?.buffer ?? -1;
-    if (free(other) && operands.every((operand, k) => operand.buffer !== other || host.inStep[k] === true)) return other;
+    if (isFree(lives, other, size, step) && isInStep(operands, other, host.inStep)) return other;
   }
   return undefined;
+}
+
+function isInStep(operands: readonly Operand[], buffer: number, inStep: readonly boolean[]): boolean {
+  for (let k = 0; k < operands.length; k++) if (operands[k]?.buffer === buffer && inStep[k] !== true) return false;
+  return true;
 }
 
 /** Text of the address as a function of the axes; undefined where it is bounded, computed or not one sum. */
