@@ -105,6 +105,9 @@ const FIELDS: Table = {
   Hole: {},
 };
 
+/** Of every kind: the names of those fields. */
+const FIELD_NAMES = new Map<string, readonly string[]>(Object.entries(FIELDS).map(([kind, fields]) => [kind, Object.keys(fields)]));
+
 /** Every node kind, for tests of completeness. */
 export const nodeKinds: readonly Node["kind"][] = Object.keys(FIELDS) as Node["kind"][];
 
@@ -114,12 +117,12 @@ export function children(node: Node): readonly Node[] {
   const found: Node[] = [];
   // The table's type guarantees that these fields exist and hold nodes, lists of nodes or nothing.
   const fields = node as unknown as Readonly<Record<string, Node | readonly Node[] | undefined>>;
-  for (const field of Object.keys(FIELDS[node.kind])) {
+  for (const field of FIELD_NAMES.get(node.kind) ?? []) {
     const value = fields[field];
     if (value === undefined) continue;
-    if (!("kind" in value)) found.push(...value);
+    if (Array.isArray(value)) for (const each of value) found.push(each);
     // `import { A }` has one name for both ends.
-    else if (found.at(-1) !== value) found.push(value);
+    else if (found.at(-1) !== value) found.push(value as Node);
   }
   return found;
 }
