@@ -9,8 +9,9 @@ import { invariant } from "../ir/invariant.ts";
 import type { Axis, Size } from "../ir/kernel.ts";
 import { pointAt, widenAlong, writeQuadStores, writeStores } from "./expression.ts";
 import { accessesOf, type Shape, shapeOf } from "./factor.ts";
-import { emitReduction, entryPoint, splitIndex } from "./loops.ts";
+import { entryPoint, splitIndex } from "./loops.ts";
 import { extentsText, writeProduct } from "./product.ts";
+import { reductionVariants } from "./reduction.ts";
 import { type Extent, type Shader, sizeText, WORKGROUP } from "./shader.ts";
 import { chooseTilings, type Extents, type TilingChoice } from "./tiling.ts";
 import type { VariantPlan } from "./variant.ts";
@@ -25,12 +26,11 @@ export function contractionVariants(kernel: ContractionKernel): readonly Variant
   const shape = shapeOf(kernel);
   const extents = extentsOf(shape);
   const reduction = asReduction(kernel);
-  const plain = { scratch: [], dispatches: [{ part: "rows", kernel: reduction, emit: (shader: Shader) => emitReduction(shader, reduction) }] };
-  if (!isWorthTiles(extents)) return [{ name: "", ...plain }];
+  if (!isWorthTiles(extents)) return reductionVariants("", {}, reduction);
   const tiled = chooseTilings(extents).map((choice) => tiledVariant(kernel, shape, choice));
   if (!extents.rowsGrow || extents.rows > FEW_ROWS) return tiled;
   const upTo = Math.floor(FEW_ROWS / extents.rows);
-  return [{ name: "rows", upTo, triedUpTo: ROWS_TRIED_BEYOND * upTo, ...plain }, ...tiled];
+  return [...reductionVariants("rows", { upTo, triedUpTo: ROWS_TRIED_BEYOND * upTo }, reduction), ...tiled];
 }
 
 function extentsOf(shape: Shape): Extents {

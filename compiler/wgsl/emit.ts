@@ -6,9 +6,10 @@ import { sameSize } from "../fuse/size.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Kernel, Operand, Size } from "../ir/kernel.ts";
 import { contractionVariants } from "./contraction.ts";
-import { emitPointwise, emitReduction, emitSequential } from "./loops.ts";
+import { emitPointwise, emitSequential } from "./loops.ts";
 import { mathFunctions } from "./math.ts";
 import { type Extent, type Layout, Shader } from "./shader.ts";
+import { reductionVariants } from "./reduction.ts";
 import type { DispatchPlan, Requirements, VariantPlan } from "./variant.ts";
 import { workOf } from "../fuse/work.ts";
 
@@ -258,7 +259,7 @@ function variantsOf(kernel: Kernel): readonly VariantPlan[] {
     case "sequential":
       return only((shader) => emitSequential(shader, kernel));
     case "reduction":
-      return only((shader) => emitReduction(shader, kernel));
+      return reductionVariants("", {}, kernel);
     case "contraction":
       return contractionVariants(kernel);
   }

@@ -2,6 +2,7 @@
  * Kernels of independent elements, and loops in order: pointwise, sequential and reductions.
  * Invariant: the order of every sum is fixed by the shapes and the batch alone.
  */
+import { loadsOf } from "../fuse/expression.ts";
 import type { Accumulator, Axis, Kernel, ScalarType, Size } from "../ir/kernel.ts";
 import { constant, evaluate, evaluateAs, pointAt, writeStores } from "./expression.ts";
 import { nameInvariants } from "./invariant.ts";
@@ -16,9 +17,10 @@ const SHORT = 48;
 /** Elements side by side in memory that a workgroup reduces together, so that its loads meet. */
 const SIDE_BY_SIDE = 8;
 
-/** The head of an entry point; binds `group` (the number of the workgroup) and `lane`. */
-export function entryPoint(shader: Shader, size: number, body: () => void): void {
-  const head = "@builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) local: u32";
+/** The head of an entry point; binds `group` (the number of the workgroup) and `lane`. `further` are parameters. */
+export function entryPoint(shader: Shader, size: number, body: () => void, further: readonly string[] = []): void {
+  const own = ["@builtin(workgroup_id) id: vec3<u32>", "@builtin(num_workgroups) grid: vec3<u32>", "@builtin(local_invocation_index) local: u32"];
+  const head = [...own, ...further].join(", ");
   shader.line(`@compute @workgroup_size(${size})`);
   shader.block(`fn main(${head})`, () => {
     // Grids of more workgroups than one dimension takes are folded into two.
@@ -96,8 +98,13 @@ interface Running {
   readonly at: string | undefined;
 }
 
-/** One invocation, or one share of a workgroup, for each element. */
-export function emitReduction(shader: Shader, kernel: Reduction): readonly Extent[] {
+/** Whether workgroups share its sums, so that subgroups can help. */
+export function isShared(kernel: Reduction): boolean {
+  return !isShort(kernel);
+}
+
+/** One invocation, or one share of a workgroup, for each element; with `subgroups` shares meet in registers first. */
+export function emitReduction(shader: Shader, kernel: Reduction, subgroups = false): readonly Extent[] {
   const types = kernel.accumulators.map((each) => valueType(shader, kernel, each));
   const running = kernel.accumulators.map(
     (accumulator, k): Running => ({
@@ -107,7 +114,7 @@ export function emitReduction(shader: Shader, kernel: Reduction): readonly Exten
       at: accumulator.position ? `place${k}` : undefined,
     }),
   );
-  return isShort(kernel) ? emitShort(shader, kernel, running) : emitTree(shader, kernel, running);
+  return isShort(kernel) ? emitShort(shader, kernel, running) : emitShared(shader, kernel, running, subgroups);
 }
 
 function isShort(kernel: Reduction): boolean {
@@ -180,7 +187,7 @@ function positionText(axes: readonly Axis[], names: readonly string[]): string {
   return names.reduce((text, name, k) => (k === 0 ? name : `(${text}) * ${sizeText(axes[k]?.extent ?? 1)} + ${name}`), "0");
 }
 
-function emitTree(shader: Shader, kernel: Reduction, running: readonly Running[]): readonly Extent[] {
+function emitShared(shader: Shader, kernel: Reduction, running: readonly Running[], subgroups: boolean): readonly Extent[] {
   const sizes = kernel.axes.map((axis) => axis.extent);
   const wide = readsSideBySide(kernel) ? SIDE_BY_SIDE : 1;
   const deep = TREE / wide;
@@ -188,7 +195,7 @@ function emitTree(shader: Shader, kernel: Reduction, running: readonly Running[]
     shader.declarations.push(`var<workgroup> shared_${best}: array<${type}, ${TREE}>;`);
     if (at !== undefined) shader.declarations.push(`var<workgroup> shared_${at}: array<i32, ${TREE}>;`);
   }
-  entryPoint(shader, TREE, () => {
+  const body = (): void => {
     shader.line(`let element = group * ${wide} + lane % ${wide};`);
     shader.line(`let share = lane / ${wide};`);
     shader.line(`let isElement = element < ${productText(sizes)};`);
@@ -202,49 +209,95 @@ function emitTree(shader: Shader, kernel: Reduction, running: readonly Running[]
         accumulate(shader, running, [...axes, ...reduced], () => "step");
       });
     });
-    for (const { best, at } of running) {
-      shader.line(`shared_${best}[lane] = ${best};`);
-      if (at !== undefined) shader.line(`shared_${at}[lane] = ${at};`);
-    }
-    shader.block(`for (var reach = ${deep / 2}; reach > 0; reach = reach / 2)`, () => {
-      shader.line("workgroupBarrier();");
-      shader.block("if (share < reach)", () => {
-        shader.line(`let other = lane + reach * ${wide};`);
-        for (const each of running) combineShares(shader, each);
-      });
-    });
+    if (subgroups) joinBySubgroups(shader, running, wide);
+    else joinByTree(shader, running, wide);
     shader.line("if (share > 0 || !isElement) { return; }");
     for (const { best, at } of running) {
       shader.line(`${best} = shared_${best}[lane];`);
       if (at !== undefined) shader.line(`${at} = shared_${at}[lane];`);
     }
     writeStores(pointAt(shader, splitIndex(shader, "element", kernel.axes, 0), results(running)));
-  });
+  };
+  if (subgroups) shader.extensions.add("subgroups");
+  entryPoint(shader, TREE, body, subgroups ? ["@builtin(subgroup_size) subgroup: u32"] : []);
   return [{ sizes, per: wide }];
 }
 
-function combineShares(shader: Shader, { accumulator, best, at }: Running): void {
-  const [mine, other] = [`shared_${best}[lane]`, `shared_${best}[other]`];
-  if (at === undefined) {
-    shader.line(`${mine} = ${combined(accumulator, mine, other)};`);
-    return;
-  }
-  const [myPlace, otherPlace] = [`shared_${at}[lane]`, `shared_${at}[other]`];
-  // The first maximum wins, as in one pass.
-  shader.line(`if (${other} > ${mine} || (${other} == ${mine} && ${otherPlace} < ${myPlace})) { ${mine} = ${other}; ${myPlace} = ${otherPlace}; }`);
+/** Halves the shares of an element until one is left, in the first lanes of the shared arrays. */
+function joinByTree(shader: Shader, running: readonly Running[], wide: number): void {
+  keepShared(shader, running, "lane");
+  shader.block(`for (var reach = ${TREE / wide / 2}; reach > 0; reach = reach / 2)`, () => {
+    shader.line("workgroupBarrier();");
+    shader.block("if (share < reach)", () => {
+      shader.line(`let other = lane + reach * ${wide};`);
+      for (const each of running) combineShares(shader, each, "lane", "other");
+    });
+  });
 }
 
-/** Whether neighbours along the last parallel axis lie next to one another in most operands, and reduced steps do not. */
+/**
+ * The same by butterflies inside each subgroup, then over the subgroups in order. Subgroups are neighbouring lanes:
+ * `runtime/webgpu/capabilities.ts` looks whether a device keeps to that.
+ */
+function joinBySubgroups(shader: Shader, running: readonly Running[], wide: number): void {
+  shader.block(`for (var reach = ${wide}u; reach < subgroup; reach = reach * 2u)`, () => {
+    for (const { accumulator, best, at } of running) {
+      shader.line(`let other_${best} = subgroupShuffleXor(${best}, reach);`);
+      if (at === undefined) shader.line(`${best} = ${combined(accumulator, best, `other_${best}`)};`);
+      else {
+        shader.line(`let other_${at} = subgroupShuffleXor(${at}, reach);`);
+        shader.line(firstMaximum(best, at, `other_${best}`, `other_${at}`));
+      }
+    }
+  });
+  // A subgroup may be smaller than the elements side by side: then nothing has met yet.
+  shader.line(`let span = max(i32(subgroup), ${wide});`);
+  shader.block(`if (lane % span < ${wide})`, () => keepShared(shader, running, `lane / span * ${wide} + lane % span`));
+  shader.line("workgroupBarrier();");
+  shader.block("if (share == 0)", () => {
+    shader.block(`for (var part = 1; part < ${TREE} / span; part++)`, () => {
+      shader.line(`let other = part * ${wide} + lane;`);
+      for (const each of running) combineShares(shader, each, "lane", "other");
+    });
+  });
+}
+
+function keepShared(shader: Shader, running: readonly Running[], slot: string): void {
+  for (const { best, at } of running) {
+    shader.line(`shared_${best}[${slot}] = ${best};`);
+    if (at !== undefined) shader.line(`shared_${at}[${slot}] = ${at};`);
+  }
+}
+
+function combineShares(shader: Shader, { accumulator, best, at }: Running, mine: string, other: string): void {
+  const place = `shared_${best}[${mine}]`;
+  if (at === undefined) shader.line(`${place} = ${combined(accumulator, place, `shared_${best}[${other}]`)};`);
+  else shader.line(firstMaximum(place, `shared_${at}[${mine}]`, `shared_${best}[${other}]`, `shared_${at}[${other}]`));
+}
+
+/** The statement that takes another's maximum, and its place. The first maximum wins, as in one pass. */
+function firstMaximum(mine: string, myPlace: string, other: string, otherPlace: string): string {
+  return `if (${other} > ${mine} || (${other} == ${mine} && ${otherPlace} < ${myPlace})) { ${mine} = ${other}; ${myPlace} = ${otherPlace}; }`;
+}
+
+/** Whether what is summed lies side by side for neighbours along the last parallel axis, rather than for steps of the sum. */
 function readsSideBySide(kernel: Reduction): boolean {
   const last = kernel.axes.length - 1;
   const inner = last + kernel.reduced.length;
-  if (last < 0) return false;
+  if (last < 0 || atLeast(kernel.axes[last]?.extent) < SIDE_BY_SIDE) return false;
   let [along, across] = [0, 0];
-  for (const { strides } of kernel.operands) {
-    if (strides[last] === 1) along++;
-    if (strides[inner] === 1) across++;
+  for (const { operand, at } of loadsOf([...kernel.lets, ...kernel.accumulators.map((each) => each.value)])) {
+    const strides = kernel.operands[operand]?.strides ?? [];
+    const strideOf = (axis: number): number =>
+      at.reduce((sum, { index, dynamic }, d) => {
+        const stride = strides[d] ?? 0;
+        const coefficient = index.terms.reduce((total, term) => total + (term.axis === axis ? term.coefficient : 0), 0);
+        return dynamic === undefined && typeof stride === "number" ? sum + coefficient * stride : sum;
+      }, 0);
+    if (strideOf(last) === 1) along++;
+    if (strideOf(inner) === 1) across++;
   }
-  return along > across && atLeast(kernel.axes[last]?.extent) >= SIDE_BY_SIDE;
+  return along > across;
 }
 
 function atLeast(size: Size | undefined): number {

@@ -56,7 +56,7 @@ export async function readyDispatches(
         pipeline: own.pipeline,
         group: device.createBindGroup({ layout: own.layout, entries }),
         uniform: start,
-        grid: grid(dispatch, batch, device.limits.maxComputeWorkgroupsPerDimension),
+        grid: gridOf(dispatch, batch, device.limits.maxComputeWorkgroupsPerDimension),
       });
     }
   }
@@ -70,8 +70,8 @@ export function encodeDispatch(pass: GPUComputePassEncoder, { pipeline, group, u
   pass.dispatchWorkgroups(x, y);
 }
 
-/** Workgroups as a grid of two dimensions, nearly without surplus. */
-function grid({ workgroups }: WebgpuDispatchSpec, batch: number, most: number): readonly [number, number] {
+/** Workgroups as a grid of two dimensions of at most so many each, nearly without surplus. */
+export function gridOf({ workgroups }: Pick<WebgpuDispatchSpec, "workgroups">, batch: number, most: number): readonly [number, number] {
   const product = (sizes: readonly SizeSpec[]): number => sizes.reduce<number>((total, size) => total * resolveSize(size, batch), 1);
   const count = workgroups.reduce((total, { sizes, per }) => total * Math.ceil(product(sizes) / per), 1);
   const rows = Math.ceil(count / most);

@@ -6,6 +6,7 @@
 import type { WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
 import { deviceLost, kernelTrapped } from "../problems.ts";
+import { type Capabilities, capabilitiesOf } from "./capabilities.ts";
 import type { OpenedDevice } from "./device.ts";
 import { createMemory, type KeptNames } from "./memory.ts";
 import { createPipelines } from "./pipelines.ts";
@@ -84,6 +85,8 @@ export async function createWebgpuEngine(
     });
   const pool = createStagingPool(device);
   const resolved = new Map<string, ResolvedProgram>();
+  const asked: { capabilities?: Promise<Capabilities> } = {};
+  const capabilities = (): Promise<Capabilities> => (asked.capabilities ??= capabilitiesOf(device));
 
   const program = (name: ProgramName): WebgpuProgramSpec => {
     const found = spec[name];
@@ -96,7 +99,7 @@ export async function createWebgpuEngine(
     const known = resolved.get(key);
     if (known !== undefined && known.generation === memory.generation()) return known;
     known?.release();
-    const made = await resolveProgram(device, program(name), batch, memory, pipelines, tuner);
+    const made = await resolveProgram(device, program(name), batch, memory, pipelines, tuner, await capabilities());
     resolved.delete(key);
     for (const [oldest, each] of resolved) {
       if (resolved.size < KEPT_PROGRAMS) break;

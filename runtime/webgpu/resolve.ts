@@ -4,6 +4,7 @@
  */
 import type { SizeSpec, WebgpuBufferSpec, WebgpuProgramSpec, WebgpuVariantSpec } from "../manifest.ts";
 import { resolveSize } from "../memory.ts";
+import type { Capabilities } from "./capabilities.ts";
 import { encodeDispatch, type PlacedVariant, type ReadyDispatch, readyDispatches } from "./dispatches.ts";
 import { tensorTooLarge } from "../problems.ts";
 import type { DeviceMemory } from "./memory.ts";
@@ -31,9 +32,11 @@ export async function resolveProgram(
   memory: DeviceMemory,
   pipelines: Pipelines,
   tuner: Tuner | undefined,
+  capabilities: Capabilities = device,
 ): Promise<ResolvedProgram> {
   requireFit(program, batch, memory.limit);
-  const variants = (await tuner?.choose(program, batch)) ?? program.steps.map((step) => defaultVariant(step, batch, device));
+  const chosen = await tuner?.choose(program, batch, capabilities);
+  const variants = chosen ?? program.steps.map((step) => defaultVariant(step, batch, capabilities));
   await Promise.all(
     variants.flatMap(({ dispatches }, k) =>
       dispatches.map(({ shader, bindings }) => pipelines.of(shader, bindings.length, program.steps[k]?.serves ?? "")),

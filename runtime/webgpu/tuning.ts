@@ -3,6 +3,7 @@
  * Invariant: a measurement decides which variant runs, never whether one does: where it fails the compiler's choice stays.
  */
 import type { WebgpuProgramSpec, WebgpuSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../manifest.ts";
+import type { Capabilities } from "./capabilities.ts";
 import { defaultVariant, supportedVariants } from "./variants.ts";
 
 /** Where choices are kept between runs: texts by name, as `localStorage` or a Map keep them. */
@@ -21,7 +22,7 @@ export interface VariantTimer {
 
 export interface Tuner {
   /** A variant for each step of the program. Throws RN603. */
-  choose(program: WebgpuProgramSpec, batch: number): Promise<readonly WebgpuVariantSpec[]>;
+  choose(program: WebgpuProgramSpec, batch: number, capabilities: Capabilities): Promise<readonly WebgpuVariantSpec[]>;
 }
 
 /** Choices that a store's entry keeps: the newest. */
@@ -69,14 +70,14 @@ export function createTuner(
   };
 
   return {
-    async choose(program, batch) {
+    async choose(program, batch, capabilities) {
       if (!state.isRead) for (const [key, name] of await read()) known.set(key, name);
       state.isRead = true;
       const made = new Map<string, string>();
       const chosen: WebgpuVariantSpec[] = [];
       for (const step of program.steps) {
-        const first = defaultVariant(step, batch, device);
-        const tried = [first, ...supportedVariants(step, device).filter((each) => each !== first && isWorthTrying(each, batch))];
+        const first = defaultVariant(step, batch, capabilities);
+        const tried = [first, ...supportedVariants(step, capabilities).filter((each) => each !== first && isWorthTrying(each, batch))];
         const key = `${kernelKey(spec, step, codes)} ${batchRange(batch)}`;
         const name = known.get(key);
         const remembered = tried.find((each) => each.name === name);

@@ -70,7 +70,7 @@ async function choose(
   store: TuningStore,
   { device = deviceNamed("gpu"), batch = 2, onFailure = never as (message: string) => void } = {},
 ): Promise<string[]> {
-  const chosen = await createTuner(net.spec, device, timer, store, onFailure).choose(net.program, batch);
+  const chosen = await createTuner(net.spec, device, timer, store, onFailure).choose(net.program, batch, device);
   return chosen.map(({ name }) => name);
 }
 

@@ -246,6 +246,14 @@ export function contractionCases(): KernelCase[] {
   return CONTRACTIONS.map((spec) => contractionCase(spec, 3, 20));
 }
 
+/** Of many workgroups, pointwise and by tiles. */
+export function foldedCases(): KernelCase[] {
+  const value = binary("add", here(0), castTo("f32", indexValue(along(0))));
+  const many = elementwise("many", value, ["f32"], [filled(COUNT, 4)], "f32");
+  const contraction: ContractionSpec = { result: "output", batch: { batch: 1 }, groups: 2, inputChannels: 8, outputChannels: 36, window: WINDOW };
+  return [many, contractionCase(contraction, 5, 30)];
+}
+
 function contractionCase(spec: ContractionSpec, batch: number, seed: number): KernelCase {
   const sizes = bufferSizes(spec, batch);
   const buffers = Array.from({ length: 8 }, (_, id) => filled(sizes[id] ?? 1, seed + id, "f32", -1, 1));

@@ -120,10 +120,10 @@ suite("webgpu/trouble", (test) => {
     }
     assert.equal([undisturbed.notices, waiting.notices], [[], []]);
     assert.equal([undisturbed.underWay, waiting.underWay], [4, 1]);
-    // When the first step has answered the next are submitted: one submit each. Then eight batches held out, the weights'
-    // preparation, and copies of weights and optimizer state.
+    // Once how the device numbers subgroups. When the first step has answered the next are submitted: one submit each. Then
+    // eight batches held out, the weights' preparation, and copies of weights and optimizer state.
     const { atFirst, submits } = undisturbed;
-    assert.ok(atFirst >= 2 && atFirst <= 4, `${atFirst} submits when the first step had answered`);
+    assert.ok(atFirst >= 2 && atFirst <= 1 + 4, `${atFirst} submits when the first step had answered`);
     assert.ok(submits >= 20 + 8 + 1 && submits <= 20 + 8 + 1 + 6, `${submits} submits`);
     assert.is(destroyed.notices.length, 1);
     assert.match(destroyed.notices[0] ?? "", /^the GPU was lost.*continues on a new GPU device, after repeating \d+ training steps$/);

@@ -5,7 +5,10 @@
 import { fileURLToPath } from "node:url";
 import { create } from "webgpu";
 import { compile, type Network, type Program } from "../../tools/api/index.ts";
+import { capabilitiesOf } from "../../runtime/webgpu/capabilities.ts";
 import { deviation, fixtureBytes, fixtureTensors } from "../fixtures/fixture-files.ts";
+import { foldedCases, formCases } from "./kernels.ts";
+import { checkKernel } from "./run-kernels.ts";
 
 const TINY = fileURLToPath(new URL("tiny.resnet", import.meta.url));
 
@@ -143,7 +146,38 @@ async function validate(): Promise<unknown> {
 
 const RESNET50 = { file: "std/models/resnet", model: "ResNet50", dims: { H: 64, W: 64 } } as const;
 
-const MODES: Readonly<Record<string, () => Promise<unknown>>> = { tune, storage, validate };
+/** The device as one that takes so few workgroups in a dimension that every grid is folded. */
+function withFewWorkgroups(device: GPUDevice, most: number): GPUDevice {
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup, maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+  const sizes = { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup, maxStorageBufferBindingSize, maxBufferSize };
+  const limits = { ...sizes, maxComputeWorkgroupsPerDimension: most };
+  return new Proxy(device, {
+    get(target, key) {
+      if (key === "limits") return limits;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+/** Reductions and contractions with grids folded into two dimensions, with subgroups and without. */
+async function folded(): Promise<unknown> {
+  const gpu = openGpu();
+  const cases = [...formCases().filter(({ kernel }) => kernel.form === "reduction"), ...foldedCases()];
+  const found = [];
+  for (const features of [[], ["subgroups"]] as const) {
+    const device = await deviceWith(gpu, features);
+    const variants = new Set<string>();
+    for (const { kernel, buffers, batch, tolerance } of cases)
+      for (const name of await checkKernel(withFewWorkgroups(device, 3), kernel, buffers, batch, tolerance)) variants.add(name);
+    const { features: known } = await capabilitiesOf(device);
+    found.push({ subgroups: device.features.has("subgroups"), areNeighbours: known.has("subgroups"), variants: [...variants].sort() });
+    device.destroy();
+  }
+  return { ok: true, found };
+}
+
+const MODES: Readonly<Record<string, () => Promise<unknown>>> = { tune, storage, validate, folded };
 
 const mode = MODES[process.argv[2] ?? ""];
 const result =

@@ -61,6 +61,15 @@ suite("webgpu variants", (test) => {
     }
   });
 
+  onDevice("grids folded into two dimensions, and reductions with and without subgroups", async (env) => {
+    const { found } = await ask("folded", env);
+    const [plain, withSubgroups] = found as readonly { subgroups: boolean; areNeighbours: boolean; variants: readonly string[] }[];
+    for (const name of ["", "32x32", "64x64", "128x64"]) assert.ok(plain?.variants.includes(name), `${name} is not among ${plain?.variants}`);
+    assert.equal([plain?.subgroups, plain?.variants.includes("subgroups")], [false, false]);
+    // Whatever has no subgroups, or numbers them otherwise, has nothing further to show.
+    if (withSubgroups?.subgroups === true && withSubgroups.areNeighbours) assert.ok(withSubgroups.variants.includes("subgroups"));
+  });
+
   if (isInstalled) {
     test("Dawn accepts every shader of ResNet-50 stored in f16", async () => {
       const { count, halves } = await ask("validate", process.env);
