@@ -4,8 +4,11 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import * as assert from "uvu/assert";
+import { CATALOGUE } from "../../compiler/check/catalogue.ts";
+import { exampleOf } from "../../compiler/report/examples.ts";
 import { applyEdits } from "../../compiler/report/hunks.ts";
 import type { Diagnostic, Fix } from "../../grammar/diagnostic.ts";
+import { chooseFixes } from "../../tools/cli/fix.ts";
 import { suite } from "../harness.ts";
 import { caseNames, diagnose, diagnoseCase, goldenPath, place, readModule, render } from "./cases.ts";
 import { EXPECTED } from "./expected.ts";
@@ -170,6 +173,20 @@ function recheck(name: string, fix: Fix): readonly Diagnostic[] {
   return diagnose({ path: `${name}.resnet`, text: fixed(name, fix) });
 }
 
+/** What `check --fix` makes of a text, round by round. */
+function fixAll(text: string): string {
+  let now = text;
+  for (let round = 0; round < 10; round++) {
+    const chosen = chooseFixes(diagnose({ path: "t.resnet", text: now }));
+    if (chosen.length === 0) break;
+    now = applyEdits(
+      now,
+      chosen.flatMap(({ fix }) => fix.edits),
+    );
+  }
+  return now;
+}
+
 suite("diagnostics", (test) => {
   test("each case is expected", () => {
     assert.equal(Object.keys(EXPECTED).sort(), caseNames);
@@ -237,6 +254,21 @@ suite("diagnostics", (test) => {
         }
     }
     assert.ok(counts.safe >= 3 && counts["maybe-incorrect"] >= 20, JSON.stringify(counts));
+  });
+
+  test("fixing twice changes nothing more, in every case and every wrong example of the catalogue", () => {
+    const texts = [
+      ...caseNames.map((name) => readModule(`${name}.resnet`)?.text ?? ""),
+      ...CATALOGUE.flatMap(({ code }) => exampleOf(code)?.bad ?? []),
+    ];
+    let fixedTexts = 0;
+    for (const text of texts) {
+      const once = fixAll(text);
+      if (once !== text) fixedTexts++;
+      assert.is(fixAll(once), once);
+      assert.equal(chooseFixes(diagnose({ path: "t.resnet", text: once })), []);
+    }
+    assert.ok(fixedTexts >= 5, `${fixedTexts} texts with safe fixes`);
   });
 
   test("an error in a block's body at a use is placed at the use", () => {
