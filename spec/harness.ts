@@ -1,5 +1,5 @@
 /**
- * The only file that touches the test runner's bookkeeping: suites register themselves here and `run.ts` executes them.
+ * The only file that touches the test runner's bookkeeping: suites register themselves here and `worker.ts` executes them.
  * Invariant: a suite that registers no case, or is never executed, fails the run; skips are counted and printed.
  */
 export interface Registrar {
@@ -44,15 +44,15 @@ export function takeSuites(): Suite[] {
 }
 
 /** Runs a suite, printing failures and skips; each case is bounded in time. */
-export async function execute(target: Suite, tally: Tally, limitSeconds: number): Promise<void> {
+export async function execute(target: Suite, tally: Tally, limitSeconds: number, print: (line: string) => void): Promise<void> {
   if (target.cases.length === 0) {
     tally.failed++;
-    console.log(`FAIL ${target.name}: the suite has no case`);
+    print(`FAIL ${target.name}: the suite has no case`);
   }
   for (const each of target.cases) {
     if (each.body === undefined) {
       tally.skipped++;
-      console.log(`SKIP ${target.name} > ${each.name}: ${each.reason}`);
+      print(`SKIP ${target.name} > ${each.name}: ${each.reason}`);
       continue;
     }
     let timer: NodeJS.Timeout | undefined;
@@ -64,7 +64,7 @@ export async function execute(target: Suite, tally: Tally, limitSeconds: number)
       tally.passed++;
     } catch (error) {
       tally.failed++;
-      console.log(`FAIL ${target.name} > ${each.name}\n${describe(error)}`);
+      print(`FAIL ${target.name} > ${each.name}\n${describe(error)}`);
     } finally {
       clearTimeout(timer);
     }
