@@ -5,6 +5,8 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import * as assert from "uvu/assert";
+import type { Registrar } from "../harness.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const PLACES = ["/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium"];
@@ -58,4 +60,37 @@ export async function openPage(browser: Browser, options: Parameters<Browser["ne
   page.on("pageerror", (error) => problems.push(`uncaught: ${error.message}`));
   page.on("requestfailed", (request) => problems.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
   return { page, problems, close: () => context.close() };
+}
+
+/** What the cases of a suite share: pages, and the browsers that show them. */
+export interface OpenSite {
+  readonly browsers: readonly Browser[];
+  close(): Promise<void>;
+}
+
+/** Registers cases over a site that the first of them opens; where there is no Chromium they are skipped, loudly. */
+export function sharingSite<S extends OpenSite>(
+  test: Registrar,
+  open: (executable: string) => Promise<S>,
+): { readonly inBrowser: (name: string, body: (site: S) => Promise<void>) => void; readonly closing: () => void } {
+  const executable = findChromium();
+  let opened: Promise<S> | undefined;
+  return {
+    inBrowser(name, body) {
+      if (executable === undefined) test.skip(name, "no Chromium; `.ci/setup.sh` installs it, CHROMIUM_PATH names another");
+      else
+        test(name, async () => {
+          opened ??= open(executable);
+          await body(await opened);
+        });
+    },
+    closing() {
+      if (executable === undefined) return;
+      test("the browsers close", async () => {
+        const site = await opened;
+        await site?.close();
+        assert.ok(site === undefined || site.browsers.every((browser) => !browser.isConnected()));
+      });
+    },
+  };
 }

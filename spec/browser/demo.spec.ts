@@ -13,18 +13,17 @@ import { buildSite } from "../../tools/web/build-site.ts";
 import { HEADERS } from "../../tools/web/policy.ts";
 import { serve } from "../../tools/web/serve.ts";
 import { suite } from "../harness.ts";
-import { findChromium, launch, openPage, type WatchedPage } from "./chromium.ts";
+import { launch, type OpenSite, openPage, sharingSite, type WatchedPage } from "./chromium.ts";
 
 const LIMIT_MILLISECONDS = 240_000;
 const PICTURES = fileURLToPath(new URL("../../runs/browser/", import.meta.url));
 
-interface Site {
+interface Site extends OpenSite {
   readonly withWebgpu: Browser;
   readonly without: Browser;
   /** With the headers of `npm run web`, and as a static host serves it. */
   readonly isolated: string;
   readonly plain: string;
-  close(): Promise<void>;
 }
 
 async function openSite(executable: string): Promise<Site> {
@@ -34,6 +33,7 @@ async function openSite(executable: string): Promise<Site> {
   const [isolated, plain] = await Promise.all([serve({ folder, port: 0, headers: HEADERS }), serve({ folder, port: 0, headers: {} })]);
   const [withWebgpu, without] = await Promise.all([launch({ executable, webgpu: true }), launch({ executable, webgpu: false })]);
   return {
+    browsers: [withWebgpu, without],
     withWebgpu,
     without,
     isolated: isolated.url,
@@ -70,18 +70,8 @@ const probabilities = (page: Page): Promise<number[]> =>
   page.$$eval("#bars .fill", (fills) => fills.map((fill) => Number((fill as HTMLElement).style.getPropertyValue("--share"))));
 const isIdle = (page: Page): Promise<unknown> => page.waitForSelector('body[data-training="idle"]');
 
-const executable = findChromium();
-const opened: { site?: Promise<Site> } = {};
-
 suite("web demo", (test) => {
-  const inBrowser = (name: string, body: (site: Site) => Promise<void>): void => {
-    if (executable === undefined) test.skip(name, "no Chromium; `.ci/setup.sh` installs it, CHROMIUM_PATH names another");
-    else
-      test(name, async () => {
-        opened.site ??= openSite(executable);
-        await body(await opened.site);
-      });
-  };
+  const { inBrowser, closing } = sharingSite(test, openSite);
 
   inBrowser("a sample is the same on Wasm and on WebGPU; the page says which it took, and why", async ({ withWebgpu, isolated }) => {
     const watched = await openDemo(withWebgpu, isolated, { viewport: { width: 1280, height: 900 } });
@@ -209,11 +199,5 @@ suite("web demo", (test) => {
     assert.is(await page.evaluate(() => document.documentElement.scrollWidth), 360);
     await finish(watched, "phone");
   });
-
-  if (executable !== undefined)
-    test("the browsers close", async () => {
-      const site = await opened.site;
-      await site?.close();
-      assert.ok(site?.withWebgpu.isConnected() !== true);
-    });
+  closing();
 });

@@ -14,38 +14,20 @@ import { type CompileOptions, compile, emitModule } from "../../tools/api/index.
 import { bundleRuntime } from "../../tools/build/bundle-runtime.ts";
 import { HEADERS } from "../../tools/web/policy.ts";
 import { serve } from "../../tools/web/serve.ts";
+import { FIXTURES } from "../fixtures/check-fixture.ts";
 import { fixturePath, hasFixture } from "../fixtures/fixture-files.ts";
 import { suite } from "../harness.ts";
-import { findChromium, launch, openPage } from "./chromium.ts";
+import { launch, type OpenSite, openPage, sharingSite } from "./chromium.ts";
 import type { Findings, InPage, Request } from "./in-page.ts";
-
-interface FixtureCase {
-  readonly fixture: string;
-  readonly file: string;
-  readonly model: string;
-  readonly input: string;
-  readonly dims: Readonly<Record<string, number>>;
-  /** Nets with ReLUs are loose after the first step: another rounding may flip one. */
-  readonly smooth: boolean;
-}
-
-const CASES: readonly FixtureCase[] = [
-  { fixture: "transformer_tiny-s1", file: "std/models/transformer", model: "TransformerTiny", input: "tokens", dims: {}, smooth: true },
-  { fixture: "audio_resnet1d-s1", file: "std/models/audio", model: "AudioResNet", input: "wave", dims: { L: 2048 }, smooth: false },
-  { fixture: "cifar_resnet20_b-s1", file: "std/models/cifar", model: "CifarResNet20B", input: "image", dims: { H: 32, W: 32 }, smooth: false },
-  { fixture: "ror3_20-s1", file: "std/models/ror", model: "RoR3_20", input: "image", dims: { H: 32, W: 32 }, smooth: false },
-  { fixture: "densenet_bc_40_12-s1", file: "std/models/densenet", model: "DenseNetBC40_12", input: "image", dims: { H: 32, W: 32 }, smooth: false },
-];
 
 const FILES = ["weights.safetensors", "io.safetensors", "grads.safetensors", "step5.safetensors", "expected.json"];
 const OPTIMIZER = "sgd(lr: 0.02, momentum: 0.9, weight_decay: 1e-4)";
 const TINY = fileURLToPath(new URL("tiny.resnet", import.meta.url));
 const LIMIT_MILLISECONDS = 280_000;
 
-interface Site {
+interface Site extends OpenSite {
   readonly browser: Browser;
   readonly url: string;
-  close(): Promise<void>;
 }
 
 async function writeModule(path: string, options: CompileOptions): Promise<void> {
@@ -59,7 +41,7 @@ async function openSite(executable: string): Promise<Site> {
   const entry = fileURLToPath(new URL("in-page.ts", import.meta.url));
   await build({ entryPoints: [entry], outfile: join(folder, "in-page.js"), bundle: true, format: "esm", platform: "browser", target: "es2022" });
   writeFileSync(join(folder, "index.html"), '<!doctype html><link rel="icon" href="data:,"><script type="module" src="./in-page.js"></script>');
-  for (const { fixture, file, model, dims } of CASES) {
+  for (const { fixture, file, model, dims } of FIXTURES) {
     if (!hasFixture(fixture)) continue;
     mkdirSync(join(folder, fixture));
     for (const each of FILES) copyFileSync(fixturePath(fixture, each), join(folder, fixture, each));
@@ -70,6 +52,7 @@ async function openSite(executable: string): Promise<Site> {
   const served = await serve({ folder, port: 0, headers: policy });
   const browser = await launch({ executable, webgpu: true });
   return {
+    browsers: [browser],
     browser,
     url: served.url,
     async close() {
@@ -112,18 +95,8 @@ const SLOW = "SwiftShader compiles its pipelines for minutes (audio: over 200 s 
 const SLOW_TRAINING = "SwiftShader takes over a minute of processor time for its 48 pipelines and 40 steps; BROWSER_FIXTURES=all runs it";
 const runsAll = process.env["BROWSER_FIXTURES"] === "all";
 
-const executable = findChromium();
-const opened: { site?: Promise<Site> } = {};
-
 suite("networks in a browser", (test) => {
-  const inBrowser = (name: string, body: (site: Site) => Promise<void>): void => {
-    if (executable === undefined) test.skip(name, "no Chromium; `.ci/setup.sh` installs it, CHROMIUM_PATH names another");
-    else
-      test(name, async () => {
-        opened.site ??= openSite(executable);
-        await body(await opened.site);
-      });
-  };
+  const { inBrowser, closing } = sharingSite(test, openSite);
   const sameAccuracy = "training on generated digits reaches the same accuracy on webgpu as on wasm";
   const whenAsked = runsAll ? inBrowser : (name: string): void => test.skip(name, SLOW_TRAINING);
   whenAsked(sameAccuracy, async (site) => {
@@ -138,7 +111,7 @@ suite("networks in a browser", (test) => {
     // Chance is 0.1.
     for (const value of [wasm, webgpu]) assert.ok(value >= 0.8, `accuracy ${value}`);
   });
-  for (const { fixture, input, smooth } of CASES) {
+  for (const { fixture, input, smooth } of FIXTURES) {
     for (const [where, device] of [
       ["inWindow", "wasm"],
       ["inWorker", "wasm"],
@@ -160,9 +133,5 @@ suite("networks in a browser", (test) => {
       const request = { task: "fixture", module: `${site.url}${fixture}.js`, folder: `${site.url}${fixture}/`, input: "tokens" } as const;
       within(await perform(site, "inWindow", { ...request, device: "webgpu" }), true);
     });
-  if (executable !== undefined)
-    test("the browser closes", async () => {
-      await (await opened.site)?.close();
-      assert.ok((await opened.site)?.browser.isConnected() !== true);
-    });
+  closing();
 });
