@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Tally } from "./harness.ts";
-import type { Report } from "./worker.ts";
+import type { Message, Report } from "./worker.ts";
 
 const root = dirname(fileURLToPath(import.meta.url));
 const DEAR = ["browser", "webgpu"];
@@ -29,10 +29,15 @@ function runFile(worker: ChildProcess, file: string): Promise<Report | undefined
   return new Promise((resolve) => {
     const onExit = (): void => resolve(undefined);
     worker.once("exit", onExit);
-    worker.once("message", (report) => {
-      worker.off("exit", onExit);
-      resolve(report as Report);
-    });
+    const onMessage = (message: Message): void => {
+      if ("line" in message) {
+        console.log(message.line);
+        return;
+      }
+      worker.off("exit", onExit).off("message", onMessage);
+      resolve(message.report);
+    };
+    worker.on("message", onMessage);
     worker.send(file);
   });
 }
@@ -51,7 +56,6 @@ async function work(lists: readonly string[][], tally: Tally): Promise<void> {
       worker = undefined;
       continue;
     }
-    for (const line of report.lines) console.log(line);
     tally.passed += report.tally.passed;
     tally.failed += report.tally.failed;
     tally.skipped += report.tally.skipped;

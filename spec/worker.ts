@@ -7,17 +7,17 @@ import { execute, takeSuites, type Tally } from "./harness.ts";
 
 export interface Report {
   readonly tally: Tally;
-  /** Failures and skips, as they are shown. */
-  readonly lines: readonly string[];
   readonly seconds: number;
 }
+
+/** A failure or a skip, told at once, or what came of the whole file. */
+export type Message = { readonly line: string } | { readonly report: Report };
 
 const LIMIT_SECONDS = 300;
 
 async function run(file: string): Promise<Report> {
   const started = performance.now();
-  const lines: string[] = [];
-  const print = (line: string): void => void lines.push(line);
+  const print = (line: string): void => tell({ line });
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   const fail = (line: string): void => {
     tally.failed++;
@@ -31,9 +31,13 @@ async function run(file: string): Promise<Report> {
   } catch (error) {
     fail(`FAIL ${file} does not load\n${error instanceof Error ? error.stack : error}`);
   }
-  return { tally, lines, seconds: (performance.now() - started) / 1000 };
+  return { tally, seconds: (performance.now() - started) / 1000 };
 }
 
-process.on("message", (file: string) => void run(file).then((report) => process.send?.(report)));
+function tell(message: Message): void {
+  process.send?.(message);
+}
+
+process.on("message", (file: string) => void run(file).then((report) => tell({ report })));
 // Without the run that started it there is nothing to do.
 process.on("disconnect", () => process.exit());
