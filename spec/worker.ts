@@ -35,7 +35,8 @@ async function run(file: string): Promise<Report> {
 }
 
 function tell(message: Message): void {
-  process.send?.(message);
+  // A run that was ended meanwhile hears no more.
+  process.send?.(message, undefined, undefined, () => {});
 }
 
 process.on("message", (file: string) => void run(file).then((report) => tell({ report })));
