@@ -23,6 +23,8 @@ export interface Anchor {
   readonly crossed: readonly Use[];
   /** The use in which a block was found wrong that cannot be checked by itself. */
   readonly within: Use | undefined;
+  /** The use in which a block was found wrong that is wrong by itself. */
+  readonly again: Use | undefined;
 }
 
 /** One key for a place. */
@@ -49,11 +51,11 @@ export function anchorOf(session: Session, span: Span): Anchor {
     // A use's own text, arguments included, is written in the block around it.
     if (contains(use.span, at)) continue;
     const owned = ownership(session, use.declaration, at);
-    if (owned !== "no") return { span: at, crossed, within: owned === "opaque" ? use : undefined };
+    if (owned !== "no") return { span: at, crossed, within: owned === "opaque" ? use : undefined, again: owned === "yes" ? use : undefined };
     crossed.push(use);
     at = use.span;
   }
-  return { span: at, crossed, within: undefined };
+  return { span: at, crossed, within: undefined, again: undefined };
 }
 
 function ownership(session: Session, declaration: BlockDeclaration, at: Span): "yes" | "no" | "opaque" {
@@ -69,13 +71,36 @@ function isStandard(session: Session, path: string): boolean {
 
 /** The diagnostic at its anchor, with a label where it was found. */
 export function placeDiagnostic(session: Session, diagnostic: Diagnostic): Diagnostic {
-  const { span, crossed, within } = anchorOf(session, diagnostic.span);
+  const { span, crossed, within, again } = anchorOf(session, diagnostic.span);
+  if (again?.span !== undefined && crossed.length === 0) {
+    // Sizes at a use say more than those of the block by itself; the same words say nothing new.
+    const known = session.faultsOf(again.declaration)?.get(spanKey(span));
+    return known === diagnostic.message || !diagnostic.code.startsWith("RN2")
+      ? diagnostic
+      : { ...diagnostic, labels: [...diagnostic.labels, useLabel(again.span, again)] };
+  }
   if (crossed.length === 0 && within === undefined) return diagnostic;
   const place = innerPlaces(session, diagnostic.span, crossed);
-  if (within?.span !== undefined) place.push({ span: within.span, text: `in this use, ${within.text()}` });
+  if (within?.span !== undefined) place.push(useLabel(within.span, within));
   const others = diagnostic.labels.filter((label) => !isStandard(session, label.span.source.path) && !samePlace(label.span, span));
   const fixes = diagnostic.fixes.filter((fix) => fix.edits.every((edit) => !isStandard(session, edit.span.source.path)));
   return { ...diagnostic, span, labels: [...others, ...place], fixes };
+}
+
+function useLabel(span: Span, { text }: Use): Label {
+  return { span, text: `in this use, ${text()}` };
+}
+
+/**
+ * A block's own mistake, with the sizes that it has at a use: `again` is the same mistake as it shows there, its last label
+ * the use. What `first` says of the block by itself stays.
+ */
+export function withUse(first: Diagnostic, again: Diagnostic, block: Span): Diagnostic {
+  const outside = again.labels.filter(({ span }) => !contains(block, span) && !first.labels.some((label) => samePlace(label.span, span)));
+  const use = outside.at(-1);
+  if (use === undefined || first.labels.some(({ span }) => !contains(block, span))) return first;
+  const shown = again.note === undefined ? use.text : `${use.text}: ${again.note}`;
+  return { ...first, labels: [...first.labels, ...outside.slice(0, -1), { ...use, text: shown }] };
 }
 
 /** The places in the blocks between, those of the user's files where there are any. */

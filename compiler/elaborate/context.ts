@@ -13,7 +13,7 @@ import type { Relation } from "../ir/relation.ts";
 import type { TensorType } from "../ir/type.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { operators } from "../operators/table.ts";
-import { placeDiagnostic, spanKey, subjectOf, type Use } from "./anchor.ts";
+import { anchorOf, placeDiagnostic, spanKey, subjectOf, type Use } from "./anchor.ts";
 import type { DepthTracker } from "./depth.ts";
 import { inheritOrigins } from "./origins.ts";
 import * as problems from "./problems.ts";
@@ -73,8 +73,8 @@ export interface Session {
   readonly spelling: SpellingBudget;
   /** Path of the file under check; mistakes are placed in it rather than in `std/`. */
   readonly home: string;
-  /** Places that a block's own check complains of; undefined if it cannot be checked by itself. */
-  readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
+  /** Places that a block's own check complains of, with what it says; undefined if it cannot be checked by itself. */
+  readonly faultsOf: (declaration: BlockDeclaration) => ReadonlyMap<string, string> | undefined;
   /** Blocks being elaborated, outermost first. */
   readonly trail: Use[];
   scheme: string;
@@ -197,7 +197,7 @@ export function emitOp<K extends OpName>(
         demand(session, relation, span, `${what}: ${demanded}`, (witness) => {
           return (
             explain?.(relation, demanded, witness) ??
-            problems.relationFails(relation, demanded, witness, span, subjectOf(session, span, what), inputs)
+            problems.relationFails(relation, demanded, witness, span, subjectOf(session, span, what), inputs, anchorOf(session, span).span)
           );
         }) && sound;
     },

@@ -4,6 +4,7 @@
  */
 import type { Block, Parameter, Variant } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
 import { type Dim, symbolsOf } from "../ir/dim.ts";
 import type { Instance, Program } from "../ir/program.ts";
 import type { LossSpec } from "../recipe/recipe.ts";
@@ -13,7 +14,7 @@ import { recursiveBlock, unknownName } from "../resolve/problems.ts";
 import { elaborateBlock } from "./apply.ts";
 import { bindParameters } from "./arguments.ts";
 import { type Effort, report, reportKey, type Frame, type Session } from "./context.ts";
-import { spanKey } from "./anchor.ts";
+import { spanKey, withUse } from "./anchor.ts";
 import { checkNames } from "./declared-names.ts";
 import { compilePattern, describePattern, describeReplacement } from "./edge-pattern.ts";
 import { declaredValue, evaluate } from "./expressions.ts";
@@ -215,18 +216,30 @@ export function checkFile(
   effort?: Effort,
 ): { readonly blocks: readonly CheckedBlock[]; readonly diagnostics: readonly Diagnostic[] } {
   const diagnostics: Diagnostic[] = [];
-  const reported = new Set<string>();
+  /** Where in `diagnostics` that of a place is. */
+  const reported = new Map<string, number>();
   const broken = file.syntax.length === 0 ? undefined : brokenParts(file);
   const add = (found: readonly Diagnostic[]): void => {
     for (const diagnostic of found) {
       const key = reportKey(diagnostic);
-      if (reported.has(key) || (broken !== undefined && diagnostic.span.source.path === file.path && followsFromSyntax(broken, diagnostic))) continue;
-      reported.add(key);
+      const at = reported.get(key);
+      const known = at === undefined ? undefined : diagnostics[at];
+      if (known !== undefined && at !== undefined) {
+        const owner = known.code === diagnostic.code && known.code.startsWith("RN2") ? ownerOf(file, known.span) : undefined;
+        if (owner !== undefined && known.message !== diagnostic.message) diagnostics[at] = withUse(known, diagnostic, owner.span);
+        continue;
+      }
+      if (broken !== undefined && diagnostic.span.source.path === file.path && followsFromSyntax(broken, diagnostic)) continue;
+      reported.set(key, diagnostics.length);
       diagnostics.push(diagnostic);
     }
   };
   const checks = genericChecks(file, true, effort);
   const blocks: CheckedBlock[] = [];
+  // A block's mistake over its own sizes comes before the same mistake over those of a use.
+  for (const declaration of file.own.values())
+    if (declaration.kind === "block")
+      add((checks.check(declaration)?.diagnostics ?? []).filter(({ code, span }) => code.startsWith("RN2") && isWithin(declaration.block, span)));
   for (const declaration of file.own.values()) {
     if (declaration.kind === "block") {
       const result = checks.check(declaration);
@@ -252,6 +265,16 @@ export function checkFile(
       add(suspiciousInputs(declaration.block).filter((warning) => !reported.has(spanKey(warning.span))));
   const place = ({ span }: Diagnostic): number => (span.source.path === file.path ? span.start : Number.POSITIVE_INFINITY);
   return { blocks, diagnostics: diagnostics.toSorted((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b))) };
+}
+
+function isWithin(block: Block, { source, start, end }: Span): boolean {
+  return block.span.source.path === source.path && block.span.start <= start && end <= block.span.end;
+}
+
+/** The block of the file in which a place lies. */
+function ownerOf(file: ModuleScope, place: Span): Block | undefined {
+  for (const declaration of file.own.values()) if (declaration.kind === "block" && isWithin(declaration.block, place)) return declaration.block;
+  return undefined;
 }
 
 /** Pictures without their batch or channel axis: layers over any number of spatial axes would take them as sequences. */

@@ -48,7 +48,7 @@ const MOST_COMPARISONS = 1_000_000;
 /** Checks on demand, each block once; `checking` says that nothing is built besides. */
 export function genericChecks(file: ModuleScope, checking: boolean, effort: Effort = { bodies: 0 }): GenericChecks {
   const results = new Map<string, GenericResult | undefined>();
-  const faults = new Map<string, ReadonlySet<string>>();
+  const faults = new Map<string, ReadonlyMap<string, string>>();
   const running = new Set<string>();
   const remembered = checkedBefore(file);
   const versionOf = versionsOf(file, remembered.numbering);
@@ -86,10 +86,10 @@ export function genericChecks(file: ModuleScope, checking: boolean, effort: Effo
       const key = blockKey(declaration);
       const known = faults.get(key);
       if (known !== undefined) return known;
-      if (running.has(key)) return new Set();
+      if (running.has(key)) return new Map();
       const result = checks.check(declaration);
       if (result === undefined) return undefined;
-      const found = new Set(result.diagnostics.map((diagnostic) => spanKey(diagnostic.span)));
+      const found = new Map(result.diagnostics.map((diagnostic) => [spanKey(diagnostic.span), diagnostic.message]));
       faults.set(key, found);
       return found;
     },

@@ -10,7 +10,7 @@ import type { Relation } from "../ir/relation.ts";
 import { samePlace } from "./anchor.ts";
 import { type Frame, provedEqual, type Session } from "./context.ts";
 import { projectionWeights } from "./join-problems.ts";
-import { stepsOf } from "./origins.ts";
+import { portCondition, stepsOf } from "./origins.ts";
 import { axisName } from "./problems.ts";
 import type { Origin, TensorValue } from "./values.ts";
 
@@ -77,13 +77,9 @@ export function divisibilityAdvice(session: Session, carried: TensorValue, main:
   if (conditions.length === 0) return { help, fixes: [] };
   const where = conditions.join(", ");
   const port = stepsOf(origin)[0]?.port;
-  const after = port?.where.at(-1)?.span ?? port?.type?.span;
-  if (port === undefined || after === undefined) return { help: [`state \`where ${where}\` at the input, or \`pad\` it`], fixes: [] };
-  const edit = { span: { ...after, start: after.end }, replacement: port.where.length > 0 ? `, ${where}` : ` where ${where}` };
-  return {
-    help: ["or `pad` the input up to such a size"],
-    fixes: [{ title: `take only inputs with \`where ${where}\``, applicability: "maybe-incorrect", edits: [edit] }],
-  };
+  const fix = port === undefined ? undefined : portCondition(port, where);
+  if (fix === undefined) return { help: [`state \`where ${where}\` at the input, or \`pad\` it`], fixes: [] };
+  return { help: ["or `pad` the input up to such a size"], fixes: [fix] };
 }
 
 /** `W % 32 == 0` for the least factor under which the sizes are proved equal. */

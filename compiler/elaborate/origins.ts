@@ -2,7 +2,8 @@
  * Where sizes come from: the trail that every diagnostic about shapes shows.
  * Invariant: an origin names a place in a source; following `previous` ends at a declared size.
  */
-import type { Label } from "../../grammar/diagnostic.ts";
+import type { InPort } from "../../grammar/ast.ts";
+import type { Fix, Label } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { type Dim, formatDim, product, sameDim } from "../ir/dim.ts";
 import type { TensorType } from "../ir/type.ts";
@@ -74,4 +75,12 @@ export function stepsOf(origin: Origin | undefined): Origin[] {
   const steps: Origin[] = [];
   for (let at = origin; at !== undefined; at = at.previous) steps.unshift(at);
   return steps;
+}
+
+/** States a condition on what arrives at a port, after those that it has; undefined for a port without a shape. */
+export function portCondition(port: InPort, condition: string): Fix | undefined {
+  const after = port.where.at(-1)?.span ?? port.type?.span;
+  if (after === undefined) return undefined;
+  const edits = [{ span: { ...after, start: after.end }, replacement: port.where.length > 0 ? `, ${condition}` : ` where ${condition}` }];
+  return { title: `take only inputs with \`where ${condition}\``, applicability: "maybe-incorrect", edits };
 }

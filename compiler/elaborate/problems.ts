@@ -2,13 +2,14 @@
 import type { Diagnostic, Fix } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { formatRelation, formatWitness, type Witness } from "../check/solve.ts";
-import { type Dim, evaluate, constantOf, formatDim, sameDim, symbolsOf } from "../ir/dim.ts";
+import { type Dim, constantOf, formatDim, sameDim } from "../ir/dim.ts";
 import type { Relation } from "../ir/relation.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { closest } from "../../grammar/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
-import { chainLabels, originLabels } from "./origins.ts";
+import { originLabels } from "./origins.ts";
 import { describe, formatShape, type Origin, type TensorValue, type Value } from "./values.ts";
+import { windowAxis, windowTooLarge } from "./window-problems.ts";
 
 const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
 
@@ -45,6 +46,8 @@ export function relationFails(
   span: Span,
   stage: string,
   inputs: readonly TensorValue[],
+  /** Where it is told, if not at `span`. */
+  place: Span = span,
 ): Diagnostic {
   const labels = originLabels(concerned(inputs, relation), span);
   const found = { ...plain, span, note: witness, labels };
@@ -54,14 +57,14 @@ export function relationFails(
   }
   const [left, right] = [formatDim(relation.left), formatDim(relation.right)];
   if (relation.op === "==") return { ...found, code: "RN205", message: `${stage}: ${what} must be equal, but ${left} is not ${right}` };
-  const axis = WINDOW_FITS.exec(what)?.[1];
+  const axis = windowAxis(what);
   if (axis === undefined)
     return {
       ...found,
       code: "RN215",
       message: `${stage}: ${what} must be ${relation.op === ">=" ? "at least" : "at most"} ${right}, but it is ${left}`,
     };
-  return windowTooLarge(relation, 2 + Number(axis), witness, span, stage, inputs[0]);
+  return windowTooLarge({ relation, axis, witness, span, place, stage, input: inputs[0] });
 }
 
 /** The sizes that the relation compares, or that are factors of them; all where none is found. */
@@ -72,55 +75,6 @@ function concerned(inputs: readonly TensorValue[], relation: TypeRelation): read
     sides.some((side) => sameDim(side, dim) || (typeof side === "number" && typeof dim === "number" && dim > 3 && side % dim === 0));
   const found = origins.filter((origin) => origin !== undefined && takesPart(origin.dim));
   return found.length > 0 ? found : origins;
-}
-
-/** How the window operators word their demand; the axis is counted among the spatial ones. */
-const WINDOW_FITS = /^kernel fits the padded input, spatial axis (\d+)$/;
-
-function windowTooLarge(
-  relation: Extract<TypeRelation, { op: "==" | "<=" | ">=" }>,
-  axis: number,
-  witness: string,
-  span: Span,
-  stage: string,
-  input: TensorValue | undefined,
-): Diagnostic {
-  const origin = input?.origins[axis];
-  const name = axisName(axis, input?.type.shape.length ?? 4);
-  const size = formatDim(input?.type.shape[axis] ?? relation.left);
-  const [padded, window] = [formatDim(relation.left), formatDim(relation.right)];
-  const least = smallestFor(relation);
-  const advice = [
-    ...(stage.includes("avg") ? ["`global_avgpool` takes the mean over whatever size is left"] : []),
-    ...(least === undefined ? [] : [`or state \`where ${least.name} >= ${least.value}\` at the input`]),
-    ...(stage.includes("avg") || least !== undefined ? [] : ["use a smaller window, a larger input, or fewer layers that reduce its size"]),
-  ];
-  return {
-    ...plain,
-    code: "RN207",
-    message: `${stage}: a window of ${window} does not fit ${name} ${size}${padded === size ? "" : `, ${padded} with padding`}`,
-    span,
-    note: witness,
-    labels: chainLabels(origin, span),
-    help: advice,
-  };
-}
-
-/** The least size of the only symbol from which on the relation holds, tried up to 4096. */
-function smallestFor(relation: Extract<TypeRelation, { op: "==" | "<=" | ">=" }>): { name: string; value: number } | undefined {
-  const symbols = new Map([...symbolsOf(relation.left), ...symbolsOf(relation.right)]);
-  const [only] = symbols;
-  if (only === undefined || symbols.size > 1) return undefined;
-  const [id, { name }] = only;
-  const holds = (value: number): boolean => {
-    const env = new Map([[id, value]]);
-    const [left, right] = [evaluate(relation.left, env), evaluate(relation.right, env)];
-    return left !== undefined && right !== undefined && left >= right;
-  };
-  if (!holds(4096)) return undefined;
-  let value = 4096;
-  while (value > 1 && holds(value - 1)) value--;
-  return { name, value };
 }
 
 export function typeProblem(problem: TypeProblem, span: Span, stage: string, inputs: readonly TensorValue[]): Diagnostic {

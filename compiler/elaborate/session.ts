@@ -16,7 +16,7 @@ export interface Shared {
   readonly effort: Effort;
   readonly checking: boolean;
   readonly instances: (declaration: BlockDeclaration) => Map<string, SharedInstance>;
-  readonly faultsOf: (declaration: BlockDeclaration) => ReadonlySet<string> | undefined;
+  readonly faultsOf: (declaration: BlockDeclaration) => ReadonlyMap<string, string> | undefined;
 }
 
 export interface SessionOptions {

@@ -36,6 +36,14 @@ const COMPLAINTS: readonly Complaint[] = [
     fix: "maybe-incorrect: skip stem -> r via project",
   },
   {
+    name: "skip-channels-generic",
+    index: 0,
+    message: "skip `x -> r` carries C channels; join `r` has 4*w",
+    note: "C ≠ 4*w (axis `channel`): C = 1, w = 1: 1 vs 4",
+    labels: ["C: declared here", "4*w, from `conv(4*w, 1)`", "3: declared here", "in this use, `Widen(16)`: 3 ≠ 64 (axis `channel`)"],
+    fix: "maybe-incorrect: skip x -> r via project",
+  },
+  {
     name: "skip-rounding",
     index: 0,
     message: "skip `x -> sum` carries length floor(T/2); join `sum` has length ceil(T/2)",
@@ -112,7 +120,7 @@ const COMPLAINTS: readonly Complaint[] = [
       "4 → 2, by `conv(256, 3, stride: 2)`",
       "2 → 1, by `conv(512, 3, stride: 2)`",
     ],
-    fix: undefined,
+    fix: "maybe-incorrect: -> global_avgpool -> flatten -> linear(classes) -> logits",
   },
   {
     name: "loss-shapes",

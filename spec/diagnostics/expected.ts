@@ -54,6 +54,7 @@ export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   "unknown-import": ["RN103 2:23", "RN106 3:10", "RN103 4:8"],
   unproved: ["hint RN220 5:14", "hint RN220 22:8"],
   "unterminated-string": ["RN002 2:23"],
+  "use-before-block": ["RN201 12:3"],
   variant: ["RN408 11:35", "RN101 12:20", "RN302 13:29"],
   "where-fails": ["RN211 13:27", "RN211 17:36"],
   "window-too-large": ["RN207 8:8", "RN207 16:8"],
