@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `resnet` executable: arguments in, exit code out. */
+import "./engine.ts";
 import { runCommandLine } from "./program.ts";
 
 // A reader that has enough, like `head`, closes the pipe: nothing to report.
