@@ -2,7 +2,7 @@
  * The pipeline on one page: source → checked program → graphs → kernels → plan → Wasm and manifest.
  * Invariant: pure and synchronous; user mistakes are diagnostics; each stage can be printed.
  */
-import type { Train } from "../grammar/ast.ts";
+import type { Expression, Train } from "../grammar/ast.ts";
 import type { Diagnostic } from "../grammar/diagnostic.ts";
 import { parse } from "../grammar/parse.ts";
 import type { Source } from "../grammar/source.ts";
@@ -146,15 +146,12 @@ function choiceProblem(code: string, message: string, known: readonly string[], 
   return { code, severity: "error", message, span: { source, start: 0, end: 0 }, labels: [], help, fixes: [] };
 }
 
-function parseSetting(
-  keyword: string,
-  text: string,
-  report: (diagnostic: Diagnostic) => void,
-): Train["settings"][number]["values"][number] | undefined {
+function parseSetting(keyword: string, text: string, report: (diagnostic: Diagnostic) => void): Expression | undefined {
   const { module, diagnostics } = parse({ path: `--${keyword}`, text: `train Model {\n${keyword} ${text}\n}` });
   for (const diagnostic of diagnostics) report(diagnostic);
   const [item] = module.items;
-  return item?.kind === "Train" ? item.settings[0]?.values[0] : undefined;
+  const setting = item?.kind === "Train" ? item.settings[0] : undefined;
+  return setting?.kind === "TrainSetting" ? setting.values[0] : undefined;
 }
 
 /** The option's, else the recipe's, else cross entropy of the only output with `label`. */

@@ -106,12 +106,12 @@ export interface EdgePattern {
   readonly span: Span;
 }
 
-/** `train Model as name { loss ...  optimizer ...  schedule a -> b  batch 128  epochs 3  normalize(mean: [...], std: [...]) }` */
+/** `train Model as name { loss ...  optimizer ...  schedule a -> b  batch 128  normalize(mean: [...], std: [...])  sweep p in [...] }` */
 export interface Train {
   readonly kind: "Train";
   readonly model: Name;
   readonly name: Name | undefined;
-  readonly settings: readonly TrainSetting[];
+  readonly settings: readonly (TrainSetting | Sweep)[];
   readonly doc: string | undefined;
   readonly span: Span;
 }
@@ -121,6 +121,15 @@ export interface TrainSetting {
   readonly kind: "TrainSetting";
   readonly keyword: Name;
   readonly values: readonly Expression[];
+  readonly span: Span;
+}
+
+/** `sweep drop in [0, 0.1]`: the recipe is trained once for each value. */
+export interface Sweep {
+  readonly kind: "Sweep";
+  readonly name: Name;
+  /** Usually a list as written; any expression that gives one. */
+  readonly values: Expression;
   readonly span: Span;
 }
 

@@ -15,17 +15,18 @@ import type {
   Module,
   Parameter,
   ParameterType,
+  Sweep,
   Train,
   TrainSetting,
   Variant,
   VariantAction,
 } from "./ast.ts";
-import { buildArguments, buildExpression, buildNumber, buildString, checkCommas } from "./build-expression.ts";
+import { buildArguments, buildExpression, buildNumber, buildString, checkCommas, holeAt } from "./build-expression.ts";
 import { buildBody } from "./build-statement.ts";
 import { type Context, endOfToken, inOrder, nameOf, node, nodeSpan, nodes, token, tokenAt, tokenSpan, tokens } from "./cst.ts";
 import { docBefore, fileDoc } from "./documentation.ts";
 import { closest } from "./closest.ts";
-import { likelyFix, malformed } from "./problems.ts";
+import { likelyFix, malformed, SWEEP_FORM, sweepWithoutBrackets, sweepWithoutIn } from "./problems.ts";
 import type { Span } from "./source.ts";
 
 /** The syntax tree of a `module` node. */
@@ -194,7 +195,10 @@ function buildTrain(context: Context, cst: CstNode, span: Span): Train {
   const model = nameOf(context, tokenAt(cst, "Identifier", 0), endOfToken(context, cst, "KeywordTrain"));
   const as = token(cst, "KeywordAs");
   const name = as === undefined ? undefined : nameOf(context, tokenAt(cst, "Identifier", 1), tokenSpan(context, as).end);
-  const settings = nodes(cst, "setting").map((each) => buildSetting(context, each));
+  const settings = nodes(cst, "recipeLine").flatMap((each): (TrainSetting | Sweep)[] => {
+    const [setting, sweep] = [node(each, "setting"), node(each, "sweep")];
+    return sweep === undefined ? (setting === undefined ? [] : [buildSetting(context, setting)]) : [buildSweep(context, sweep)];
+  });
   return { kind: "Train", model, name, settings, doc: docBefore(context, span.start), span };
 }
 
@@ -217,4 +221,29 @@ function buildSetting(context: Context, cst: CstNode): TrainSetting {
     context.report(malformed(`setting \`${keyword.text}\` needs a value`, keyword.span, { note: why }));
   }
   return { kind: "TrainSetting", keyword, values, span };
+}
+
+function buildSweep(context: Context, cst: CstNode): Sweep {
+  const span = nodeSpan(context, cst, 0);
+  const name = nameOf(context, tokenAt(cst, "Identifier", 0), endOfToken(context, cst, "KeywordSweep"));
+  const word = token(cst, "KeywordIn") ?? token(cst, "Equal") ?? token(cst, "Colon") ?? tokenAt(cst, "Identifier", 1);
+  const written = nodes(cst, "expression").map((each) => buildExpression(context, each, span.end));
+  const [first] = written;
+  const last = written.at(-1);
+  // What is missing altogether was said by the parser.
+  if (first === undefined || last === undefined || name.text === "" || written.some((each) => each.kind === "Hole")) {
+    return { kind: "Sweep", name, values: first ?? holeAt(context, span.end), span };
+  }
+  if (name.text === "in" && word === undefined) {
+    context.report(malformed("`sweep` needs the name of what is swept before `in`", name.span, { help: [SWEEP_FORM] }));
+    return { kind: "Sweep", name: { ...name, text: "" }, values: first, span };
+  }
+  if (word?.tokenType.name !== "KeywordIn") {
+    const place = word === undefined ? { ...name.span, start: name.span.end } : tokenSpan(context, word);
+    context.report(sweepWithoutIn(name.text, word?.image, place));
+  }
+  if (written.length === 1) return { kind: "Sweep", name, values: first, span };
+  const list = { ...first.span, end: last.span.end };
+  context.report(sweepWithoutBrackets(name.text, list));
+  return { kind: "Sweep", name, values: { kind: "ListExpression", elements: written, span: list }, span };
 }

@@ -81,7 +81,8 @@ export function topKeyword(near: Near, needsOperand: boolean): t.Keyword | undef
 
 /** The keyword that begins a statement, setting or action in a brace of this kind, if this word does. */
 export function headOf(near: Near, kind: FrameKind): t.Keyword | undefined {
-  if (!isWord(near.token) || kind === "train" || kind === "import") return undefined;
+  if (!isWord(near.token) || kind === "import") return undefined;
+  if (kind === "train") return near.token?.image === "sweep" && isWord(near.next) && !aloneOnLine(near) ? "sweep" : undefined;
   const image = near.token?.image ?? "";
   if (!HEADS.has(image)) return undefined;
   if (kind === "variant") {
@@ -165,6 +166,8 @@ export function infixKeyword(near: Near, state: StatementState, before: TokenTyp
     case "as":
       if (kind === "top") return statement === "train" || statement === "import" ? image : undefined;
       return kind === "import" || (kind === "body" && pendingBody) ? image : undefined;
+    case "in":
+      return kind === "train" && statement === "sweep" && !near.newLine && before === t.Identifier ? image : undefined;
     case "of":
       return (kind === "body" && pendingBody) || (kind === "top" && statement === "variant") ? image : undefined;
     case "via":

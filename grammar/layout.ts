@@ -366,6 +366,8 @@ class Arranger {
     if (this.role !== "operand") return false;
     if (type === t.LeftBrace) return near.newLine && !frame.pendingBody;
     if (near.newLine) return type !== undefined && word.OPERAND_STARTS.has(type);
+    // `sweep lr over [...]`: the parser says what stands there.
+    if (frame.statement === "sweep" && this.previousType === t.Identifier) return false;
     return type === t.Identifier && (frame.kind === "train" || ENDS_ITSELF.has(frame.statement));
   }
 

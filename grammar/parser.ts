@@ -186,12 +186,28 @@ export class ResnetParser extends ExpressionParser {
       this.CONSUME2(t.Identifier);
     });
     this.CONSUME(t.LeftBrace);
-    this.OPTION2(() => this.SUBRULE(this.setting));
+    this.OPTION2(() => this.SUBRULE(this.recipeLine));
     this.MANY(() => {
       this.CONSUME(t.Separator);
-      this.OPTION3(() => this.SUBRULE2(this.setting));
+      this.OPTION3(() => this.SUBRULE2(this.recipeLine));
     });
     this.CONSUME(t.RightBrace);
+  });
+
+  private recipeLine = this.RULE("recipeLine", () => {
+    this.OR([{ ALT: () => this.SUBRULE(this.sweep) }, { ALT: () => this.SUBRULE(this.setting) }]);
+  });
+
+  /** Wider than the language, so that the builder can mend it: another word than `in`, values without brackets. */
+  private sweep = this.RULE("sweep", () => {
+    this.CONSUME(k.sweep);
+    this.CONSUME(t.Identifier);
+    this.OPTION(() => this.OR([...[k.in, t.Equal, t.Colon, t.Identifier].map((word) => ({ ALT: () => this.CONSUME2(word) }))]));
+    this.SUBRULE(this.expression);
+    this.MANY(() => {
+      this.CONSUME(t.Comma);
+      this.OPTION2(() => this.SUBRULE2(this.expression));
+    });
   });
 
   private setting = this.RULE("setting", () => {

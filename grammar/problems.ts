@@ -277,6 +277,28 @@ export function tooDeep(span: Span, limit: number): Diagnostic {
   });
 }
 
+/** How a sweep is written. */
+export const SWEEP_FORM = "a sweep reads `sweep width in [16, 32]`";
+
+/** RN003: `sweep lr = [...]`, `sweep lr over [...]`; `span` is the word, or where it is missing. */
+export function sweepWithoutIn(name: string, word: string | undefined, span: Span): Diagnostic {
+  const found = word === undefined ? "nothing" : `\`${word}\``;
+  return error("RN003", `expected \`in\` after \`sweep ${name}\`, found ${found}`, span, {
+    note: "the values come after `in`",
+    help: [SWEEP_FORM],
+    fixes: [safeFix("write `in`", span, word === undefined || word === ":" ? " in" : "in")],
+  });
+}
+
+/** RN003: `sweep lr in 0.1, 0.05`. */
+export function sweepWithoutBrackets(name: string, span: Span): Diagnostic {
+  const list = `[${span.source.text.slice(span.start, span.end)}]`;
+  return error("RN003", `the values of \`sweep ${name}\` stand in brackets`, span, {
+    note: "a list is written `[a, b]`",
+    fixes: [safeFix(`write \`${list}\``, span, list)],
+  });
+}
+
 /** RN005 */
 export function malformedNumber(text: string, why: string, span: Span): Diagnostic {
   return error("RN005", `\`${text.length > 40 ? `${text.slice(0, 40)}…` : text}\` ${why}`, span, {});

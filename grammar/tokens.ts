@@ -127,6 +127,7 @@ export const keywords = {
   replace: word("replace"),
   with: word("with"),
   train: word("train"),
+  sweep: word("sweep"),
   in: word("in"),
   out: word("out"),
   where: word("where"),

@@ -18,6 +18,7 @@ export type Node =
   | ast.VariantAction
   | ast.EdgePattern
   | ast.TrainSetting
+  | ast.Sweep
   | ast.Statement
   | ast.Via
   | ast.Chain
@@ -59,6 +60,7 @@ const FIELDS: Table = {
   EdgePattern: {},
   Train: { model: true, name: true, settings: true },
   TrainSetting: { keyword: true, values: true },
+  Sweep: { name: true, values: true },
   InPort: { name: true, type: true, where: true },
   OutPort: { name: true, type: true },
   Where: { conditions: true },

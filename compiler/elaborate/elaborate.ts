@@ -259,7 +259,8 @@ export function checkFile(
     }
   }
   const models = checkModels(checks, file, add);
-  for (const train of file.trains) add(checkRecipe(file, train, models));
+  const buildAt = (model: string, set: readonly GivenArgument[]): BuiltModel => build(checks, file, model, { training: true, dims: new Map(), set });
+  for (const train of file.trains) add(checkRecipe(file, train, models, buildAt));
   for (const declaration of file.own.values())
     if (declaration.kind === "block" && declaration.block.model)
       add(suspiciousInputs(declaration.block).filter((warning) => !reported.has(spanKey(warning.span))));

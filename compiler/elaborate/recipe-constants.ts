@@ -44,7 +44,7 @@ export function withConstants(train: Train, file: ModuleScope): { readonly train
       ? { ...expression, arguments: expression.arguments.map((each): Argument => ({ ...each, value: literal(each.value) })) }
       : expression;
   const settings = train.settings.map((setting) => {
-    if (setting.keyword.text === "loss") return setting;
+    if (setting.kind === "Sweep" || setting.keyword.text === "loss") return setting;
     const read = NUMBERS.includes(setting.keyword.text) ? literal : choice;
     return { ...setting, values: setting.values.map(read) };
   });
@@ -53,7 +53,8 @@ export function withConstants(train: Train, file: ModuleScope): { readonly train
 
 const NUMBERS = ["batch", "epochs"];
 
-function literalOf(value: Value, span: Span): Expression | undefined {
+/** A number, text, truth value or list as it could be written; undefined for what has no such form. */
+export function literalOf(value: Value, span: Span): Expression | undefined {
   switch (value.kind) {
     case "dim": {
       const number = constantOf(value.dim);

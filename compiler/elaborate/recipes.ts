@@ -10,10 +10,13 @@ import { unknownName } from "../resolve/problems.ts";
 import { type BuiltModel, lossModelOf } from "./elaborate.ts";
 import { elaborateLoss } from "./loss.ts";
 import { notAModel } from "./name-problems.ts";
+import { spanKey } from "./anchor.ts";
 import { withConstants } from "./recipe-constants.ts";
+import { type BuildAt, checkPoints } from "./sweep-check.ts";
+import { readSweeps, sweepsOf } from "./sweep.ts";
 
-/** Diagnostics of one `train` declaration; `models` are those of its file that were built. */
-export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap<string, BuiltModel>): readonly Diagnostic[] {
+/** Diagnostics of one `train` declaration; `models` are those of its file that were built with their defaults. */
+export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap<string, BuiltModel>, buildAt: BuildAt): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
   const declaration = file.visible.get(train.model.text);
   if (declaration?.kind !== "block" && declaration?.kind !== "variant") {
@@ -22,6 +25,7 @@ export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap
   }
   if (declaration?.kind === "block" && !declaration.block.model)
     found.push(notAModel(train.model.text, train.model.span, declaration.block.name.span));
+  if (sweepsOf(train).length > 0) return [...found, ...checkSweep(file, train, models, buildAt)];
   const inlined = withConstants(train, file);
   found.push(...inlined.diagnostics);
   const recipe = readRecipe(inlined.train, (diagnostic) => found.push(diagnostic));
@@ -29,4 +33,14 @@ export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap
   const model = built && lossModelOf(built);
   if (recipe.loss !== undefined && model !== undefined) found.push(...elaborateLoss(file, model, recipe.loss).diagnostics);
   return found;
+}
+
+/** What is wrong with the sweeps, and with the recipe at their points. */
+export function checkSweep(file: ModuleScope, train: Train, models: ReadonlyMap<string, BuiltModel>, buildAt: BuildAt): readonly Diagnostic[] {
+  const { axes, diagnostics } = readSweeps(file, train);
+  if (diagnostics.some(({ code }) => code === "RN409")) return diagnostics;
+  const points = checkPoints(file, train, axes, models, buildAt);
+  // What only follows from values that could not be read is at their place.
+  const holes = new Set(axes.flatMap(({ values }) => values.flatMap(({ text, span }) => (text === "" ? [spanKey(span)] : []))));
+  return [...diagnostics, ...points.filter(({ span }) => !holes.has(spanKey(span)))];
 }

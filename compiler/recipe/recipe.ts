@@ -38,7 +38,7 @@ export interface RecipeSpec {
 
 /** Losses of `std/layers` that compare an output with a target. */
 export const LIBRARY_LOSSES: readonly string[] = ["cross_entropy", "binary_cross_entropy", "mse", "l1", "huber"];
-const SETTINGS = ["loss", "optimizer", "schedule", "batch", "epochs", "normalize", "augment"];
+export const SETTINGS: readonly string[] = ["loss", "optimizer", "schedule", "batch", "epochs", "normalize", "augment"];
 const OPTIMIZERS = ["sgd", "adam", "adamw"];
 const SCHEDULES = ["constant", "warmup", "cosine", "step"];
 
@@ -49,6 +49,7 @@ export function readRecipe(train: Train, report: Report): RecipeSpec {
   const found = new Map<string, TrainSetting>();
   let unknown: Span | undefined;
   for (const setting of train.settings) {
+    if (setting.kind === "Sweep") continue;
     const { text, span } = setting.keyword;
     if (!SETTINGS.includes(text)) {
       // What follows an unknown setting on its line is part of it.

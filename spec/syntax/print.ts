@@ -196,7 +196,11 @@ export function printItem(item: ast.Item): string {
       return `${doc(item.doc)}variant ${item.name.text} of ${item.of.text} { ${actions.join("; ")} }`;
     }
     case "Train": {
-      const settings = item.settings.map((s) => `${s.keyword.text} ${s.values.map(printExpression).join(" -> ")}`);
+      const settings = item.settings.map((s) =>
+        s.kind === "Sweep"
+          ? `sweep ${s.name.text} in ${printExpression(s.values)}`
+          : `${s.keyword.text} ${s.values.map(printExpression).join(" -> ")}`,
+      );
       return `${doc(item.doc)}train ${item.model.text} as ${item.name?.text ?? "-"} { ${settings.join("; ")} }`;
     }
   }

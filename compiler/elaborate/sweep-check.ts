@@ -1,0 +1,139 @@
+/**
+ * Every point of a sweep against its model: what fails is told at the values that make it fail.
+ * Invariant: a mistake that no value causes is told once, where it is; a model is built once for equal parameters.
+ */
+import type { Train } from "../../grammar/ast.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import { readRecipe, type RecipeSpec } from "../recipe/recipe.ts";
+import { atValue } from "../recipe/sweep-problems.ts";
+import type { ModuleScope } from "../resolve/modules.ts";
+import { spanKey } from "./anchor.ts";
+import { type BuiltModel, lossModelOf } from "./elaborate.ts";
+import { elaborateLoss } from "./loss.ts";
+import { withConstants } from "./recipe-constants.ts";
+import { pointsOf, recipeAt, type SweepAxis, type SweepPoint, type SweepValue } from "./sweep.ts";
+import type { GivenArgument } from "./values.ts";
+
+/** Builds a model with parameters given. */
+export type BuildAt = (model: string, set: readonly GivenArgument[]) => BuiltModel;
+
+/** A mistake and the points that make it. */
+interface Failure {
+  readonly first: Diagnostic;
+  /** Indices of points. */
+  readonly at: Set<number>;
+  /** The model itself fails there, which its defaults do not. */
+  readonly isOfModel: boolean;
+}
+
+/** Diagnostics of the recipe at all points; `wrong` names models that are wrong by themselves, `isBuilt` those that are right. */
+export function checkPoints(
+  file: ModuleScope,
+  train: Train,
+  axes: readonly SweepAxis[],
+  models: ReadonlyMap<string, BuiltModel>,
+  buildAt: BuildAt,
+): readonly Diagnostic[] {
+  const points = pointsOf(axes);
+  const failures = new Map<string, Failure>();
+  const note = (found: readonly Diagnostic[], point: number, isOfModel: boolean): void => {
+    for (const diagnostic of found) {
+      if (diagnostic.severity !== "error") continue;
+      const key = `${diagnostic.code} ${spanKey(diagnostic.span)}`;
+      const known = failures.get(key);
+      if (known === undefined) failures.set(key, { first: diagnostic, at: new Set([point]), isOfModel });
+      else known.at.add(point);
+    }
+  };
+  const recipes = new Map<string, { readonly recipe: RecipeSpec; readonly found: readonly Diagnostic[] }>();
+  const built = new Map<string, BuiltModel | undefined>();
+  const losses = new Map<string, readonly Diagnostic[]>();
+  for (const [index, point] of points.entries()) {
+    const chosen = recipeAt(train, axes, point);
+    const recipeKey = keyOf(axes, point, (value) => value.meaning.kind === "expression");
+    const { recipe, found } = remember(recipes, recipeKey, () => readAt(chosen.train, file));
+    note(found, index, false);
+    const modelKey = keyOf(axes, point, (value) => value.meaning.kind !== "expression");
+    const model = remember(built, modelKey, () => (isSound(models, chosen.model) ? buildAt(chosen.model, chosen.set) : undefined));
+    note(model?.diagnostics ?? [], index, true);
+    const lossModel = model && lossModelOf(model);
+    const { loss } = recipe;
+    if (loss === undefined || lossModel === undefined) continue;
+    note(
+      remember(losses, `${modelKey} ${recipeKey}`, () => elaborateLoss(file, lossModel, loss).diagnostics),
+      index,
+      false,
+    );
+  }
+  return [...failures.values()].flatMap((failure) => toldOf(failure, axes, points, models));
+}
+
+/** A model with parameters that have no default is not built by itself, and may be sound all the same. */
+function isSound(models: ReadonlyMap<string, BuiltModel>, name: string): boolean {
+  const known = models.get(name);
+  return known === undefined || known.value !== undefined;
+}
+
+function readAt(train: Train, file: ModuleScope): { readonly recipe: RecipeSpec; readonly found: readonly Diagnostic[] } {
+  const inlined = withConstants(train, file);
+  const found = [...inlined.diagnostics];
+  const recipe = readRecipe(inlined.train, (diagnostic) => found.push(diagnostic));
+  return { recipe, found };
+}
+
+function remember<T>(known: Map<string, T>, key: string, make: () => T): T {
+  if (known.has(key)) return known.get(key) as T;
+  const made = make();
+  known.set(key, made);
+  return made;
+}
+
+function keyOf(axes: readonly SweepAxis[], point: SweepPoint, counts: (value: SweepValue) => boolean): string {
+  return JSON.stringify(point.map((value, i) => (counts(value) ? `${axes[i]?.name}=${value.text}` : "")));
+}
+
+/** The failure in place, at each value that fails whatever the others are, or at the first combination that does. */
+function toldOf(
+  { first, at, isOfModel }: Failure,
+  axes: readonly SweepAxis[],
+  points: readonly SweepPoint[],
+  models: ReadonlyMap<string, BuiltModel>,
+): readonly Diagnostic[] {
+  const isAtValue = axes.some(({ values }) => values.some(({ span }) => contains(span, first.span)));
+  const isGood = axes.every(({ values }) => values.every(({ meaning }) => meaning.kind !== "model" || models.has(meaning.model)));
+  if (isAtValue || (at.size === points.length && !(isOfModel && isGood && models.size > 0))) return [first];
+  const left = new Set(at);
+  const told: Diagnostic[] = [];
+  const relevant = axes
+    .map(({ name, values }, axis) => ({ name, axis, values }))
+    .filter(({ values }) => !isOfModel || values.some(({ meaning }) => meaning.kind !== "expression"));
+  const guilty = relevant
+    .flatMap(({ name, axis, values }) =>
+      values.map((value) => ({ name, text: value.text, span: value.span, own: points.flatMap((point, i) => (point[axis] === value ? [i] : [])) })),
+    )
+    .filter(({ own }) => own.every((i) => at.has(i)))
+    .sort((a, b) => b.own.length - a.own.length);
+  for (const { own, ...value } of guilty) {
+    if (!own.some((i) => left.has(i))) continue;
+    for (const i of own) left.delete(i);
+    told.push(atValue(first, [value], 0));
+  }
+  const [index] = left;
+  const point = index === undefined ? undefined : points[index];
+  if (point !== undefined)
+    told.push(
+      atValue(
+        first,
+        relevant.flatMap(({ name, axis }) => {
+          const value = point[axis];
+          return value === undefined ? [] : [{ name, text: value.text, span: value.span }];
+        }),
+        left.size - 1,
+      ),
+    );
+  return told;
+}
+
+function contains(outer: Diagnostic["span"], inner: Diagnostic["span"]): boolean {
+  return outer.source.path === inner.source.path && outer.start <= inner.start && inner.end <= outer.end;
+}

@@ -1,0 +1,213 @@
+/**
+ * Sweeps of a recipe: what is swept, over which values, and the recipe of each point of their product.
+ * Invariant: a value keeps the place where it was written, so that whatever is wrong with it is told there.
+ */
+import type { Block, Expression, Sweep, Train, TrainSetting } from "../../grammar/ast.ts";
+import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
+import { walk } from "../../grammar/walk.ts";
+import { SETTINGS } from "../recipe/recipe.ts";
+import * as sweepProblems from "../recipe/sweep-problems.ts";
+import type { ModuleScope } from "../resolve/modules.ts";
+import { genericChecks } from "./generic.ts";
+import { tooLarge } from "./problems.ts";
+import { substitute } from "./substitute.ts";
+import { newFrame, newSession } from "./session.ts";
+import { readModelValues, readValues } from "./sweep-values.ts";
+import type { GivenArgument } from "./values.ts";
+
+/**
+ * What the name of a sweep stands for: the model that is trained, a setting of the recipe, a parameter of the model, or
+ * else a name that the recipe's settings use.
+ */
+export type SweepKind = "model" | "setting" | "parameter" | "name";
+
+export type SweepMeaning =
+  | { readonly kind: "model"; readonly model: string; readonly set: readonly GivenArgument[] }
+  | { readonly kind: "argument"; readonly argument: GivenArgument }
+  /** Takes the place of the name, or is the setting's value. */
+  | { readonly kind: "expression"; readonly expression: Expression };
+
+export interface SweepValue {
+  /** As it stands in the name of a point: `0.1`, `Plain`, `sgd(lr:0.1)`. Of one axis no two are the same. */
+  readonly text: string;
+  /** As JSON, where it is a number, truth value, text or list of such. */
+  readonly json: unknown;
+  readonly span: Span;
+  readonly meaning: SweepMeaning;
+}
+
+export interface SweepAxis {
+  readonly name: string;
+  readonly kind: SweepKind;
+  readonly span: Span;
+  /** At least one. */
+  readonly values: readonly SweepValue[];
+}
+
+/** One value of each axis, in the order of the axes. */
+export type SweepPoint = readonly SweepValue[];
+
+/** A recipe at one point of its sweep. */
+export interface ChosenPoint {
+  /** Without sweeps; what was swept has its value. */
+  readonly train: Train;
+  readonly model: string;
+  /** For the model's parameters. */
+  readonly set: readonly GivenArgument[];
+}
+
+/** More runs than this are no experiment but a slip. */
+const MOST_POINTS = 1000;
+
+export function sweepsOf(train: Train): readonly Sweep[] {
+  return train.settings.flatMap((setting) => (setting.kind === "Sweep" && setting.name.text !== "" ? [setting] : []));
+}
+
+function settingsOf(train: Train): readonly TrainSetting[] {
+  return train.settings.flatMap((setting) => (setting.kind === "TrainSetting" ? [setting] : []));
+}
+
+/**
+ * The axes in source order. One whose values cannot be used has a hole as its only value, and the mistake is among the
+ * diagnostics.
+ */
+export function readSweeps(file: ModuleScope, train: Train): { readonly axes: readonly SweepAxis[]; readonly diagnostics: readonly Diagnostic[] } {
+  const diagnostics: Diagnostic[] = [];
+  const report = (diagnostic: Diagnostic): void => void diagnostics.push(diagnostic);
+  const session = newSession({ shared: genericChecks(file, true), training: undefined });
+  const frame = newFrame(session, train.model.text);
+  const seen = new Map<string, Span>();
+  const sweeps = sweepsOf(train).filter(({ name }) => {
+    const first = seen.get(name.text);
+    seen.set(name.text, first ?? name.span);
+    if (first !== undefined) report(sweepProblems.sweptTwice(name.text, name.span, [{ span: first, text: "and here" }]));
+    return first === undefined;
+  });
+  const overModels = sweeps.find(({ name }) => name.text === "model");
+  const models = overModels === undefined ? undefined : readModelValues(frame, file, overModels, train.model.text, report);
+  const trained = models?.map((value) => (value.meaning.kind === "model" ? value.meaning.model : "")) ?? [train.model.text];
+  const blocks = trained.map((name) => modelBlock(file, name));
+  const axes = sweeps.flatMap((sweep): SweepAxis[] => {
+    const { text, span } = sweep.name;
+    if (sweep === overModels) return [{ name: text, kind: "model", span, values: models ?? [] }];
+    const kind = kindOf(train, sweep, blocks);
+    if (kind === undefined) {
+      if (blocks.every((block) => block !== undefined)) report(noTaker(train, sweep, trained[0] ?? "", blocks[0]));
+      return [];
+    }
+    if (kind === "setting") {
+      const given = settingsOf(train).find(({ keyword }) => keyword.text === text);
+      if (given !== undefined) {
+        report(sweepProblems.sweptTwice(text, span, [{ span: given.span, text: "set here" }]));
+        return [];
+      }
+    }
+    const parameter = kind === "parameter" ? blocks[0]?.parameters.find(({ name }) => name.text === text) : undefined;
+    if (kind === "parameter") requireFree(file, sweep, models ?? [], report);
+    return [{ name: text, kind, span, values: readValues(frame, file, sweep, { model: trained[0] ?? "", parameter }, report) }];
+  });
+  const count = axes.reduce((product, { values }) => product * values.length, 1);
+  const last = axes.at(-1);
+  if (count > MOST_POINTS && last !== undefined) report(tooLarge(`the sweeps of this recipe make ${count} runs`, MOST_POINTS, last.span));
+  diagnostics.push(...session.diagnostics);
+  return { axes, diagnostics };
+}
+
+/** The block of a model, or of the model that a variant is one of; undefined where there is none. */
+export function modelBlock(file: ModuleScope, name: string): Block | undefined {
+  return lineage(file, name)?.block;
+}
+
+function lineage(file: ModuleScope, name: string): { readonly block: Block; readonly set: ReadonlyMap<string, Span> } | undefined {
+  const set = new Map<string, Span>();
+  let found = file.visible.get(name);
+  for (let steps = 0; found?.kind === "variant" && steps < 100; steps++) {
+    for (const action of found.variant.actions)
+      if (action.kind === "SetParameter" && !set.has(action.name.text)) set.set(action.name.text, action.span);
+    found = found.file.visible.get(found.variant.of.text);
+  }
+  return found?.kind === "block" ? { block: found.block, set } : undefined;
+}
+
+/** undefined: nothing takes the values. */
+function kindOf(train: Train, { name }: Sweep, blocks: readonly (Block | undefined)[]): SweepKind | undefined {
+  const isUsed = settingsOf(train).some((setting) => mentions(setting, name.text));
+  if (SETTINGS.includes(name.text)) return isUsed ? "name" : "setting";
+  if (blocks.some((block) => block?.parameters.some((parameter) => parameter.name.text === name.text) === true)) return "parameter";
+  return isUsed ? "name" : undefined;
+}
+
+/** Whether an expression of the setting names it. */
+function mentions(setting: TrainSetting, name: string): boolean {
+  let found = false;
+  for (const value of setting.values)
+    walk(value, (node) => {
+      // `normalize(…)` and `augment flip` are words of the recipe.
+      if (node.kind === "Reference" && node.name.text === name && node.span.start !== setting.span.start) found = true;
+    });
+  return found;
+}
+
+function noTaker(train: Train, { name }: Sweep, model: string, block: Block | undefined): Diagnostic {
+  const options: Span[] = [];
+  for (const setting of settingsOf(train))
+    walk(setting, (node) => {
+      if (node.kind === "Argument" && node.name?.text === name.text) options.push(node.value.span);
+    });
+  const parameters = (block?.parameters ?? []).map((parameter) => parameter.name.text);
+  return sweepProblems.nothingToSweep(name.text, model, name.span, { parameters, settings: SETTINGS }, options);
+}
+
+/** A parameter that is swept must be one of every swept model, and none may give it a value of its own. */
+function requireFree(file: ModuleScope, { name }: Sweep, models: readonly SweepValue[], report: (diagnostic: Diagnostic) => void): void {
+  for (const { meaning, span } of models) {
+    const known = meaning.kind === "model" ? lineage(file, meaning.model) : undefined;
+    if (meaning.kind !== "model" || known === undefined) continue;
+    const given = meaning.set.find((argument) => argument.name === name.text)?.span ?? known.set.get(name.text);
+    if (!known.block.parameters.some((parameter) => parameter.name.text === name.text))
+      report(sweepProblems.modelLacksParameter(name.text, name.span, meaning.model, span));
+    else if (given !== undefined)
+      report(sweepProblems.sweptTwice(name.text, name.span, [{ span: given, text: `\`${meaning.model}\` sets it here` }]));
+  }
+}
+
+/** The product of the axes; the last varies fastest. A recipe without sweeps has one point. */
+export function pointsOf(axes: readonly SweepAxis[]): readonly SweepPoint[] {
+  return axes.reduce<readonly SweepPoint[]>((points, { values }) => points.flatMap((point) => values.map((value) => [...point, value])), [[]]);
+}
+
+/** `drop=0.1,lr=0.05` */
+export function pointName(axes: readonly SweepAxis[], point: SweepPoint): string {
+  return axes.map(({ name }, i) => `${name}=${point[i]?.text ?? ""}`).join(",");
+}
+
+/** The recipe at a point. */
+export function recipeAt(train: Train, axes: readonly SweepAxis[], point: SweepPoint): ChosenPoint {
+  const names = new Map<string, Expression>();
+  const added: TrainSetting[] = [];
+  const set: GivenArgument[] = [];
+  let model = train.model.text;
+  for (const [i, { name, kind, span }] of axes.entries()) {
+    const value = point[i];
+    if (value === undefined) continue;
+    const { meaning } = value;
+    if (meaning.kind === "model") {
+      model = meaning.model;
+      set.push(...meaning.set);
+    } else if (meaning.kind === "argument") set.push(meaning.argument);
+    else if (kind === "setting")
+      added.push({ kind: "TrainSetting", keyword: { kind: "Name", text: name, span }, values: [meaning.expression], span: value.span });
+    else names.set(name, meaning.expression);
+  }
+  const settings = settingsOf(train).map((setting) => ({ ...setting, values: setting.values.map((value) => inSetting(setting, value, names)) }));
+  return { train: { ...train, settings: [...settings, ...added] }, model, set };
+}
+
+/** `normalize(…)` is stored as a call of its own keyword, which is no name. */
+function inSetting({ keyword }: TrainSetting, value: Expression, names: ReadonlyMap<string, Expression>): Expression {
+  const replaced = substitute(value, names);
+  return replaced.kind === "Call" && value.kind === "Call" && value.callee.span.start === keyword.span.start
+    ? { ...replaced, callee: value.callee }
+    : replaced;
+}

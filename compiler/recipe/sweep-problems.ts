@@ -1,0 +1,130 @@
+/** Diagnostics of sweeps, one constructor per situation. */
+import { closest } from "../../grammar/closest.ts";
+import type { Diagnostic, Fix, Label } from "../../grammar/diagnostic.ts";
+import type { Span } from "../../grammar/source.ts";
+import { renameFix } from "../resolve/problems.ts";
+
+const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
+
+/** RN502: one name, two sources of its value. */
+export function sweptTwice(name: string, span: Span, labels: readonly Label[]): Diagnostic {
+  return { ...plain, code: "RN502", message: `\`${name}\` gets its value twice`, span, note: "swept here", labels };
+}
+
+/** RN509: a sweep that would train the same thing again and again. */
+export function nothingToSweep(
+  name: string,
+  model: string,
+  span: Span,
+  known: { readonly parameters: readonly string[]; readonly settings: readonly string[] },
+  /** Options of the recipe that are called as what is swept: `sgd(lr: 0.1)` beside `sweep lr`. */
+  options: readonly Span[],
+): Diagnostic {
+  const [option] = options;
+  const fixes: readonly Fix[] =
+    option === undefined
+      ? renameFix(span, closest(name, ["model", ...known.parameters, ...known.settings]))
+      : [{ title: `use the swept value`, applicability: "maybe-incorrect", edits: [{ span: option, replacement: name }] }];
+  const parameters = known.parameters.length === 0 ? "it has none" : `they are ${known.parameters.join(", ")}`;
+  return {
+    ...plain,
+    code: "RN509",
+    message: `nothing takes the values of \`${name}\`: it is no parameter of \`${model}\`, and no setting of the recipe uses it`,
+    span,
+    note: "every run would be the same",
+    labels: option === undefined ? [] : [{ span: option, text: "the same in every run" }],
+    help: [
+      `a sweep is over a parameter of the model (${parameters}), over \`model\` or a setting (${known.settings.join(", ")}), or over a name that a setting uses, as in \`optimizer sgd(lr: ${/^\w+$/.test(name) ? name : "lr"})\``,
+    ],
+    fixes,
+  };
+}
+
+/** RN509: a parameter that only some of the swept models have. */
+export function modelLacksParameter(name: string, span: Span, model: string, place: Span): Diagnostic {
+  return {
+    ...plain,
+    code: "RN509",
+    message: `\`${model}\` has no parameter \`${name}\``,
+    span,
+    note: `swept for every model of \`sweep model\``,
+    labels: [{ span: place, text: `\`${model}\` would be trained with each value` }],
+    help: [`give it the parameter, or sweep the other models in a recipe of their own`],
+  };
+}
+
+/** RN510: `sweep width in 16`; `found` says what stands there. */
+export function sweepWithoutList(name: string, span: Span, found: string, replacement: string | undefined): Diagnostic {
+  return {
+    ...plain,
+    code: "RN510",
+    message: `\`sweep ${name}\` takes a list of values, but this is ${found}`,
+    span,
+    note: "expected a list",
+    help: ["for example `[16, 32]`, `range(1, 5)`, or a constant that is a list"],
+    fixes: replacement === undefined ? [] : [{ title: `write \`${replacement}\``, applicability: "safe", edits: [{ span, replacement }] }],
+  };
+}
+
+/** RN510: `sweep width in []`. */
+export function emptySweep(name: string, span: Span): Diagnostic {
+  return {
+    ...plain,
+    code: "RN510",
+    message: `\`sweep ${name}\` has no values`,
+    span,
+    note: "an empty list",
+    help: ["nothing would be trained; give values, or leave the sweep out"],
+  };
+}
+
+/** RN510: a value that occurs before; `removal` is its text with the comma beside it. */
+export function repeatedValue(name: string, text: string, span: Span, first: Span | undefined, removal: Span | undefined): Diagnostic {
+  return {
+    ...plain,
+    code: "RN510",
+    message: `\`sweep ${name}\` has the value ${text} twice`,
+    span,
+    note: "the same run again",
+    labels: first === undefined ? [] : [{ span: first, text: `${text} is here already` }],
+    help: ["to repeat runs under other seeds: `resnet train --seeds 3`"],
+    fixes: removal === undefined ? [] : [{ title: "leave it out", applicability: "maybe-incorrect", edits: [{ span: removal, replacement: "" }] }],
+  };
+}
+
+/** RN510: `sweep model in [3]`. */
+export function notModels(span: Span, found: string): Diagnostic {
+  return {
+    ...plain,
+    code: "RN510",
+    message: `\`sweep model\` takes models and variants, but this is ${found}`,
+    span,
+    note: "no model",
+    help: ["for example `[Net, Plain]`, or with parameters `[Net(depth: 2), Net(depth: 4)]`"],
+  };
+}
+
+/** What is wrong with a point, told at the values that make it: `where` is the mistake's own place. */
+export function atValue(
+  found: Diagnostic,
+  values: readonly { readonly name: string; readonly text: string; readonly span: Span }[],
+  more: number,
+): Diagnostic {
+  const [first, ...others] = values;
+  if (first === undefined) return found;
+  const named = values.map(({ name, text }) => `${name} = ${text}`);
+  const also = more === 0 ? [] : [`${more} more of the sweep's points fail${more === 1 ? "s" : ""} there`];
+  return {
+    ...found,
+    message: `with ${named.map((text) => `\`${text}\``).join(" and ")}: ${found.message}`,
+    span: first.span,
+    note: others.length === 0 ? `${named[0]} fails` : `${named[0]} fails here`,
+    labels: [
+      ...others.map(({ name, text, span }): Label => ({ span, text: `together with ${name} = ${text}` })),
+      { span: found.span, text: found.note ?? "here" },
+      ...found.labels,
+    ],
+    help: [...found.help, ...also],
+    fixes: [],
+  };
+}
