@@ -2,14 +2,13 @@
  * The pipeline on one page: source → checked program → graphs → kernels → plan → Wasm and manifest.
  * Invariant: pure and synchronous; user mistakes are diagnostics; each stage can be printed.
  */
-import type { Expression, Train } from "../grammar/ast.ts";
 import type { Diagnostic } from "../grammar/diagnostic.ts";
-import { parse } from "../grammar/parse.ts";
 import type { Source } from "../grammar/source.ts";
 import type { Manifest, TensorSpec, WebgpuSpec } from "../runtime/manifest.ts";
 import { unevenBatch } from "./build/batch-sizes.ts";
 import { buildInference, freeSizes } from "./build/build.ts";
 import { shortenRepeats } from "./build/shorten.ts";
+import { choiceProblem, chooseOne, chooseTrain, parseSetting, soleModel } from "./choice.ts";
 import { buildTraining, finishTraining, type TrainingGraph, type TrainingPrograms } from "./build/training.ts";
 import { elaborateModel } from "./elaborate/elaborate.ts";
 import type { OptimizerSpec } from "./ir/optimizer.ts";
@@ -82,13 +81,14 @@ export function analyze(request: AnalyzeRequest): Outcome<Analysis> {
   const report = (diagnostic: Diagnostic): void => void diagnostics.push(diagnostic);
   const failed = (): boolean => diagnostics.some((diagnostic) => diagnostic.severity === "error");
   if (failed()) return { value: undefined, diagnostics };
-  const train = chooseTrain(request, modules, report);
-  const inlined = train && withConstants(train, modules.entry);
+  const train = chooseTrain(request, modules.entry, report);
+  const point = train && chooseOne(modules.entry, train, request, report);
+  const inlined = point && withConstants(point.train, modules.entry);
   diagnostics.push(...(inlined?.diagnostics ?? []));
   const recipe = inlined && readRecipe(inlined.train, report);
-  const model = request.model ?? recipe?.model ?? soleModel(modules, request.entry, report);
+  const model = point?.model ?? request.model ?? soleModel(modules, request.entry, report);
   if (model === undefined || failed()) return { value: undefined, diagnostics };
-  const options = { dims: request.dims, set: request.set };
+  const options = { dims: request.dims, set: point?.set ?? request.set };
   const inference = elaborateModel(modules.entry, model, { ...options, training: false });
   diagnostics.push(...inference.diagnostics);
   if (inference.value === undefined) return { value: undefined, diagnostics };
@@ -113,46 +113,6 @@ export function analyze(request: AnalyzeRequest): Outcome<Analysis> {
 }
 
 const DEFAULT_OPTIMIZER: OptimizerSpec = { kind: "sgd", momentum: 0.9, weightDecay: 0, nesterov: false, dampening: 0 };
-
-function chooseTrain(request: AnalyzeRequest, modules: LoadedModules, report: (diagnostic: Diagnostic) => void): Train | undefined {
-  const { trains } = modules.entry;
-  const named = (train: Train): string => train.name?.text ?? train.model.text;
-  if (request.recipe !== undefined) {
-    const found = trains.find((train) => named(train) === request.recipe);
-    if (found === undefined) report(choiceProblem("RN506", `there is no recipe \`${request.recipe}\``, trains.map(named), request.entry));
-    return found;
-  }
-  return trains.find((train) => request.model === undefined || train.model.text === request.model);
-}
-
-function soleModel(modules: LoadedModules, entry: Source, report: (diagnostic: Diagnostic) => void): string | undefined {
-  const models = [...modules.entry.own].flatMap(([name, each]) =>
-    (each.kind === "block" && each.block.model) || each.kind === "variant" ? [name] : [],
-  );
-  if (models.length === 1) return models[0];
-  report(
-    choiceProblem(
-      "RN507",
-      models.length === 0 ? "the file declares no model" : "the file declares several models: choose one with --model",
-      models,
-      entry,
-    ),
-  );
-  return undefined;
-}
-
-function choiceProblem(code: string, message: string, known: readonly string[], source: Source): Diagnostic {
-  const help = known.length === 0 ? [] : [`known: ${known.join(", ")}`];
-  return { code, severity: "error", message, span: { source, start: 0, end: 0 }, labels: [], help, fixes: [] };
-}
-
-function parseSetting(keyword: string, text: string, report: (diagnostic: Diagnostic) => void): Expression | undefined {
-  const { module, diagnostics } = parse({ path: `--${keyword}`, text: `train Model {\n${keyword} ${text}\n}` });
-  for (const diagnostic of diagnostics) report(diagnostic);
-  const [item] = module.items;
-  const setting = item?.kind === "Train" ? item.settings[0] : undefined;
-  return setting?.kind === "TrainSetting" ? setting.values[0] : undefined;
-}
 
 /** The option's, else the recipe's, else cross entropy of the only output with `label`. */
 function chooseLoss(

@@ -2,7 +2,7 @@
  * Entry points of elaboration: a model with its parameters fixed becomes a Program; a file's blocks are checked generically.
  * Invariant: `value` is undefined if and only if an error was reported.
  */
-import type { Block, Parameter, Variant } from "../../grammar/ast.ts";
+import type { Block, Parameter, Train, Variant } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { type Dim, symbolsOf } from "../ir/dim.ts";
@@ -24,7 +24,7 @@ import { noSuchModel } from "./name-problems.ts";
 import * as portProblems from "./port-problems.ts";
 import { checkedBefore } from "./memory.ts";
 import * as problems from "./problems.ts";
-import { checkRecipe } from "./recipes.ts";
+import { checkRecipe, checkSweep } from "./recipes.ts";
 import { rootScope, type Scope } from "./scope.ts";
 import { newFrame, newSession, type Shared } from "./session.ts";
 import { readTexts } from "./set-text.ts";
@@ -259,7 +259,12 @@ export function checkFile(
     }
   }
   const models = checkModels(checks, file, add);
-  const buildAt = (model: string, set: readonly GivenArgument[]): BuiltModel => build(checks, file, model, { training: true, dims: new Map(), set });
+  const isBroken = (name: string): boolean => {
+    const declaration = file.visible.get(name);
+    return declaration?.kind === "block" && checks.check(declaration)?.failed === true;
+  };
+  const buildAt = (model: string, set: readonly GivenArgument[]): BuiltModel | undefined =>
+    isBroken(model) ? undefined : build(checks, file, model, { training: true, dims: new Map(), set });
   for (const train of file.trains) add(checkRecipe(file, train, models, buildAt));
   for (const declaration of file.own.values())
     if (declaration.kind === "block" && declaration.block.model)
@@ -276,6 +281,12 @@ function isWithin(block: Block, { source, start, end }: Span): boolean {
 function ownerOf(file: ModuleScope, place: Span): Block | undefined {
   for (const declaration of file.own.values()) if (declaration.kind === "block" && isWithin(declaration.block, place)) return declaration.block;
   return undefined;
+}
+
+/** What is wrong with the points of one recipe of the file. */
+export function checkSweepOf(file: ModuleScope, train: Train): readonly Diagnostic[] {
+  const checks = genericChecks(file, true);
+  return checkSweep(file, train, new Map(), (model, set) => build(checks, file, model, { training: true, dims: new Map(), set }));
 }
 
 /** Pictures without their batch or channel axis: layers over any number of spatial axes would take them as sequences. */

@@ -11,11 +11,11 @@ import { spanKey } from "./anchor.ts";
 import { type BuiltModel, lossModelOf } from "./elaborate.ts";
 import { elaborateLoss } from "./loss.ts";
 import { withConstants } from "./recipe-constants.ts";
-import { pointsOf, recipeAt, type SweepAxis, type SweepPoint, type SweepValue } from "./sweep.ts";
+import { modelBlock, pointsOf, recipeAt, type SweepAxis, type SweepPoint, type SweepValue } from "./sweep.ts";
 import type { GivenArgument } from "./values.ts";
 
-/** Builds a model with parameters given. */
-export type BuildAt = (model: string, set: readonly GivenArgument[]) => BuiltModel;
+/** Builds a model with parameters given; undefined if it is wrong whatever they are. */
+export type BuildAt = (model: string, set: readonly GivenArgument[]) => BuiltModel | undefined;
 
 /** A mistake and the points that make it. */
 interface Failure {
@@ -26,7 +26,7 @@ interface Failure {
   readonly isOfModel: boolean;
 }
 
-/** Diagnostics of the recipe at all points; `wrong` names models that are wrong by themselves, `isBuilt` those that are right. */
+/** Diagnostics of the recipe at all points; `models` are those that were built with their defaults already. */
 export function checkPoints(
   file: ModuleScope,
   train: Train,
@@ -48,13 +48,26 @@ export function checkPoints(
   const recipes = new Map<string, { readonly recipe: RecipeSpec; readonly found: readonly Diagnostic[] }>();
   const built = new Map<string, BuiltModel | undefined>();
   const losses = new Map<string, readonly Diagnostic[]>();
+  /** undefined: a parameter has no default. */
+  const defaults = new Map<string, BuiltModel | undefined>(models);
+  const byDefault = (name: string): BuiltModel | undefined =>
+    remember(defaults, name, () => {
+      const parameters = modelBlock(file, name)?.parameters;
+      return parameters?.every((parameter) => parameter.default !== undefined) === true ? buildAt(name, []) : undefined;
+    });
+  const trained = new Set<string>();
   for (const [index, point] of points.entries()) {
     const chosen = recipeAt(train, axes, point);
     const recipeKey = keyOf(axes, point, (value) => value.meaning.kind === "expression");
     const { recipe, found } = remember(recipes, recipeKey, () => readAt(chosen.train, file));
     note(found, index, false);
     const modelKey = keyOf(axes, point, (value) => value.meaning.kind !== "expression");
-    const model = remember(built, modelKey, () => (isSound(models, chosen.model) ? buildAt(chosen.model, chosen.set) : undefined));
+    const model = remember(built, modelKey, () => {
+      trained.add(chosen.model);
+      const itself = byDefault(chosen.model);
+      // A model that is wrong by itself was reported.
+      return itself !== undefined && itself.value === undefined ? undefined : buildAt(chosen.model, chosen.set);
+    });
     note(model?.diagnostics ?? [], index, true);
     const lossModel = model && lossModelOf(model);
     const { loss } = recipe;
@@ -65,13 +78,8 @@ export function checkPoints(
       false,
     );
   }
-  return [...failures.values()].flatMap((failure) => toldOf(failure, axes, points, models));
-}
-
-/** A model with parameters that have no default is not built by itself, and may be sound all the same. */
-function isSound(models: ReadonlyMap<string, BuiltModel>, name: string): boolean {
-  const known = models.get(name);
-  return known === undefined || known.value !== undefined;
+  const areGood = [...trained].every((name) => byDefault(name)?.value !== undefined);
+  return [...failures.values()].flatMap((failure) => toldOf(failure, axes, points, failure.isOfModel && areGood));
 }
 
 function readAt(train: Train, file: ModuleScope): { readonly recipe: RecipeSpec; readonly found: readonly Diagnostic[] } {
@@ -92,16 +100,18 @@ function keyOf(axes: readonly SweepAxis[], point: SweepPoint, counts: (value: Sw
   return JSON.stringify(point.map((value, i) => (counts(value) ? `${axes[i]?.name}=${value.text}` : "")));
 }
 
-/** The failure in place, at each value that fails whatever the others are, or at the first combination that does. */
+/**
+ * The failure in place, if all points fail and `isByValues` does not say that values are the cause; else at each value
+ * that fails whatever the others are, or at the first combination that does.
+ */
 function toldOf(
   { first, at, isOfModel }: Failure,
   axes: readonly SweepAxis[],
   points: readonly SweepPoint[],
-  models: ReadonlyMap<string, BuiltModel>,
+  isByValues: boolean,
 ): readonly Diagnostic[] {
   const isAtValue = axes.some(({ values }) => values.some(({ span }) => contains(span, first.span)));
-  const isGood = axes.every(({ values }) => values.every(({ meaning }) => meaning.kind !== "model" || models.has(meaning.model)));
-  if (isAtValue || (at.size === points.length && !(isOfModel && isGood && models.size > 0))) return [first];
+  if (isAtValue || (at.size === points.length && !isByValues)) return [first];
   const left = new Set(at);
   const told: Diagnostic[] = [];
   const relevant = axes

@@ -195,7 +195,7 @@ function holeOf({ values }: Sweep): SweepValue {
 }
 
 /** A literal as it stands in the name of a point. */
-function shown(expression: Expression): string | undefined {
+export function shown(expression: Expression): string | undefined {
   switch (expression.kind) {
     case "NumberLiteral":
       return String(expression.value);

@@ -41,6 +41,8 @@ export interface SweepAxis {
   readonly name: string;
   readonly kind: SweepKind;
   readonly span: Span;
+  /** Of names: the settings that use it, `optimizer`, and options in them, `optimizer.lr`; of a setting itself. */
+  readonly uses: readonly string[];
   /** At least one. */
   readonly values: readonly SweepValue[];
 }
@@ -90,7 +92,7 @@ export function readSweeps(file: ModuleScope, train: Train): { readonly axes: re
   const blocks = trained.map((name) => modelBlock(file, name));
   const axes = sweeps.flatMap((sweep): SweepAxis[] => {
     const { text, span } = sweep.name;
-    if (sweep === overModels) return [{ name: text, kind: "model", span, values: models ?? [] }];
+    if (sweep === overModels) return [{ name: text, kind: "model", span, uses: [], values: models ?? [] }];
     const kind = kindOf(train, sweep, blocks);
     if (kind === undefined) {
       if (blocks.every((block) => block !== undefined)) report(noTaker(train, sweep, trained[0] ?? "", blocks[0]));
@@ -105,7 +107,8 @@ export function readSweeps(file: ModuleScope, train: Train): { readonly axes: re
     }
     const parameter = kind === "parameter" ? blocks[0]?.parameters.find(({ name }) => name.text === text) : undefined;
     if (kind === "parameter") requireFree(file, sweep, models ?? [], report);
-    return [{ name: text, kind, span, values: readValues(frame, file, sweep, { model: trained[0] ?? "", parameter }, report) }];
+    const uses = kind === "setting" ? [text] : kind === "name" ? usesOf(train, text) : [];
+    return [{ name: text, kind, span, uses, values: readValues(frame, file, sweep, { model: trained[0] ?? "", parameter }, report) }];
   });
   const count = axes.reduce((product, { values }) => product * values.length, 1);
   const last = axes.at(-1);
@@ -147,6 +150,22 @@ function mentions(setting: TrainSetting, name: string): boolean {
       if (node.kind === "Reference" && node.name.text === name && node.span.start !== setting.span.start) found = true;
     });
   return found;
+}
+
+function usesOf(train: Train, name: string): readonly string[] {
+  return settingsOf(train)
+    .filter((setting) => mentions(setting, name))
+    .flatMap((setting) => {
+      const options = setting.values.flatMap((value) =>
+        value.kind !== "Call"
+          ? []
+          : value.arguments.flatMap((argument, position) => {
+              const option = argument.name?.text ?? (position === 0 && setting.keyword.text === "optimizer" ? "lr" : undefined);
+              return option !== undefined && mentions({ ...setting, values: [argument.value] }, name) ? [`${setting.keyword.text}.${option}`] : [];
+            }),
+      );
+      return [setting.keyword.text, ...options];
+    });
 }
 
 function noTaker(train: Train, { name }: Sweep, model: string, block: Block | undefined): Diagnostic {

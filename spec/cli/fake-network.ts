@@ -8,13 +8,14 @@ import type { Network } from "../../runtime/network.ts";
 import { writeSafetensors } from "../../runtime/safetensors.ts";
 import type { Tensor } from "../../runtime/tensor.ts";
 import { loadWeights } from "../../runtime/weight-source.ts";
-import type { Api, CompileOptions, Program, Recipe } from "../../tools/cli/api.ts";
+import type { Api, CompileOptions, Program, Recipe, SweepListing } from "../../tools/cli/api.ts";
 
 export const FEATURES = 4;
 export const CLASSES = 3;
 const MOMENTUM = 0.9;
 
 export interface FakeOptions {
+  readonly sweep?: SweepListing;
   /** Called before each training step; may set signals or throw. */
   readonly onStep?: (step: number) => void;
   /** Returned as the loss of this step (1-based). */
@@ -155,6 +156,7 @@ export function fakeApi(options: FakeOptions & { readonly free?: boolean } = {})
     listModels: async () => [{ name: "ResNet50", path: "std/models/resnet", reference: "resnet50", source: "He et al. 2015" }],
     signatures: async () => [],
     chooseDevice: async (wanted) => ({ device: wanted === "auto" ? "wasm" : wanted }),
+    sweep: async () => options.sweep,
     starter: async () => ({ model: "Fake", text: "" }),
     compile: async (compileOptions) => {
       calls.push(compileOptions);

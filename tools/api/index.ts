@@ -20,6 +20,7 @@ import {
   type Summary,
   summarize,
 } from "../../compiler/compile.ts";
+import { listSweep, type SweepListing } from "../../compiler/sweep.ts";
 import type { RecipeSpec } from "../../compiler/recipe/recipe.ts";
 import { loadModules } from "../../compiler/resolve/modules.ts";
 import { emitModule } from "../../compiler/emit/module.ts";
@@ -40,6 +41,7 @@ export type { Diagnostic } from "../../grammar/diagnostic.ts";
 export { type LoadOptions, loadNetwork, ResnetError } from "../../runtime/load.ts";
 export { chooseDevice, type DeviceChoice } from "../host/choose-device.ts";
 export { check, signatures } from "./check.ts";
+export type { PointOfSweep, SweepListing, SweptName } from "../../compiler/sweep.ts";
 export type { Starter } from "./starter.ts";
 export { fileTunings } from "./tuning-file.ts";
 export type { Network } from "../../runtime/network.ts";
@@ -52,7 +54,10 @@ export interface CompileOptions {
   readonly recipe?: string;
   /** Sizes of free dims, by the names of the model's ports. The batch stays free unless it is given. */
   readonly dims?: Readonly<Record<string, number>>;
-  /** Parameters of the model. */
+  /**
+   * Parameters of the model, and values of what its recipe sweeps: those of a point that `sweep` gives, or of one's own.
+   * What a recipe sweeps and nothing is said of has the model's default; a name of the recipe's own has its first value.
+   */
   readonly set?: Readonly<Record<string, unknown>>;
   readonly mode: "inference" | "training";
   /** For training, e.g. `cross_entropy(logits, label)`; by default the recipe's. */
@@ -187,6 +192,30 @@ export async function compile(options: CompileOptions): Promise<Program> {
       }),
     graphs,
   };
+}
+
+/**
+ * The points of a recipe's sweep, all of them checked; undefined if the recipe sweeps nothing. `set` and `model` choose
+ * among them as on the command line. A point's `set` is what `compile` takes:
+ *
+ *     const { points } = (await sweep({ file, recipe: "rates" })) ?? { points: [{ name: "", set: {} }] };
+ *     for (const { name, set } of points) {
+ *       const program = await compile({ file, recipe: "rates", mode: "training", set });
+ *       const net = await program.load({ seed: 0 });
+ *       const { loss } = await train(net, batches, { epochs: 2, learningRate: program.recipe?.learningRate ?? 0.1 });
+ *       console.log(name, loss);
+ *       await net.dispose();
+ *     }
+ *
+ * `train` is that of `resnet-lang/runtime`. Throws a CompileError for mistakes in the source, at whatever point, RN801 if
+ * the file cannot be read.
+ */
+export async function sweep(options: Pick<CompileOptions, "file" | "recipe" | "model" | "set">): Promise<SweepListing | undefined> {
+  const { model, recipe } = options;
+  const entry = readSource(await fileOf(options.file, model));
+  const { value, diagnostics } = listSweep({ entry, read: readModule, model, recipe, set: setArguments(options.set ?? {}) });
+  if (diagnostics.some(({ severity }) => severity === "error")) throw new CompileError(diagnostics);
+  return value;
 }
 
 /** The sizes that the doc comment of the model, or of the model it is a variant of, gives to dims that are still free. */

@@ -16,7 +16,7 @@ export function setArguments(set: Readonly<Record<string, unknown>>): GivenArgum
 }
 
 function toValue(given: unknown): Value {
-  if (typeof given === "number") return Number.isInteger(given) ? { kind: "dim", dim: given } : { kind: "real", value: given };
+  if (typeof given === "number") return Number.isSafeInteger(given) ? { kind: "dim", dim: given } : { kind: "real", value: given };
   if (typeof given === "boolean") return { kind: "bool", value: given };
   if (Array.isArray(given)) return { kind: "list", elements: given.map(toValue) };
   return { kind: "string", value: String(given) };

@@ -6,7 +6,7 @@ import type * as api from "../api/index.ts";
 import type * as host from "../host/choose-device.ts";
 
 export type { PortSummary, Summary } from "../../compiler/report/summary.ts";
-export type { CompileOptions, Recipe } from "../api/index.ts";
+export type { CompileOptions, Recipe, SweepListing } from "../api/index.ts";
 
 /** A compiled model, as far as commands use it. */
 export type Program = Pick<api.Program, "model" | "recipe" | "manifest" | "summary" | "dump" | "load" | "module" | "graphs"> &
@@ -18,6 +18,7 @@ export interface Api {
   readonly listModels: typeof api.listModels;
   readonly signatures: typeof api.signatures;
   readonly starter: typeof api.starter;
+  readonly sweep: typeof api.sweep;
   readonly chooseDevice: typeof host.chooseDevice;
 }
 
@@ -29,6 +30,7 @@ export async function loadApi(): Promise<Api> {
     compile: async (options) => (await import("../api/index.ts")).compile(options),
     listModels: async () => (await import("../api/index.ts")).listModels(),
     chooseDevice: async (wanted) => (await import("../host/choose-device.ts")).chooseDevice(wanted),
+    sweep: async (options) => (await import("../api/index.ts")).sweep(options),
     starter: async (from, model) => (await import("../api/index.ts")).starter(from, model),
   };
 }

@@ -24,10 +24,11 @@ export async function openClassifier(
   data: DataOptions,
   wanted: readonly PartName[],
   terminal: Terminal,
+  readData: typeof openData = openData,
 ): Promise<OpenedClassifier> {
   const program = await api.compile(compile);
   const task = taskOf(program);
-  const { train, test, notices } = openData(data, imageTask(task), wanted);
+  const { train, test, notices } = readData(data, imageTask(task), wanted);
   for (const notice of notices) terminal.say(`note: ${notice}`);
   const sample = train ?? test;
   if (sample !== undefined) requireNormalizeFits(program.recipe?.normalize, sample);

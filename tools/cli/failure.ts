@@ -19,6 +19,14 @@ export class CommandFailure extends Error {
   }
 }
 
+/** A training run whose loss is no finite number: the end of that run, but of a sweep only a result. */
+export class Diverged extends CommandFailure {
+  constructor(message: string) {
+    super(message, EXIT.errors);
+    this.name = "Diverged";
+  }
+}
+
 export interface Failure {
   readonly exitCode: number;
   /** Without the word "error". */

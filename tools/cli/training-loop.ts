@@ -12,7 +12,7 @@ import { permutation } from "../data/counter-random.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { LAST, saveBest, saveLast, type TrainingState } from "./checkpoint.ts";
 import { breathe, evaluate, networkInputs, scoreLogits, type Task } from "./classification.ts";
-import { CommandFailure, EXIT } from "./failure.ts";
+import { Diverged } from "./failure.ts";
 import { bestEpoch, type EpochMetrics, writeLossPicture, writeMetrics } from "./metrics.ts";
 import type { Progress } from "./progress.ts";
 
@@ -176,7 +176,7 @@ function notFinite(job: TrainingJob, epochsDone: number, loss: number, iteration
   const cause = lossNotFinite(loss, iteration + 1, learningRate);
   const written = epochsDone > 0 || job.state.batches > 0;
   const kept = written ? `; ${join(job.out, LAST)} still holds the last good state` : "";
-  return new CommandFailure(`[${cause.code}] ${cause.message}${kept}`, EXIT.errors);
+  return new Diverged(`[${cause.code}] ${cause.message}${kept}`);
 }
 
 function round(value: number, decimals: number): number {
