@@ -256,12 +256,12 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     code: "RN501",
     title: "unknown setting of a recipe",
-    text: "A `train` declaration has the settings loss, optimizer, schedule, batch, epochs, normalize and augment.",
+    text: "A `train` declaration has the settings loss, optimizer, schedule, batch, epochs, normalize and augment; `sweep NAME in [...]` trains it for several values.",
   },
   {
     code: "RN502",
-    title: "setting given twice",
-    text: "Each setting of a recipe is given at most once.",
+    title: "setting or swept value given twice",
+    text: "Each setting of a recipe is given at most once, and what is swept gets its value from the sweep alone: not from a second sweep, not from the setting itself, and not from a model or variant of `sweep model` that sets the parameter.",
   },
   {
     code: "RN503",
@@ -292,6 +292,16 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
     code: "RN508",
     title: "no loss to derive",
     text: "Without a recipe or `--loss` the loss is the cross entropy of the model's only output; this model has several.",
+  },
+  {
+    code: "RN509",
+    title: "sweep that changes nothing",
+    text: "What is swept is no parameter of the model, no setting, and no name that a setting of the recipe uses, so that every run would be the same. Misspelt names get a suggestion; a learning rate is swept by using the name where the rate stands: `optimizer sgd(lr: lr)` with `sweep lr in [0.1, 0.05]`.",
+  },
+  {
+    code: "RN510",
+    title: "sweep without a list of different values",
+    text: "A sweep takes a list with at least one value, each of them once; that of `model` a list of models and variants. The same value twice would be the same run twice: for several seeds there is `resnet train --seeds 3`.",
   },
 ];
 

@@ -19,9 +19,8 @@ export type BuildAt = (model: string, set: readonly GivenArgument[]) => BuiltMod
 
 /** A mistake and the points that make it. */
 interface Failure {
-  readonly first: Diagnostic;
-  /** Indices of points. */
-  readonly at: Set<number>;
+  /** By index of the point; what is said may differ in its numbers. */
+  readonly at: Map<number, Diagnostic>;
   /** The model itself fails there, which its defaults do not. */
   readonly isOfModel: boolean;
 }
@@ -41,8 +40,8 @@ export function checkPoints(
       if (diagnostic.severity !== "error") continue;
       const key = `${diagnostic.code} ${spanKey(diagnostic.span)}`;
       const known = failures.get(key);
-      if (known === undefined) failures.set(key, { first: diagnostic, at: new Set([point]), isOfModel });
-      else known.at.add(point);
+      if (known === undefined) failures.set(key, { at: new Map([[point, diagnostic]]), isOfModel });
+      else if (!known.at.has(point)) known.at.set(point, diagnostic);
     }
   };
   const recipes = new Map<string, { readonly recipe: RecipeSpec; readonly found: readonly Diagnostic[] }>();
@@ -104,15 +103,12 @@ function keyOf(axes: readonly SweepAxis[], point: SweepPoint, counts: (value: Sw
  * The failure in place, if all points fail and `isByValues` does not say that values are the cause; else at each value
  * that fails whatever the others are, or at the first combination that does.
  */
-function toldOf(
-  { first, at, isOfModel }: Failure,
-  axes: readonly SweepAxis[],
-  points: readonly SweepPoint[],
-  isByValues: boolean,
-): readonly Diagnostic[] {
+function toldOf({ at, isOfModel }: Failure, axes: readonly SweepAxis[], points: readonly SweepPoint[], isByValues: boolean): readonly Diagnostic[] {
+  const [first] = at.values();
+  if (first === undefined) return [];
   const isAtValue = axes.some(({ values }) => values.some(({ span }) => contains(span, first.span)));
   if (isAtValue || (at.size === points.length && !isByValues)) return [first];
-  const left = new Set(at);
+  const left = new Set(at.keys());
   const told: Diagnostic[] = [];
   const relevant = axes
     .map(({ name, values }, axis) => ({ name, axis, values }))
@@ -126,14 +122,14 @@ function toldOf(
   for (const { own, ...value } of guilty) {
     if (!own.some((i) => left.has(i))) continue;
     for (const i of own) left.delete(i);
-    told.push(atValue(first, [value], 0));
+    told.push(atValue(at.get(own[0] ?? 0) ?? first, [value], 0));
   }
   const [index] = left;
   const point = index === undefined ? undefined : points[index];
   if (point !== undefined)
     told.push(
       atValue(
-        first,
+        at.get(index ?? 0) ?? first,
         relevant.flatMap(({ name, axis }) => {
           const value = point[axis];
           return value === undefined ? [] : [{ name, text: value.text, span: value.span }];

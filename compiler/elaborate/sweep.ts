@@ -83,7 +83,8 @@ export function readSweeps(file: ModuleScope, train: Train): { readonly axes: re
   const sweeps = sweepsOf(train).filter(({ name }) => {
     const first = seen.get(name.text);
     seen.set(name.text, first ?? name.span);
-    if (first !== undefined) report(sweepProblems.sweptTwice(name.text, name.span, [{ span: first, text: "and here" }]));
+    if (first !== undefined)
+      report(sweepProblems.sweptTwice(name.text, name.span, { span: first, text: "and here" }, "put all values into one list"));
     return first === undefined;
   });
   const overModels = sweeps.find(({ name }) => name.text === "model");
@@ -101,12 +102,12 @@ export function readSweeps(file: ModuleScope, train: Train): { readonly axes: re
     if (kind === "setting") {
       const given = settingsOf(train).find(({ keyword }) => keyword.text === text);
       if (given !== undefined) {
-        report(sweepProblems.sweptTwice(text, span, [{ span: given.span, text: "set here" }]));
+        report(sweepProblems.sweptTwice(text, span, { span: given.span, text: "set here" }, "leave the setting out: the sweep gives it"));
         return [];
       }
     }
     const parameter = kind === "parameter" ? blocks[0]?.parameters.find(({ name }) => name.text === text) : undefined;
-    if (kind === "parameter") requireFree(file, sweep, models ?? [], report);
+    if (kind === "parameter" && !isFree(file, sweep, models ?? [], report)) return [];
     const uses = kind === "setting" ? [text] : kind === "name" ? usesOf(train, text) : [];
     return [{ name: text, kind, span, uses, values: readValues(frame, file, sweep, { model: trained[0] ?? "", parameter }, report) }];
   });
@@ -179,16 +180,19 @@ function noTaker(train: Train, { name }: Sweep, model: string, block: Block | un
 }
 
 /** A parameter that is swept must be one of every swept model, and none may give it a value of its own. */
-function requireFree(file: ModuleScope, { name }: Sweep, models: readonly SweepValue[], report: (diagnostic: Diagnostic) => void): void {
-  for (const { meaning, span } of models) {
+function isFree(file: ModuleScope, { name }: Sweep, models: readonly SweepValue[], report: (diagnostic: Diagnostic) => void): boolean {
+  const problems = models.flatMap(({ meaning, span }): Diagnostic[] => {
     const known = meaning.kind === "model" ? lineage(file, meaning.model) : undefined;
-    if (meaning.kind !== "model" || known === undefined) continue;
-    const given = meaning.set.find((argument) => argument.name === name.text)?.span ?? known.set.get(name.text);
+    if (meaning.kind !== "model" || known === undefined) return [];
     if (!known.block.parameters.some((parameter) => parameter.name.text === name.text))
-      report(sweepProblems.modelLacksParameter(name.text, name.span, meaning.model, span));
-    else if (given !== undefined)
-      report(sweepProblems.sweptTwice(name.text, name.span, [{ span: given, text: `\`${meaning.model}\` sets it here` }]));
-  }
+      return [sweepProblems.modelLacksParameter(name.text, name.span, meaning.model, span)];
+    const given = meaning.set.find((argument) => argument.name === name.text)?.span ?? known.set.get(name.text);
+    if (given === undefined) return [];
+    const help = "sweep the models that leave it open in a recipe of their own";
+    return [sweepProblems.sweptTwice(name.text, name.span, { span: given, text: `\`${meaning.model}\` sets it here` }, help)];
+  });
+  problems.forEach(report);
+  return problems.length === 0;
 }
 
 /** The product of the axes; the last varies fastest. A recipe without sweeps has one point. */

@@ -5,6 +5,7 @@ import type { Span } from "../../grammar/source.ts";
 import { formatDim } from "../ir/dim.ts";
 import type { TensorType } from "../ir/type.ts";
 import { closest } from "../../grammar/closest.ts";
+import { SWEEP_FORM } from "../../grammar/problems.ts";
 import { renameFix } from "../resolve/problems.ts";
 
 const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
@@ -16,12 +17,10 @@ export function unknownSetting(name: string, span: Span, known: readonly string[
     message: `a recipe has no setting \`${name}\``,
     span,
     note: "unknown setting",
-    help: name === "sweep" ? [SWEEP] : [`settings are ${known.join(", ")}`],
+    help: name === "sweep" ? [SWEEP_FORM] : [`settings are ${known.join(", ")}`],
     fixes: renameFix(span, closest(name, known)),
   };
 }
-
-const SWEEP = "a recipe trains once; for several values of a parameter: `resnet train FILE --set drop=0.1 --out runs/drop-0.1` for each";
 
 export function repeatedSetting(name: string, span: Span): Diagnostic {
   return { ...plain, code: "RN502", message: `\`${name}\` is set twice`, span, note: "set again" };

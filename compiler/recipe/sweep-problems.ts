@@ -7,8 +7,8 @@ import { renameFix } from "../resolve/problems.ts";
 const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
 
 /** RN502: one name, two sources of its value. */
-export function sweptTwice(name: string, span: Span, labels: readonly Label[]): Diagnostic {
-  return { ...plain, code: "RN502", message: `\`${name}\` gets its value twice`, span, note: "swept here", labels };
+export function sweptTwice(name: string, span: Span, other: Label, help: string): Diagnostic {
+  return { ...plain, code: "RN502", message: `\`${name}\` gets its value twice`, span, note: "swept here", labels: [other], help: [help] };
 }
 
 /** RN509: a sweep that would train the same thing again and again. */
@@ -25,7 +25,7 @@ export function nothingToSweep(
     option === undefined
       ? renameFix(span, closest(name, ["model", ...known.parameters, ...known.settings]))
       : [{ title: `use the swept value`, applicability: "maybe-incorrect", edits: [{ span: option, replacement: name }] }];
-  const parameters = known.parameters.length === 0 ? "it has none" : `they are ${known.parameters.join(", ")}`;
+  const parameters = known.parameters.length === 0 ? "no parameters" : `the parameters ${known.parameters.join(", ")}`;
   return {
     ...plain,
     code: "RN509",
@@ -34,22 +34,23 @@ export function nothingToSweep(
     note: "every run would be the same",
     labels: option === undefined ? [] : [{ span: option, text: "the same in every run" }],
     help: [
-      `a sweep is over a parameter of the model (${parameters}), over \`model\` or a setting (${known.settings.join(", ")}), or over a name that a setting uses, as in \`optimizer sgd(lr: ${/^\w+$/.test(name) ? name : "lr"})\``,
+      `\`${model}\` has ${parameters}`,
+      `what can be swept besides: \`model\`, a setting (${known.settings.join(", ")}), and any name that a setting uses, as in \`optimizer sgd(lr: lr)\``,
     ],
     fixes,
   };
 }
 
-/** RN509: a parameter that only some of the swept models have. */
-export function modelLacksParameter(name: string, span: Span, model: string, place: Span): Diagnostic {
+/** RN509: a parameter that only some of the swept models have; `span` is the model that lacks it. */
+export function modelLacksParameter(name: string, swept: Span, model: string, span: Span): Diagnostic {
   return {
     ...plain,
     code: "RN509",
-    message: `\`${model}\` has no parameter \`${name}\``,
+    message: `\`${model}\` has no parameter \`${name}\`, which this recipe sweeps`,
     span,
-    note: `swept for every model of \`sweep model\``,
-    labels: [{ span: place, text: `\`${model}\` would be trained with each value` }],
-    help: [`give it the parameter, or sweep the other models in a recipe of their own`],
+    note: "every run of it would be the same",
+    labels: [{ span: swept, text: "swept for each of the models" }],
+    help: ["give the model this parameter, or a recipe of its own"],
   };
 }
 

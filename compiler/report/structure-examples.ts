@@ -134,4 +134,17 @@ variant Plain of Net { cut skip layer1.*.sum }`,
     change: ["--input", "--loss 'cross_entropy(coarse, label)' --input"],
     command: true,
   },
+  RN509: {
+    bad: `${NET}train Net {
+  optimizer sgd(lr: 0.1)
+  sweep lr in [0.1, 0.05]
+}`,
+    change: ["sgd(lr: 0.1)", "sgd(lr: lr)"],
+  },
+  RN510: {
+    bad: `${NET}train Net {
+  sweep batch in [32, 64, 32]
+}`,
+    change: ["64, 32]", "64, 128]"],
+  },
 };

@@ -46,6 +46,11 @@ export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   "skip-channels-generic": ["RN201 7:3"],
   "skip-rounding": ["RN202 8:3", "RN202 15:3"],
   "skip-stride": ["RN202 8:3"],
+  sweep: [
+    ...["RN003 75:15", "RN003 76:16", "RN003 77:17", "RN509 29:9", "RN509 30:9", "RN502 31:9", "RN502 33:9", "RN510 37:18", "RN510 38:19"],
+    ...["RN510 39:26", "RN510 40:19", "RN503 45:23", "RN301 46:21", "RN301 47:23", "RN101 48:23", "RN211 52:23", "RN211 52:26", "RN201 57:38"],
+    ...["RN101 61:24", "RN101 61:30", "RN211 61:36", "RN510 61:52", "RN509 65:30", "RN502 66:9", "RN409 71:9"],
+  ],
   syntax: ["RN001 6:21", "RN005 9:27", "RN003 12:5", "RN006 19:3"],
   unbatched: ["RN206 11:14", "RN206 17:14", "warning RN206 23:14", "warning RN206 29:14"],
   "unclosed-brace": ["RN004 6:35", "RN101 17:8"],

@@ -140,8 +140,8 @@ suite("words of other notations", (test) => {
       /^expected `,` before `except` \| parameters without weight decay/,
     );
     assert.match(
-      shown(`${model}train M { sweep drop in [0, 0.1] }`),
-      /^a recipe has no setting `sweep` \| a recipe trains once; .*--set drop=0\.1[^\n]*$/,
+      shown(`${model}train M { sweep(drop: [0, 0.1]) }`),
+      /^a recipe has no setting `sweep` \| a sweep reads `sweep width in \[16, 32\]`$/,
     );
     for (const [theirs, ours] of [
       ["BatchNorm2d", "batchnorm"],

@@ -82,6 +82,33 @@ suite("syntax: declarations", (test) => {
     assert.equal(errorsOf("train M {\n  shuffle\n  batch 3\n}"), ["RN003 shuffle"]);
   });
 
+  test("sweeps", () => {
+    const text = `train M {
+      sweep width in [16, 32] sweep deep in
+        [true]
+      batch 4; sweep in in in
+      sweep sweep in rates
+    }`;
+    assert.equal(items(text), ["train M as - { sweep width in [16, 32]; sweep deep in [true]; batch 4; sweep in in in; sweep sweep in rates }"]);
+    assert.equal(items("train M { optimizer sgd(lr: sweep) sweep(a: 1) sweep lr in [0.1] }"), [
+      "train M as - { optimizer sgd(lr: sweep); sweep sweep(a: 1); sweep lr in [0.1r] }",
+    ]);
+  });
+
+  test("a sweep's mistakes are said once, and mended where there is one way", () => {
+    const mended = (line: string): string[] =>
+      parseText(`train M {\n${line}\n}`).diagnostics.flatMap(({ message, fixes }) => [message, ...fixes.map(({ applicability }) => applicability)]);
+    assert.equal(mended("sweep lr = [0.1]"), ["expected `in` after `sweep lr`, found `=`", "safe"]);
+    assert.equal(mended("sweep lr: [0.1]"), ["expected `in` after `sweep lr`, found `:`", "safe"]);
+    assert.equal(mended("sweep lr over [0.1]"), ["expected `in` after `sweep lr`, found `over`", "safe"]);
+    assert.equal(mended("sweep lr [0.1]"), ["expected `in` after `sweep lr`, found nothing", "safe"]);
+    assert.equal(mended("sweep lr in 0.1, 0.05"), ["the values of `sweep lr` stand in brackets", "safe"]);
+    assert.equal(mended("sweep in [0.1]"), ["`sweep` needs the name of what is swept before `in`"]);
+    assert.is(mended("sweep lr\nbatch 4").length, 1);
+    assert.is(mended("sweep lr in\nbatch 4").length, 1);
+    assert.equal(mended("sweep\nbatch 4"), ["setting `sweep` needs a value"]);
+  });
+
   test("keywords as names of declarations", () => {
     assert.equal(items("block block(in: int) {}\nmodel train() {}\ntrain train as as { batch 1 }\nvariant of of of {}"), [
       "block block(in: int) {}",

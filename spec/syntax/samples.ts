@@ -46,6 +46,8 @@ train ResNet50 as imagenet {
   schedule warmup(5) -> cosine(90)
   normalize(mean: [0.2860], std: [0.3530])
   batch 256
+  sweep deep in [true, false]
+  sweep model in [ResNet50, NoSkips]
 }
 `;
 
