@@ -2,12 +2,13 @@
  * The points of a recipe's sweep, for who trains them one after another.
  * Invariant: every point was checked, so that none fails for what the source says after others were trained.
  */
+import type { Train } from "../grammar/ast.ts";
 import type { Diagnostic } from "../grammar/diagnostic.ts";
 import { type Choice, chooseTrain } from "./choice.ts";
 import { checkSweepOf } from "./elaborate/elaborate.ts";
 import { pinAxes } from "./elaborate/sweep-pins.ts";
-import { pointName, pointsOf, readSweeps, type SweepKind, sweepsOf } from "./elaborate/sweep.ts";
-import { loadModules, type ModuleReader } from "./resolve/modules.ts";
+import { pointName, pointsOf, readSweeps, type SweepAxis, type SweepKind, sweepsOf } from "./elaborate/sweep.ts";
+import { loadModules, type ModuleReader, type ModuleScope } from "./resolve/modules.ts";
 
 /** What is swept. */
 export interface SweptName {
@@ -35,6 +36,51 @@ export interface SweepListing {
   readonly points: readonly PointOfSweep[];
 }
 
+/** What a recipe sweeps, as far as that can be read; whatever is wrong with it is the check's to say. */
+export interface RecipeSignature {
+  readonly file: string;
+  readonly name: string;
+  readonly model: string;
+  readonly swept: readonly SweptName[];
+  /** The product of the counts of values: 1 without a sweep. */
+  readonly points: number;
+}
+
+export function recipeSignature(file: ModuleScope, train: Train): RecipeSignature {
+  const { axes } = readSweeps(file, train);
+  const name = train.name?.text ?? train.model.text;
+  return {
+    file: file.path,
+    name,
+    model: train.model.text,
+    swept: sweptNames(axes),
+    points: axes.reduce((count, { values }) => count * values.length, 1),
+  };
+}
+
+/** As the recipe would read, and how many runs it is. */
+export function printRecipe({ name, model, swept, points }: RecipeSignature): string {
+  const takers: Readonly<Record<SweepKind, (uses: readonly string[]) => string>> = {
+    model: () => "the model",
+    setting: () => "the setting",
+    parameter: () => `a parameter of ${model}`,
+    name: (uses) => `used by ${uses.filter((use) => !uses.some((other) => other.startsWith(`${use}.`))).join(", ")}`,
+  };
+  return [
+    `train ${model}${name === model ? "" : ` as ${name}`}`,
+    ...swept.map(({ name: own, kind, values, uses }) => `  sweep ${own} in [${values.map(valueText).join(", ")}]    (${takers[kind](uses)})`),
+    `  ${points} ${points === 1 ? "run" : "runs"}`,
+  ].join("\n");
+}
+
+function valueText(value: unknown): string {
+  return Array.isArray(value) ? `[${value.map(valueText).join(", ")}]` : String(value);
+}
+
+function sweptNames(axes: readonly SweepAxis[]): readonly SweptName[] {
+  return axes.map(({ name, kind, values, uses }) => ({ name, kind, uses, values: values.map(({ json }) => json) }));
+}
+
 /** `value` is undefined where the recipe sweeps nothing, and where errors are among the diagnostics. */
 export function listSweep(request: Choice & { readonly read: ModuleReader }): {
   readonly value: SweepListing | undefined;
@@ -55,7 +101,7 @@ export function listSweep(request: Choice & { readonly read: ModuleReader }): {
   const { axes } = pinned;
   const value: SweepListing = {
     recipe: train.name?.text ?? train.model.text,
-    swept: axes.map(({ name, kind, values, uses }) => ({ name, kind, uses, values: values.map(({ json }) => json) })),
+    swept: sweptNames(axes),
     points: pointsOf(axes).map((point) => ({
       name: pointName(axes, point),
       set: Object.fromEntries(axes.map(({ name }, i) => [name, point[i]?.json])),

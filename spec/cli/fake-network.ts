@@ -155,6 +155,7 @@ export function fakeApi(options: FakeOptions & { readonly free?: boolean } = {})
     check: async (paths) => ({ diagnostics: [], files: paths.length }),
     listModels: async () => [{ name: "ResNet50", path: "std/models/resnet", reference: "resnet50", source: "He et al. 2015" }],
     signatures: async () => [],
+    recipes: async () => [],
     chooseDevice: async (wanted) => ({ device: wanted === "auto" ? "wasm" : wanted }),
     sweep: async () => options.sweep,
     starter: async () => ({ model: "Fake", text: "" }),

@@ -193,6 +193,7 @@ block Twice(Block: block) {
         json.signatures.map((each: { name: string }) => each.name),
         ["Halve", "Twice"],
       );
+      assert.equal(json.recipes, []);
       assert.equal(json.signatures[0].inferred, ["H >= 2", "W >= 2"]);
       assert.equal(json.signatures[0].outputs, [{ name: "y", dtype: "f32", shape: "[N, width, floor(H/2), floor(W/2)]", inferred: true }]);
     }));

@@ -1,7 +1,8 @@
 /** Sweeps: what a name stands for, the points of the product, and the recipe and model at each of them. */
 import * as assert from "uvu/assert";
 import { analyze, check } from "../../compiler/compile.ts";
-import { listSweep } from "../../compiler/sweep.ts";
+import { listSweep, printRecipe, recipeSignature } from "../../compiler/sweep.ts";
+import { loadModules } from "../../compiler/resolve/modules.ts";
 import { readModule } from "../../tools/api/files.ts";
 import { setArguments } from "../../tools/api/set-values.ts";
 import { suite } from "../harness.ts";
@@ -86,6 +87,22 @@ suite("sweeps: points", (test) => {
     assert.equal(names(recipe, { lr: 1, Act: "gelu" }, "Narrow"), ["lr=1,Act=gelu,model=Narrow"]);
     assert.is(names(recipe, { lr: 1 }, "Net")?.length, 2);
     assert.equal(names(recipe, { lr: 1, Act: "relu", model: "Net(width:2)" }), ["lr=1,Act=relu,model=Net(width:2)"]);
+  });
+
+  test("a recipe's signature: what it sweeps, and how many runs that is", () => {
+    const { entry } = loadModules(
+      source("optimizer sgd(lr: lr)\n sweep lr in rates\n sweep sizes in [[2, 3], [4, 4]]\n sweep batch in [4]"),
+      readModule,
+    );
+    const [train] = entry.trains;
+    assert.ok(train);
+    assert.equal(printRecipe(recipeSignature(entry, train)).split("\n"), [
+      "train Net as r",
+      "  sweep lr in [0.4, 0.2]    (used by optimizer.lr)",
+      "  sweep sizes in [[2, 3], [4, 4]]    (a parameter of Net)",
+      "  sweep batch in [4]    (the setting)",
+      "  4 runs",
+    ]);
   });
 
   test("the recipe is found by a model that it sweeps", () => {

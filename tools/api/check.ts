@@ -3,8 +3,9 @@
  * Invariant: apart from `index.ts`, so that a check loads no code generation.
  */
 import { check as checkSource } from "../../compiler/check-source.ts";
+import { type RecipeSignature, recipeSignature } from "../../compiler/sweep.ts";
 import { type BlockSignature, signatureOf } from "../../compiler/report/signature.ts";
-import type { ParseCache } from "../../compiler/resolve/modules.ts";
+import { loadModules, type ParseCache } from "../../compiler/resolve/modules.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import { readModule, readSource, sourceFiles } from "./files.ts";
 
@@ -38,5 +39,14 @@ export async function signatures(paths: readonly string[]): Promise<BlockSignatu
         ),
       ];
     });
+  });
+}
+
+/** What the recipes of the files sweep, and into how many runs. Throws RN801 for what cannot be read. */
+export async function recipes(paths: readonly string[]): Promise<RecipeSignature[]> {
+  const cache: ParseCache = new Map();
+  return sourceFiles(paths).flatMap((file) => {
+    const { entry } = loadModules(readSource(file), readModule, cache);
+    return entry.trains.map((train) => recipeSignature(entry, train));
   });
 }

@@ -17,6 +17,7 @@ export interface Api {
   readonly compile: (options: api.CompileOptions) => Promise<Program>;
   readonly listModels: typeof api.listModels;
   readonly signatures: typeof api.signatures;
+  readonly recipes: typeof api.recipes;
   readonly starter: typeof api.starter;
   readonly sweep: typeof api.sweep;
   readonly chooseDevice: typeof host.chooseDevice;
@@ -27,6 +28,7 @@ export async function loadApi(): Promise<Api> {
   return {
     check: async (paths) => (await import("../api/check.ts")).check(paths),
     signatures: async (paths) => (await import("../api/check.ts")).signatures(paths),
+    recipes: async (paths) => (await import("../api/check.ts")).recipes(paths),
     compile: async (options) => (await import("../api/index.ts")).compile(options),
     listModels: async () => (await import("../api/index.ts")).listModels(),
     chooseDevice: async (wanted) => (await import("../host/choose-device.ts")).chooseDevice(wanted),

@@ -27,7 +27,7 @@ export function checkCommand(command: Command, context: Context): void {
     .argument("<path...>", "files, or folders searched for .resnet files")
     .option("--format <format>", `one of ${REPORT_FORMATS.join(", ")}`, parseChoice("--format", REPORT_FORMATS), "pretty")
     .option("--fix", "write the fixes that are safe into the files, then check again")
-    .option("--signatures", "with pretty or json: the ports, shapes and conditions of each block")
+    .option("--signatures", "with pretty or json: the ports, shapes and conditions of each block, runs of each recipe")
     .addHelpText("after", EXAMPLES)
     .action(async (paths: string[], options: CheckOptions) => {
       const { format } = options;
@@ -42,11 +42,13 @@ export function checkCommand(command: Command, context: Context): void {
         if (report !== "") terminal.print(report);
       } else {
         const signatures = await api.signatures(paths);
+        const recipes = await api.recipes(paths);
         if (format === "json") {
-          terminal.print(JSON.stringify({ diagnostics: JSON.parse(report) as unknown, signatures }, undefined, 2));
+          terminal.print(JSON.stringify({ diagnostics: JSON.parse(report) as unknown, signatures, recipes }, undefined, 2));
         } else {
           const { printSignature } = await import("../../compiler/report/signature.ts");
-          terminal.print(signatures.map(printSignature).join("\n\n"));
+          const { printRecipe } = await import("../../compiler/sweep.ts");
+          terminal.print([...signatures.map(printSignature), ...recipes.map(printRecipe)].join("\n\n"));
           if (report !== "") terminal.print(`\n${report}`);
         }
       }

@@ -38,12 +38,17 @@ export interface DemoOptions {
   readonly epochs: number | undefined;
 }
 
+/** A sixth as many as are trained on. */
+export function heldOutOf(pictures: number): number {
+  return Math.max(SHOWN, Math.round(pictures / 6));
+}
+
 /** Runs the whole example; returns the exit code. */
 export async function runDemo(api: Api, terminal: Terminal, options: DemoOptions): Promise<number> {
   const began = performance.now();
   const { bold, dim } = terminal.colors;
   const file = modelFile();
-  const heldOut = Math.max(SHOWN, Math.round(options.pictures / 6));
+  const heldOut = heldOutOf(options.pictures);
   terminal.print(
     bold("1. data") +
       dim(`   ${formatCount(options.pictures)} pen-stroke digits to train on, ${formatCount(heldOut)} held out, from seed ${options.seed}`),
