@@ -5,6 +5,7 @@
 import { type IToken, Lexer } from "chevrotain";
 import type { Comment } from "./ast.ts";
 import type { Diagnostic } from "./diagnostic.ts";
+import { cleanText } from "./odd-characters.ts";
 import {
   anchoredLabel,
   fatArrow,
@@ -35,8 +36,17 @@ const lexer = new Lexer(t.lexedTokens, {
 
 /** Splits a source into tokens; keywords are still `Identifier`s. */
 export function lex(source: Source): Lexed {
-  const result = lexer.tokenize(source.text);
+  const clean = cleanText(source);
+  const result = lexer.tokenize(clean?.text ?? source.text);
   const diagnostics: Diagnostic[] = [];
+  if (clean !== undefined) {
+    for (const token of [...result.tokens, ...Object.values(result.groups).flat()]) moveToken(token, clean.offset);
+    for (const error of result.errors) {
+      const end = clean.offset(error.offset + error.length - 1) + 1;
+      error.offset = clean.offset(error.offset);
+      error.length = end - error.offset;
+    }
+  }
   const anchors = new Set<number>();
   for (const each of result.errors) {
     if (each.length <= 0) continue;
@@ -52,7 +62,15 @@ export function lex(source: Source): Lexed {
   const tokens = anchors.size === 0 ? result.tokens : result.tokens.filter(({ startOffset }) => !anchors.has(startOffset));
   for (const token of tokens) checkToken(token, source, diagnostics);
   const comments = (result.groups["comments"] ?? []).map((token) => comment(token, source, diagnostics));
+  if (clean !== undefined) diagnostics.push(...clean.complaints(comments));
   return { tokens, comments, diagnostics };
+}
+
+/** From its place in the clean text to that in the source. */
+function moveToken(token: IToken, offset: (at: number) => number): void {
+  const last = token.endOffset ?? token.startOffset + token.image.length - 1;
+  token.startOffset = offset(token.startOffset);
+  token.endOffset = offset(last);
 }
 
 /** The name that directly follows an `@`. */
@@ -68,7 +86,11 @@ function checkToken(token: IToken, source: Source, diagnostics: Diagnostic[]): v
   const span = (): Span => spanOf(token, source);
   switch (token.tokenType) {
     case t.Identifier:
-      if (NON_ASCII.test(token.image)) diagnostics.push(foreignName(token.image, span()));
+      if (NON_ASCII.test(token.image)) {
+        const plain = plainLetters(token.image);
+        diagnostics.push(foreignName(token.image, plain, span()));
+        token.image = plain ?? token.image;
+      }
       return;
     case t.NumberLiteral: {
       const why = numberProblem(token.image);
@@ -95,6 +117,16 @@ function checkToken(token: IToken, source: Source, diagnostics: Diagnostic[]): v
 }
 
 const NON_ASCII = /[^\0-\x7f]/;
+
+/** Cyrillic and Greek letters that look like those of ASCII below them. */
+const FOREIGN = "аАВсСеЕһНіІјЈкКМоОрРѕЅтТуУхХΑΒΕΖΗΙΚΜΝοΟΡΤΥΧν";
+const ALIKE = "aABcCeEhHiIjJkKMoOpPsStTyYxXABEZHIKMNoOPTYXv";
+
+/** The name as it looks; undefined if it has a letter that looks like none. */
+function plainLetters(name: string): string | undefined {
+  const plain = name.replaceAll(/[^\0-\x7f]/g, (letter) => ALIKE.charAt(FOREIGN.indexOf(letter)) || letter);
+  return NON_ASCII.test(plain) ? undefined : plain;
+}
 
 /** The symbol in the language's own characters, whatever the user typed. */
 export function plainSymbol(token: IToken): string {

@@ -92,10 +92,16 @@ export function fatArrow(span: Span, meant: string): Diagnostic {
   );
 }
 
-/** RN001: a name with letters outside ASCII. */
-export function foreignName(text: string, span: Span): Diagnostic {
-  const odd = Array.from(text).filter((letter) => letter.charCodeAt(0) > 127);
-  return error("RN001", `unexpected character \`${odd[0] ?? ""}\` in the name \`${text}\``, span, {
+/** RN001: a name with letters outside ASCII; `plain` is what it looks like. */
+export function foreignName(text: string, plain: string | undefined, span: Span): Diagnostic {
+  const [odd = ""] = Array.from(text).filter((letter) => letter.charCodeAt(0) > 127);
+  const code = `U+${(odd.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`;
+  if (plain !== undefined)
+    return error("RN001", `\`${odd}\` in the name \`${text}\` only looks like an ASCII letter: it is ${code}`, span, {
+      note: `looks like \`${plain}\``,
+      fixes: [safeFix(`write \`${plain}\` in ASCII letters`, span, plain)],
+    });
+  return error("RN001", `unexpected character \`${odd}\` (${code}) in the name \`${text}\``, span, {
     help: ["names are made of ASCII letters, digits and `_`; they become checkpoint names"],
   });
 }

@@ -21,14 +21,21 @@ export interface Position {
   readonly column: number;
 }
 
+/** Where the lines of a text begin: after `\n`, `\r\n`, and a `\r` by itself; a byte order mark is in no line. */
+export function lineStarts(text: string): number[] {
+  const starts = [text.charCodeAt(0) === 0xfeff ? 1 : 0];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 10 || (code === 13 && text.charCodeAt(at + 1) !== 10)) starts.push(at + 1);
+  }
+  return starts;
+}
+
 /** Line and column (1-based, columns in UTF-16 units) of an offset; a byte order mark is in no column, as in editors. */
 export function positionAt(source: Source, offset: number): Position {
-  const before = source.text.slice(0, Math.min(offset, source.text.length));
-  const lineStart = before.lastIndexOf("\n") + 1;
-  let line = 1;
-  for (let i = 0; i < lineStart; i++) if (before.charCodeAt(i) === 10) line++;
-  const mark = lineStart === 0 && before.charCodeAt(0) === 0xfeff ? 1 : 0;
-  return { line, column: before.length - lineStart - mark + 1 };
+  const at = Math.min(offset, source.text.length);
+  const starts = lineStarts(source.text).filter((start) => start <= at);
+  return { line: Math.max(1, starts.length), column: at - (starts.at(-1) ?? at) + 1 };
 }
 
 /** The smallest span that covers both; they must lie in one source. */

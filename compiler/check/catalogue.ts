@@ -16,7 +16,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = [
   {
     code: "RN001",
     title: "unexpected character",
-    text: "A character that begins no token. Typographic quotes, dashes and arrows have a safe fix that writes the language's own. Names are made of ASCII letters, digits and `_`, because they become the names of tensors in checkpoints.",
+    text: "A character that begins no token. Typographic quotes, dashes and arrows have a safe fix that writes the language's own; so have characters that cannot be seen or told apart: zero-width and control characters, spaces and line breaks of other kinds, full-width letters, and those that turn the text around them, the last also in comments. Names are made of ASCII letters, digits and `_`, because they become the names of tensors in checkpoints.",
   },
   {
     code: "RN002",

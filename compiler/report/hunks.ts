@@ -50,7 +50,7 @@ export function editHunks(edits: readonly Edit[], lines: Lines): readonly Hunk[]
 function hunk(source: Source, first: number, last: number, edits: readonly Edit[], lines: Lines): Hunk {
   const from = lines.offset(source, first);
   const to = lines.offset(source, last + 1);
-  const split = (text: string): string[] => (text === "" ? [] : text.replace(/\r?\n$/, "").split(/\r?\n/));
+  const split = (text: string): string[] => (text === "" ? [] : text.replace(/\r\n?$|\n$/, "").split(/\r\n?|\n/));
   const before = split(source.text.slice(from, to));
   const after = split(applyEdits(source.text, edits, from, to));
   let same = 0;

@@ -2,7 +2,7 @@
  * Lines of a source, found once per report: places of spans and the text of lines.
  * Invariant: agrees with `positionAt`; an empty span at the very end is moved back onto the last line with text.
  */
-import type { Position, Source, Span } from "../../grammar/source.ts";
+import { lineStarts, type Position, type Source, type Span } from "../../grammar/source.ts";
 
 export interface Range {
   readonly start: Position;
@@ -26,9 +26,7 @@ export function indexLines(): Lines {
   const startsOf = (source: Source): readonly number[] => {
     const known = starts.get(source);
     if (known !== undefined) return known;
-    // A byte order mark is in no line.
-    const found = [source.text.charCodeAt(0) === 0xfeff ? 1 : 0];
-    for (let at = source.text.indexOf("\n"); at >= 0; at = source.text.indexOf("\n", at + 1)) found.push(at + 1);
+    const found = lineStarts(source.text);
     starts.set(source, found);
     return found;
   };
@@ -45,7 +43,7 @@ export function indexLines(): Lines {
     return { line: low + 1, column: at - (lines[low] ?? 0) + 1 };
   };
   const offset = (source: Source, line: number): number => startsOf(source)[line - 1] ?? source.text.length;
-  const text = (source: Source, line: number): string => source.text.slice(offset(source, line), offset(source, line + 1)).replace(/\r?\n$/, "");
+  const text = (source: Source, line: number): string => source.text.slice(offset(source, line), offset(source, line + 1)).replace(/\r\n?$|\n$/, "");
   const range = ({ source, start, end }: Span): Range => {
     const atEnd = start >= source.text.length;
     const from = atEnd ? source.text.trimEnd().length : Math.max(0, start);

@@ -3,7 +3,7 @@
  * Invariant: every related location is linked from the message, since some viewers show only those.
  */
 import type { Diagnostic, Fix, Severity } from "../../grammar/diagnostic.ts";
-import type { Source, Span } from "../../grammar/source.ts";
+import type { Span } from "../../grammar/source.ts";
 import { explain } from "../check/catalogue.ts";
 import { indexLines, type Lines } from "./lines.ts";
 
@@ -50,8 +50,25 @@ export interface SarifRun {
   readonly tool: {
     readonly driver: { readonly name: "resnet"; readonly version?: string; readonly rules: readonly Rule[] };
   };
+  /** How the check went as a whole. */
+  readonly invocations: readonly Invocation[];
   readonly columnKind: "utf16CodeUnits";
   readonly results: readonly SarifResult[];
+}
+
+interface Invocation {
+  readonly executionSuccessful: boolean;
+  readonly toolExecutionNotifications?: readonly {
+    readonly level: "error";
+    readonly message: { readonly text: string };
+    readonly locations: readonly { readonly physicalLocation: { readonly artifactLocation: { readonly uri: string } } }[];
+  }[];
+}
+
+/** A file that could not be read, and why. */
+export interface UnreadFile {
+  readonly path: string;
+  readonly message: string;
 }
 
 interface Rule {
@@ -86,8 +103,8 @@ interface SarifFix {
   }[];
 }
 
-/** The log as data; `version` is the tool's own, if it is to be told. */
-export function toSarif(diagnostics: readonly Diagnostic[], version?: string): SarifLog {
+/** The log as data; `version` is the tool's own, if it is to be told. What could not be read is in it too (§3.20.21). */
+export function toSarif(diagnostics: readonly Diagnostic[], version?: string, unread: readonly UnreadFile[] = []): SarifLog {
   const lines = indexLines();
   const codes = [...new Set(diagnostics.map((each) => each.code))].sort();
   const rules = codes.map((id): Rule => {
@@ -103,13 +120,23 @@ export function toSarif(diagnostics: readonly Diagnostic[], version?: string): S
   return {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",
-    runs: [{ tool: { driver }, columnKind: "utf16CodeUnits", results }],
+    runs: [{ tool: { driver }, invocations: [invocation(unread)], columnKind: "utf16CodeUnits", results }],
   };
 }
 
+function invocation(unread: readonly UnreadFile[]): Invocation {
+  if (unread.length === 0) return { executionSuccessful: true };
+  const notifications = unread.map(({ path, message }) => ({
+    level: "error" as const,
+    message: { text: escapeMessage(message) },
+    locations: [{ physicalLocation: { artifactLocation: { uri: uriOf(path) } } }],
+  }));
+  return { executionSuccessful: false, toolExecutionNotifications: notifications };
+}
+
 /** The log as a JSON document with a final line break. */
-export function renderSarif(diagnostics: readonly Diagnostic[], version?: string): string {
-  return `${JSON.stringify(toSarif(diagnostics, version), null, 2)}\n`;
+export function renderSarif(diagnostics: readonly Diagnostic[], version?: string, unread: readonly UnreadFile[] = []): string {
+  return `${JSON.stringify(toSarif(diagnostics, version, unread), null, 2)}\n`;
 }
 
 function result(diagnostic: Diagnostic, ruleIndex: number, lines: Lines): SarifResult {
@@ -136,7 +163,7 @@ function fix({ title, applicability, edits }: Fix, lines: Lines): SarifFix {
   return {
     description: { text: escapeMessage(`${title} (${applicability})`) },
     artifactChanges: sources.map((source) => ({
-      artifactLocation: { uri: uriOf(source) },
+      artifactLocation: { uri: uriOf(source.path) },
       replacements: edits
         .filter((each) => each.span.source === source)
         .map(({ span, replacement }) => ({
@@ -148,7 +175,7 @@ function fix({ title, applicability, edits }: Fix, lines: Lines): SarifFix {
 }
 
 function location(span: Span, lines: Lines): PhysicalLocation {
-  return { artifactLocation: { uri: uriOf(span.source) }, region: region(span, lines) };
+  return { artifactLocation: { uri: uriOf(span.source.path) }, region: region(span, lines) };
 }
 
 function region({ source, start, end }: Span, lines: Lines): Region {
@@ -165,7 +192,7 @@ function escapeMessage(text: string): string {
   return text.replace(/[\\[\]]/g, "\\$&");
 }
 
-function uriOf({ path }: Source): string {
+function uriOf(path: string): string {
   const slashed = path.replaceAll("\\", "/");
   const encoded = slashed.split("/").map(encodeURIComponent).join("/");
   if (/^[A-Za-z]:\//.test(slashed)) return `file:///${slashed.slice(0, 2)}${encoded.slice(encoded.indexOf("/"))}`;

@@ -152,7 +152,7 @@ export function fakeApi(options: FakeOptions & { readonly free?: boolean } = {})
   } as unknown as Manifest;
   return {
     calls,
-    check: async (paths) => ({ diagnostics: [], files: paths.length }),
+    check: async (paths) => ({ diagnostics: [], files: paths.length, unreadable: [] }),
     listModels: async () => [{ name: "ResNet50", path: "std/models/resnet", reference: "resnet50", source: "He et al. 2015" }],
     signatures: async () => [],
     recipes: async () => [],

@@ -2,15 +2,17 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
+import type { SarifLog } from "../../compiler/report/sarif.ts";
 import { readSafetensors, writeSafetensors } from "../../runtime/safetensors.ts";
 import * as api from "../../tools/api/index.ts";
 import type { Diagnostic, Edit } from "../../grammar/diagnostic.ts";
+import { loadApi } from "../../tools/cli/api.ts";
 import { chooseFixes } from "../../tools/cli/fix.ts";
 import { inFolder, put } from "../data/temporary.ts";
 import { suite } from "../harness.ts";
 import { call, type Called } from "./call.ts";
 
-const run = (...args: readonly string[]): Promise<Called> => call(api, ...args);
+const run = async (...args: readonly string[]): Promise<Called> => call(await loadApi(), ...args);
 
 suite("cli/explain", (test) => {
   test("title, meaning, wrong and right", async () => {
@@ -100,10 +102,54 @@ suite("cli/check: files that are none", (test) => {
       );
       const called = await run("check", binary);
       assert.is(called.exitCode, 2);
-      assert.match(called.err, /RN801.*is no text file in UTF-8 \(line \d+\)/);
+      assert.match(called.err, /RN801.*it is no text file: there is a NUL byte at line 1, column 1/);
       const marked = put(folder, "b.resnet", "\uFEFFblok A(w: dim) {\r\n  in x: [..S]\r\n  out y\r\n  x -> relu -> y\r\n}\r\n");
       const found = JSON.parse((await run("check", marked, "--format", "json")).out) as { code: string; line: number; column: number }[];
       assert.equal(found.map(({ code, line, column }) => [code, line, column])[0], ["RN003", 1, 1]);
+    }));
+});
+
+suite("cli/check: what cannot be read", (test) => {
+  const WRONG: readonly (readonly [string, readonly number[], RegExp])[] = [
+    [
+      "latin-1",
+      [0x2f, 0x2f, 0x20, 0x63, 0x61, 0x66, 0xe9, 0x0a],
+      /the byte 0xE9 at line 1, column 7 is not allowed there; in Latin-1 that is `é`; save it as UTF-8/,
+    ],
+    ["cut", [0x0a, 0x61, 0xe4, 0xb8], /the byte 0xE4 at line 2, column 2/],
+    ["stray", [0x61, 0x80, 0x62], /the byte 0x80 at line 1, column 2 is not allowed there; save/],
+    ["surrogate", [0x61, 0xed, 0xa0, 0x80], /a lone surrogate, is encoded at line 1, column 2/],
+    ["utf-16", [0xff, 0xfe, 0x61, 0x00], /it is a text in UTF-16; save it as UTF-8/],
+    ["utf-16 without its mark", [..."block A "].flatMap((letter) => [letter.charCodeAt(0), 0]), /it is a text in UTF-16/],
+    ["gzip", [0x1f, 0x8b, 8, 0], /it is compressed by gzip, not a text file/],
+    ["zip", [0x50, 0x4b, 3, 4, 0], /a zip archive/],
+  ];
+  for (const [name, bytes, message] of WRONG)
+    test(`${name}: the byte, its place and the remedy`, () =>
+      inFolder(async (folder) => {
+        const { exitCode, err } = await run("check", put(folder, "a.resnet", Uint8Array.from(bytes)));
+        assert.is(exitCode, 2);
+        assert.match(err, message);
+      }));
+
+  test("hides nothing of the other files; an import is named as well", () =>
+    inFolder(async (folder) => {
+      put(folder, "good.resnet", "const a = 1\n");
+      put(folder, "latin.resnet", Uint8Array.from([0xe9]));
+      put(folder, "use.resnet", 'import { A } from "./latin"\nconst b = A\n');
+      put(folder, "wrong.resnet", "block A {\n  in  x: [..S]\n  out y\n  x -> reluu -> y\n}\n");
+      const { exitCode, out, err } = await run("check", folder, join(folder, "none.resnet"), "--format", "sarif");
+      assert.is(exitCode, 2);
+      const [only] = (JSON.parse(out) as SarifLog).runs;
+      assert.equal(
+        only?.results.map(({ ruleId }) => ruleId),
+        ["RN101"],
+      );
+      assert.is(only?.invocations[0]?.executionSuccessful, false);
+      assert.is(only?.invocations[0]?.toolExecutionNotifications?.length, 3);
+      assert.is(err.match(/latin\.resnet: it is not UTF-8/g)?.length, 2, err);
+      assert.match(err, /none\.resnet: no such file/);
+      assert.match(err, /1 error in 2 files/);
     }));
 });
 

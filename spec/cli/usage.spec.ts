@@ -164,7 +164,7 @@ suite("cli/commands", (test) => {
       help: ["declare it"],
       fixes: [],
     } as const;
-    const api = { ...fakeApi(), check: async () => ({ diagnostics: [diagnostic], files: 2 }) };
+    const api = { ...fakeApi(), check: async () => ({ diagnostics: [diagnostic], files: 2, unreadable: [] }) };
     const pretty = await call(api, "check", "a.resnet");
     assert.is(pretty.exitCode, 1);
     for (const part of ["error[RN101]: no `x` here", "a.resnet:2:3", "unknown", "declare it"]) assert.ok(pretty.out.includes(part), pretty.out);
@@ -184,7 +184,7 @@ suite("cli/commands", (test) => {
     });
     const warning = {
       ...fakeApi(),
-      check: async () => ({ diagnostics: [{ ...diagnostic, severity: "warning" as const }], files: 1 }),
+      check: async () => ({ diagnostics: [{ ...diagnostic, severity: "warning" as const }], files: 1, unreadable: [] }),
     };
     assert.is((await call(warning, "check", "a.resnet")).exitCode, 0);
   });

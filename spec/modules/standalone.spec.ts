@@ -6,7 +6,7 @@ import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { writeSafetensors } from "../../runtime/safetensors.ts";
 import { bundleRuntime } from "../../tools/build/bundle-runtime.ts";
-import * as api from "../../tools/api/index.ts";
+import { loadApi } from "../../tools/cli/api.ts";
 import { compile, emitModule, type Network, type Program } from "../../tools/api/index.ts";
 import { call } from "../cli/call.ts";
 import { suite } from "../harness.ts";
@@ -81,7 +81,7 @@ for (const batch of [2, 500]) await network.run({ x: new Float32Array(3 * batch)
       writeFileSync(input, writeSafetensors({ x: { dtype: "f32", shape: [500, 3], data: new Float32Array(1500) } }));
       for (const device of ["wasm", "reference"]) {
         const args = ["run", file, "--model", model, "--input", `x=${input}#x`, "--device", device, "-o", join(folder, "y.safetensors")];
-        const { exitCode, err } = await call(api, ...args);
+        const { exitCode, err } = await call(await loadApi(), ...args);
         assert.is(exitCode, 1, device);
         assert.ok(err.includes(`[RN709] ${complaint}`), err);
       }

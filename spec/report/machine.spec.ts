@@ -73,6 +73,7 @@ suite("report: sarif", (test) => {
       runs: [
         {
           tool: { driver: { name: "resnet", version: "1.2.3", rules: [] } },
+          invocations: [{ executionSuccessful: true }],
           columnKind: "utf16CodeUnits",
           results: [],
         },

@@ -49,6 +49,14 @@ suite("report: sarif against the schema", (test) => {
     assert.equal(problems(render([diagnostic(empty, "nothing")])), []);
   });
 
+  test("what could not be read is a notification", () => {
+    const log: SarifLog = JSON.parse(renderSarif([skipMismatch()], "0.1.0", [{ path: "a b.resnet", message: "cannot read [a]" }]));
+    assert.equal(problems(log), []);
+    const [only] = log.runs[0]?.invocations ?? [];
+    assert.is(only?.executionSuccessful, false);
+    assert.is(only?.toolExecutionNotifications?.[0]?.message.text, "cannot read \\[a\\]");
+  });
+
   test("regions agree with the text: lines and columns, and offsets", () => {
     const text = NET.text;
     const region = render([skipMismatch()]).runs[0]?.results[0]?.locations[0]?.physicalLocation.region;

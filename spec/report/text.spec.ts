@@ -124,6 +124,60 @@ suite("report: text", (test) => {
     );
   });
 
+  test("the underline stands below its text whatever the text before it is made of", () => {
+    // Each with the columns that a terminal gives it: UAX #11 for East Asian text, UTS #51 for emoji.
+    const widths: readonly (readonly [string, number])[] = [
+      ...([
+        ["日本語", 6],
+        ["ｶﾅ", 2],
+        ["한국", 4],
+        ["\u1112\u1161\u11ab", 2],
+        ["ＡＢ", 4],
+        ["é", 1],
+        ["e\u0301", 1],
+        ["नि", 2],
+      ] as const),
+      ...([
+        ["👍", 2],
+        ["👍🏽", 2],
+        ["👩‍👩‍👧", 2],
+        ["🇩🇪", 2],
+        ["❤️", 2],
+        ["✓", 1],
+        ["⌚", 2],
+        ["→", 1],
+        ["∀", 1],
+      ] as const),
+    ];
+    for (const [text, width] of widths) {
+      const one = source(`${text} here\n`);
+      const rendered = plain(diagnostic(at(one, "here"), "m")).split("\n");
+      assert.is(rendered[3], `1 | ${text} here`);
+      assert.is(rendered[4], `  | ${" ".repeat(width + 1)}^^^^`, text);
+      assert.is(plain(diagnostic(at(one, text), "m")).split("\n")[4], `  | ${"^".repeat(width)}`, text);
+    }
+    const tabs = source("ab\tx\t日\ty\n");
+    assert.is(
+      plain(diagnostic(at(tabs, "y"), "m"))
+        .split("\n")
+        .slice(3, 5)
+        .join("\n"),
+      "1 | ab  x   日  y\n  |             ^",
+    );
+  });
+
+  test("what cannot be seen is written out, in the source and in words", () => {
+    const odd = source("con\u200bv \u202ex\u2066 \ufeff\u00ad\ud800 // 👩\u200d👩\n");
+    assert.is(
+      plain(diagnostic(at(odd, "\u200b"), "found \u202e in `\u200b`", { note: "here", labels: [label(at(odd, "\ud800"), "half")] })),
+      lines(
+        ...["error[RN201]: found ‹U+202E› in `‹U+200B›`", " --> a.resnet:1:4", "  |"],
+        ...["1 | con‹U+200B›v ‹U+202E›x‹U+2066› ‹U+FEFF›‹U+00AD›‹U+D800› // 👩\u200d👩"],
+        ...["  |    ^^^^^^^^                                    -------- half", "  |    |", "  |    here"],
+      ),
+    );
+  });
+
   test("control characters are made visible", () => {
     const evil = source("a\u001b[2J b\u0000\n");
     assert.is(
@@ -132,14 +186,57 @@ suite("report: text", (test) => {
     );
   });
 
-  test("a long line is cut around its marks", () => {
-    const wide = source(`${"x".repeat(300)} here ${"y".repeat(300)}\n`);
-    const rendered = plain(diagnostic(at(wide, "here"), "long", { note: "this" })).split("\n");
-    assert.is(rendered[3], `1 | …${"x".repeat(23)} here ${"y".repeat(91)}…`);
-    assert.is(rendered[4], `  | ${" ".repeat(25)}^^^^ this`);
-    const start = plain(diagnostic({ ...at(wide, "x"), end: 200 }, "long")).split("\n");
-    assert.is(start[3], `1 | ${"x".repeat(120)}…`);
-    assert.is(start[4], `  | ${"^".repeat(121)}`);
+  test("a line is cut around its primary mark to what the terminal shows, and nowhere else below 240 columns", () => {
+    const wide = source(`${"x".repeat(100)} here ${"y".repeat(100)}\n`);
+    const shown = (width: number | undefined, span = at(wide, "here"), labels: Diagnostic["labels"] = []): string[] =>
+      renderDiagnostics([diagnostic(span, "long", { note: "this", labels })], { color: false, width }).split("\n");
+    assert.is(shown(undefined)[3], `1 | ${wide.text.trimEnd()}`);
+    assert.is(shown(undefined)[4], `  | ${" ".repeat(101)}^^^^ this`);
+    for (const width of [40, 60, 80, 120]) {
+      const [, , , text = "", marks = ""] = shown(width);
+      assert.is(text.length, width, text);
+      assert.is(marks.indexOf("^^^^"), text.indexOf("here"), `${text}\n${marks}`);
+      assert.is(text.charAt(4), "…");
+      assert.is(text.at(-1), "…");
+    }
+    // A terminal that is too narrow to show anything breaks the lines itself.
+    assert.is(shown(7)[3], shown(40)[3]);
+    const start = shown(60, { ...at(wide, "x"), end: 3 });
+    assert.equal(start.slice(3, 5), [`1 | ${"x".repeat(55)}…`, "  | ^^^ this"]);
+    const end = shown(60, { source: wide, start: 203, end: 206 });
+    assert.equal(end.slice(3, 5), [`1 | …${"y".repeat(55)}`, `  | ${" ".repeat(53)}^^^ this`]);
+    const all = shown(60, { source: wide, start: 0, end: 206 });
+    assert.equal(all.slice(3, 5), [`1 | ${"x".repeat(55)}…`, `  | ${"^".repeat(56)} this`]);
+    // What lies beyond the edges is marked at them.
+    const both = shown(60, at(wide, "here"), [label({ source: wide, start: 0, end: 3 }, "first")]);
+    assert.equal(both.slice(4, 8), ["  | -                  ^^^^ this", "  | |", "  | first", ""]);
+    const endless = source(`${"z".repeat(1000)} here\n`);
+    const cut = plain(diagnostic(at(endless, "here"), "endless")).split("\n");
+    assert.is(cut[3]?.length, 4 + 240);
+    assert.is(cut[4]?.indexOf("^^^^"), cut[3]?.indexOf("here"));
+  });
+
+  test("on a terminal, words wrap beside or below their mark, and a fix shows what it changes", () => {
+    const one = source(`x -> conv(4*w, 1) -> ${"relu -> ".repeat(8)}join r: add\n`);
+    const words = "256 channels arrive here, from the convolution that the first branch ends with";
+    const at40 = renderDiagnostics([diagnostic(at(one, "conv(4*w, 1)"), "m", { note: words })], { color: false, width: 60 });
+    assert.is(
+      at40,
+      lines(
+        ...["error[RN201]: m", " --> a.resnet:1:6", "  |", "1 | x -> conv(4*w, 1) -> relu -> relu -> relu -> relu -> re…"],
+        ...[
+          "  |      ^^^^^^^^^^^^",
+          "  |      |",
+          "  |      256 channels arrive here, from the convolution that",
+          "  |      the first branch ends with",
+        ],
+      ),
+    );
+    assert.ok(plain(diagnostic(at(one, "conv(4*w, 1)"), "m", { note: words })).includes(`^ ${words}\n`));
+    const mend = fix("scale", "safe", [at(one, "add"), "add(scale: 0.1)"]);
+    const fixed = renderDiagnostics([diagnostic(at(one, "x"), "m", { fixes: [mend] })], { color: false, width: 60 }).split("\n");
+    assert.ok(fixed.some((line) => line.startsWith("1 - …") && line.endsWith("join r: add")));
+    assert.ok(fixed.some((line) => line.startsWith("1 + …") && line.endsWith("join r: add(scale: 0.1)")));
   });
 
   test("a span over several lines", () => {
@@ -172,9 +269,19 @@ suite("report: text", (test) => {
     );
   });
 
-  test("line breaks of other systems", () => {
-    const dos = source("a\r\nb c\r\n");
-    assert.is(plain(diagnostic(at(dos, "c"), "dos")), lines("error[RN201]: dos", " --> a.resnet:2:3", "  |", "2 | b c", "  |   ^"));
+  test("line breaks of other systems, and a last line without one", () => {
+    for (const [text, name] of [
+      ["a\r\nb c\r\n", "dos"],
+      ["a\rb c\r", "mac"],
+      ["a\nb c", "none at the end"],
+      ["a\r\nb c\rd\n", "mixed"],
+    ] as const) {
+      const one = source(text);
+      assert.is(
+        plain(diagnostic(at(one, "c"), name, { fixes: [fix("t", "safe", [at(one, "c"), "cc"])] })),
+        lines(...[`error[RN201]: ${name}`, " --> a.resnet:2:3", "  |", "2 | b c", "  |   ^"], ...["help (safe): t", "  |", "2 - b c", "2 + b cc"]),
+      );
+    }
   });
 
   test("fixes: several edits, several lines, deletions, other files", () => {

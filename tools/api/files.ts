@@ -7,6 +7,7 @@ import type { ParseResult } from "../../grammar/parse.ts";
 import type { Source } from "../../grammar/source.ts";
 import { restore } from "../../grammar/stored.ts";
 import { ResnetError } from "../../runtime/load.ts";
+import { decodeText } from "./decode.ts";
 
 /** Extension of a stored syntax tree, in place of `resnet`. */
 export const STORED_SYNTAX = "tree.json";
@@ -37,7 +38,7 @@ function moduleName(path: string): string {
   return below.startsWith("..") || isAbsolute(below) ? path : `std/${below.slice(0, -".resnet".length).replaceAll("\\", "/")}`;
 }
 
-/** For imports: undefined if there is no such file. */
+/** For imports: undefined if there is no such file. Throws RN801 for one that is no text. */
 export function readModule(written: string): ReadModule | undefined {
   const path = moduleName(written);
   const text = textIfThere(filePath(path));
@@ -52,9 +53,19 @@ function storedSyntax(source: Source): ParseResult | undefined {
 }
 
 function textIfThere(file: string): string | undefined {
+  const bytes = bytesIfThere(file);
+  if (bytes === undefined) return undefined;
+  const decoded = decodeText(bytes);
+  if ("problem" in decoded) throw new ResnetError("RN801", `cannot read ${file}: ${decoded.problem}`);
+  return decoded.text;
+}
+
+function bytesIfThere(file: string): Uint8Array | undefined {
   try {
-    return readFileSync(file, "utf8");
-  } catch {
+    return readFileSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EPERM") throw new ResnetError("RN801", `cannot read ${file}: no permission`);
     return undefined;
   }
 }
@@ -62,12 +73,6 @@ function textIfThere(file: string): string | undefined {
 /** For files named by the user. Throws RN801, also for what is no text. */
 export function readSource(path: string): ReadModule {
   const source = readModule(path);
-  // What UTF-8 cannot read became U+FFFD; a NUL is in no text.
-  const odd = source?.text.search(/[\0\uFFFD]/) ?? -1;
-  if (odd >= 0) {
-    const line = (source?.text.slice(0, odd).split("\n").length ?? 1).toString();
-    throw new ResnetError("RN801", `cannot read ${path}: it is no text file in UTF-8 (line ${line})`);
-  }
   if (source !== undefined) return source;
   const hint = path.startsWith("std/") ? "; `resnet list` shows what there is" : "";
   throw new ResnetError("RN801", `cannot read ${path}: no such file${hint}`);

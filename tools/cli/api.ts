@@ -2,6 +2,7 @@
  * What the command line needs of the compiler; the one place where the two are wired together.
  * Invariant: types only, and imports on demand, so that help and usage errors load no compiler.
  */
+import type * as checks from "../api/check.ts";
 import type * as api from "../api/index.ts";
 import type * as host from "../host/choose-device.ts";
 
@@ -13,7 +14,7 @@ export type Program = Pick<api.Program, "model" | "recipe" | "manifest" | "summa
   Partial<Pick<api.Program, "assumed">>;
 
 export interface Api {
-  readonly check: typeof api.check;
+  readonly check: typeof checks.checkReadable;
   readonly compile: (options: api.CompileOptions) => Promise<Program>;
   readonly listModels: typeof api.listModels;
   readonly signatures: typeof api.signatures;
@@ -26,7 +27,7 @@ export interface Api {
 /** The compiler; a check loads its front half alone. */
 export async function loadApi(): Promise<Api> {
   return {
-    check: async (paths) => (await import("../api/check.ts")).check(paths),
+    check: async (paths) => (await import("../api/check.ts")).checkReadable(paths),
     signatures: async (paths) => (await import("../api/check.ts")).signatures(paths),
     recipes: async (paths) => (await import("../api/check.ts")).recipes(paths),
     compile: async (options) => (await import("../api/index.ts")).compile(options),

@@ -35,12 +35,13 @@ export function checkCommand(command: Command, context: Context): void {
         throw new CommandFailure(`check: --signatures has no ${format} format; use pretty or json`);
       const api = await context.api();
       const { terminal } = context;
-      const { diagnostics, files } =
+      const { diagnostics, files, unreadable } =
         options.fix === true ? await (await import("./fix.ts")).checkAndFix(api, paths, terminal) : await api.check(paths);
-      const report = renderReport(diagnostics, format, terminal.colors);
+      const report = renderReport(diagnostics, format, terminal, unreadable);
       if (options.signatures !== true) {
         if (report !== "") terminal.print(report);
       } else {
+        for (const { error } of unreadable) throw error;
         const signatures = await api.signatures(paths);
         const recipes = await api.recipes(paths);
         if (format === "json") {
@@ -53,8 +54,10 @@ export function checkCommand(command: Command, context: Context): void {
         }
       }
       const failed = diagnostics.some((diagnostic) => diagnostic.severity === "error");
+      for (const { error } of unreadable) terminal.say(`${terminal.errorColors.red("error")}: [${error.code}] ${error.message}`);
+      const wrong = failed || unreadable.length > 0;
       const line = summarize(diagnostics, files);
-      terminal.say(failed ? terminal.errorColors.red(line) : terminal.errorColors.green(line));
-      context.finish(failed ? EXIT.errors : EXIT.clean);
+      if (files > 0 || unreadable.length === 0) terminal.say(wrong ? terminal.errorColors.red(line) : terminal.errorColors.green(line));
+      context.finish(unreadable.length > 0 ? EXIT.usage : failed ? EXIT.errors : EXIT.clean);
     });
 }

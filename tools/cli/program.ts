@@ -152,7 +152,7 @@ async function report(error: unknown, terminal: Terminal): Promise<number> {
   const failure = describeFailure(error, (process.env["RESNET_DEBUG"] ?? "") !== "");
   if (failure.diagnostics.length > 0) {
     const { renderPretty } = await import("./report.ts");
-    terminal.say(renderPretty(failure.diagnostics, terminal.errorColors));
+    terminal.say(renderPretty(failure.diagnostics, { colors: terminal.errorColors, columns: terminal.errorColumns }));
   } else {
     terminal.say(`${terminal.errorColors.red("error")}: ${failure.message}`);
   }

@@ -7,21 +7,31 @@ import { renderJson } from "../../compiler/report/json.ts";
 import { renderSarif } from "../../compiler/report/sarif.ts";
 import { renderDiagnostics } from "../../compiler/report/text.ts";
 import type { Diagnostic, Severity } from "../../grammar/diagnostic.ts";
-import type { Colors } from "./terminal.ts";
+import type { Unreadable } from "../api/check.ts";
+import type { Output } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
 export const REPORT_FORMATS = ["pretty", "json", "sarif", "github"] as const;
 export type ReportFormat = (typeof REPORT_FORMATS)[number];
 
-/** The whole report, without a line break at its end; colours concern `pretty` alone. */
-export function renderReport(diagnostics: readonly Diagnostic[], format: ReportFormat, colors: Colors): string {
+/** The whole report, without a line break at its end; where it is shown concerns `pretty` alone. */
+export function renderReport(
+  diagnostics: readonly Diagnostic[],
+  format: ReportFormat,
+  output: Output,
+  unreadable: readonly Unreadable[] = [],
+): string {
   switch (format) {
     case "pretty":
-      return renderPretty(diagnostics, colors);
+      return renderPretty(diagnostics, output);
     case "json":
       return renderJson(diagnostics).trimEnd();
     case "sarif":
-      return renderSarif(diagnostics, VERSION).trimEnd();
+      return renderSarif(
+        diagnostics,
+        VERSION,
+        unreadable.map(({ path, error }) => ({ path, message: error.message })),
+      ).trimEnd();
     case "github":
       return renderGithub(diagnostics).trimEnd();
     default:
@@ -30,8 +40,8 @@ export function renderReport(diagnostics: readonly Diagnostic[], format: ReportF
 }
 
 /** For people, as `check` and compile errors show it. */
-export function renderPretty(diagnostics: readonly Diagnostic[], colors: Colors): string {
-  return renderDiagnostics(diagnostics, { color: colors.isColorSupported }).trimEnd();
+export function renderPretty(diagnostics: readonly Diagnostic[], output: Output): string {
+  return renderDiagnostics(diagnostics, { color: output.colors.isColorSupported, width: output.columns }).trimEnd();
 }
 
 /** `2 errors, 1 warning in 3 files`. */

@@ -6,6 +6,12 @@ import pico from "picocolors";
 
 export type Colors = ReturnType<typeof pico.createColors>;
 
+/** A stream to people: its colours, and how wide its terminal is; undefined where it is none. */
+export interface Output {
+  readonly colors: Colors;
+  readonly columns?: number | undefined;
+}
+
 export interface Terminal {
   /** A line to standard output. */
   readonly print: (line: string) => void;
@@ -17,6 +23,9 @@ export interface Terminal {
   readonly colors: Colors;
   /** For standard error. */
   readonly errorColors: Colors;
+  /** Of standard output's and standard error's terminals, where they are terminals. */
+  readonly columns?: number | undefined;
+  readonly errorColumns?: number | undefined;
 }
 
 /** The process's own streams; `NO_COLOR` and `FORCE_COLOR` are obeyed. */
@@ -26,7 +35,10 @@ export function processTerminal(): Terminal {
     if ((process.env["FORCE_COLOR"] ?? "0") !== "0") return true;
     return stream.isTTY === true && process.env["TERM"] !== "dumb";
   };
+  const columnsOf = (stream: NodeJS.WriteStream): number | undefined => (stream.isTTY === true && stream.columns > 0 ? stream.columns : undefined);
   return {
+    columns: columnsOf(process.stdout),
+    errorColumns: columnsOf(process.stderr),
     print: (line) => void process.stdout.write(`${line}\n`),
     say: (line) => void process.stderr.write(`${line}\n`),
     interactive: process.stderr.isTTY === true,
