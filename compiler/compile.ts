@@ -335,7 +335,7 @@ export function dump(stage: Stage, analysis: Analysis, graphs: () => Graphs, cod
       return code().wasm.text();
     case "wgsl":
       return generateWebgpu(analysis, graphs, storage)
-        .shaders.map((shader) => shader.code)
+        .shaders.map(({ template, sizes }) => sizes.reduce((text, size) => text.replace("$", `${size}`), template))
         .join("\n");
     default:
       return stage satisfies never;

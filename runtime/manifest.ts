@@ -175,6 +175,8 @@ export interface WebgpuVariantSpec {
   readonly upTo?: number;
   /** No measurement tries it beyond this batch. */
   readonly triedUpTo?: number;
+  /** Without barriers, and so quick to compile: the choice on an adapter of software, whatever `upTo` says. */
+  readonly plain?: true;
 }
 
 export interface WebgpuRequirements {
@@ -203,6 +205,13 @@ export interface WebgpuProgramSpec {
   readonly steps: readonly WebgpuStepSpec[];
 }
 
+/** A shader as a text in which a dollar sign stands for each of `sizes`, in order: see `webgpu/shader-text.ts`. */
+export interface WebgpuShaderSpec {
+  readonly name: string;
+  readonly template: string;
+  readonly sizes: readonly number[];
+}
+
 /**
  * The programs for WebGPU. Of each shader the entry point is `main`, binding 0 of group 0 the uniform (`batch`, then the
  * dispatch's `offsets`, all i32, 256 bytes at most), bindings 1.. are storage, `read_write`. A dispatch may be given as a
@@ -211,7 +220,7 @@ export interface WebgpuProgramSpec {
 export interface WebgpuSpec {
   /** Names of GPUFeatureName without which a device cannot run it. */
   readonly features?: readonly string[];
-  readonly shaders: readonly { readonly name: string; readonly code: string }[];
+  readonly shaders: readonly WebgpuShaderSpec[];
   /** Bytes of what is kept: first `Manifest.tensors`, in that order, then what `prepare` makes. */
   readonly persistent: readonly number[];
   readonly prepare: WebgpuProgramSpec | undefined;
@@ -223,7 +232,7 @@ export interface WebgpuSpec {
 /** A manifest with WebGPU as modules carry it: shaders' texts are positions in `lines`. */
 export type PackedManifest = Omit<Manifest, "webgpu"> & {
   readonly webgpu: Omit<WebgpuSpec, "shaders"> & {
-    readonly shaders: readonly { readonly name: string; readonly code: readonly number[] }[];
+    readonly shaders: readonly (Omit<WebgpuShaderSpec, "template"> & { readonly template: readonly number[] })[];
     readonly lines: readonly string[];
   };
 };

@@ -156,7 +156,7 @@ function programSpec({ plan, specs, places }: ProgramMemory, steps: readonly Wgs
 }
 
 /** `buffers`: of the program, behind which the variant's own are numbered. */
-export function variantSpec({ name, dispatches, scratch, requires, upTo, triedUpTo }: WgslVariant, buffers: number): WebgpuVariantSpec {
+export function variantSpec({ name, dispatches, scratch, requires, upTo, triedUpTo, plain }: WgslVariant, buffers: number): WebgpuVariantSpec {
   return {
     name,
     dispatches: dispatches.map((each) => dispatchSpec(each, buffers)),
@@ -164,6 +164,7 @@ export function variantSpec({ name, dispatches, scratch, requires, upTo, triedUp
     ...(requires === undefined ? {} : { requires }),
     ...(upTo === undefined ? {} : { upTo }),
     ...(triedUpTo === undefined ? {} : { triedUpTo }),
+    ...(plain === undefined ? {} : { plain }),
   };
 }
 

@@ -11,9 +11,10 @@ import { pointAt, widenAlong, writeQuadStores, writeStores } from "./expression.
 import { accessesOf, type Shape, shapeOf } from "./factor.ts";
 import { entryPoint, splitIndex } from "./loops.ts";
 import { extentsText, writeProduct } from "./product.ts";
+import { writeRegisters } from "./registers.ts";
 import { reductionVariants } from "./reduction.ts";
-import { type Extent, type Shader, sizeText, WORKGROUP } from "./shader.ts";
-import { chooseTilings, type Extents, type TilingChoice } from "./tiling.ts";
+import { type Extent, numberText, type Shader, sizeText, WORKGROUP } from "./shader.ts";
+import { chooseTilings, registerShares, type Extents, type TilingChoice } from "./tiling.ts";
 import type { VariantPlan } from "./variant.ts";
 
 /** Rows up to which a workgroup for each element reads the weights as fast as memory gives them. */
@@ -27,7 +28,7 @@ export function contractionVariants(kernel: ContractionKernel): readonly Variant
   const extents = extentsOf(shape);
   const reduction = asReduction(kernel);
   if (!isWorthTiles(extents)) return reductionVariants("", {}, reduction);
-  const tiled = chooseTilings(extents).map((choice) => tiledVariant(kernel, shape, choice));
+  const tiled = [registersVariant(kernel, shape, registerShares(extents)), ...chooseTilings(extents).map((choice) => tiledVariant(kernel, shape, choice))];
   if (!extents.rowsGrow || extents.rows > FEW_ROWS) return tiled;
   const upTo = Math.floor(FEW_ROWS / extents.rows);
   return [...reductionVariants("rows", { upTo, triedUpTo: ROWS_TRIED_BEYOND * upTo }, reduction), ...tiled];
@@ -68,8 +69,6 @@ function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits,
     };
     return { name: tiling.name, ...limits, scratch: [], dispatches: [{ part: tiling.name, emit }] };
   }
-  const elements = [...shape.rows, ...shape.columns].map((axis) => axis.extent);
-  const partial = multiplySizes(splits, elementsOf([...elements, shape.contraction.groups]));
   const emitShares = (shader: Shader): readonly Extent[] => {
     shader.storeVectors(kernel.stores.map((store) => store.operand));
     const accesses = accessesOf(shader, shape);
@@ -82,12 +81,50 @@ function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits,
   return {
     name: `${tiling.name}_split${splits}`,
     ...limits,
-    scratch: [{ elements: partial }],
+    scratch: [{ elements: partialSums(shape, splits) }],
     dispatches: [
       { part: `${tiling.name}_shares`, emit: emitShares, parameters: [splits], times: splits },
       { part: "sum", emit: (shader) => emitSum(shader, kernel, shape), parameters: [splits] },
     ],
   };
+}
+
+/** Each invocation for itself, the depth split into so many shares: never the compiler's choice but for software. */
+function registersVariant(kernel: ContractionKernel, shape: Shape, splits: number): VariantPlan {
+  const name = "registers";
+  if (splits === 1) {
+    const emit = (shader: Shader): readonly Extent[] => {
+      const finish = planFinish(shader, kernel, shape);
+      const accesses = accessesOf(shader, shape);
+      finish();
+      return writeRegisters(shader, shape, accesses, { finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
+    };
+    return { name, upTo: 0, plain: true, scratch: [], dispatches: [{ part: name, emit }] };
+  }
+  const emitShares = (shader: Shader): readonly Extent[] => {
+    shader.storeVectors(kernel.stores.map((store) => store.operand));
+    const accesses = accessesOf(shader, shape);
+    writeKeep(shader, shape);
+    return writeRegisters(shader, shape, accesses, {
+      splits: shader.parameter("splits"),
+      finish: (row, column, sums) => `keep(${row}, ${column}, split * ${sizeText(shape.contraction.groups)} + groups, ${sums});`,
+    });
+  };
+  return {
+    name: `${name}_split${splits}`,
+    upTo: 0,
+    plain: true,
+    scratch: [{ elements: partialSums(shape, splits) }],
+    dispatches: [
+      { part: `${name}_shares`, emit: emitShares, parameters: [splits], times: splits },
+      { part: "sum", emit: (shader) => emitSum(shader, kernel, shape), parameters: [splits] },
+    ],
+  };
+}
+
+/** Elements of the sums of all shares. */
+function partialSums({ rows, columns, contraction }: Shape, splits: number): Size {
+  return multiplySizes(splits, elementsOf([...rows, ...columns].map((axis) => axis.extent).concat(contraction.groups)));
 }
 
 function isQuadWide({ columns }: Shape): boolean {
@@ -114,7 +151,7 @@ function planFinish(shader: Shader, kernel: ContractionKernel, shape: Shape): ()
   if (isQuadWide(shape)) widenAlong(shader, kernel.axes.length - 1);
   return () => {
     shader.block("fn finish(row: i32, column: i32, groups: i32, sums: vec4<f32>)", () => {
-      shader.line(`if (row >= ${extentsText(shape.rows)} || column >= ${columnsOf(shape)}) { return; }`);
+      shader.line(`if (row >= ${extentsText(shape.rows)} || column >= ${numberText(columnsOf(shape))}) { return; }`);
       const rows = splitIndex(shader, "row", shape.rows, 0);
       writeFour(shader, kernel, shape, rows);
     });
@@ -127,7 +164,7 @@ function writeFour(shader: Shader, kernel: ContractionKernel, shape: Shape, rows
     writeQuadStores(shader, axesOf(kernel, shape, rows, "column"), "column", "sums");
     return;
   }
-  shader.block(`for (var j = 0; j < 4 && column + j < ${columnsOf(shape)}; j++)`, () => {
+  shader.block(`for (var j = 0; j < 4 && column + j < ${numberText(columnsOf(shape))}; j++)`, () => {
     shader.line("let own = column + j;");
     writeStores(pointAt(shader, axesOf(kernel, shape, rows, "own"), [{ text: "sums[j]", type: "f32" }]));
   });
@@ -135,7 +172,7 @@ function writeFour(shader: Shader, kernel: ContractionKernel, shape: Shape, rows
 
 /** The function that keeps four sums of a share. */
 function writeKeep(shader: Shader, shape: Shape): void {
-  const columns = columnsOf(shape);
+  const columns = numberText(columnsOf(shape));
   const quads = isQuadWide(shape);
   shader.scratch(0, "partial", quads ? "vec4<f32>" : "f32");
   shader.block("fn keep(row: i32, column: i32, share: i32, sums: vec4<f32>)", () => {
@@ -154,14 +191,15 @@ function emitSum(shader: Shader, kernel: ContractionKernel, shape: Shape): reado
   shader.scratch(0, "partial", quads ? "vec4<f32>" : "f32");
   if (quads) widenAlong(shader, kernel.axes.length - 1);
   const across = quads ? columns / 4 : columns;
+  const acrossText = numberText(across);
   entryPoint(shader, WORKGROUP, () => {
     shader.line(`let element = group * ${WORKGROUP} + lane;`);
-    shader.line(`let share = ${extentsText(shape.rows)} * ${across} * ${sizeText(groups)};`);
+    shader.line(`let share = ${extentsText(shape.rows)} * ${acrossText} * ${sizeText(groups)};`);
     shader.line("if (element >= share) { return; }");
     shader.line(`var sums = partial[element];`);
     shader.line(`for (var split = 1; split < ${shader.parameter("splits")}; split++) { sums += partial[split * share + element]; }`);
-    shader.line(`let column = element % ${across}${quads ? " * 4" : ""};`);
-    shader.line(`let line = element / ${across};`);
+    shader.line(`let column = element % ${acrossText}${quads ? " * 4" : ""};`);
+    shader.line(`let line = element / ${acrossText};`);
     shader.line(`let row = line % (${extentsText(shape.rows)});`);
     shader.line(`let groups = line / (${extentsText(shape.rows)});`);
     const rows = splitIndex(shader, "row", shape.rows, 0);

@@ -8,7 +8,7 @@ import type { Kernel, Operand, Size } from "../ir/kernel.ts";
 import { contractionVariants } from "./contraction.ts";
 import { emitPointwise, emitSequential } from "./loops.ts";
 import { mathFunctions } from "./math.ts";
-import { type Extent, type Layout, Shader } from "./shader.ts";
+import { type Extent, type Layout, Shader, templateOf } from "./shader.ts";
 import { reductionVariants } from "./reduction.ts";
 import type { DispatchPlan, Requirements, VariantPlan } from "./variant.ts";
 import { workOf } from "../fuse/work.ts";
@@ -16,8 +16,9 @@ import { workOf } from "../fuse/work.ts";
 export interface WgslShader {
   /** From the first kernel that it serves; unique. */
   readonly name: string;
-  /** The entry point is `main`; bindings are those of README.md. */
-  readonly code: string;
+  /** The entry point is `main`; bindings are those of README.md. A dollar sign stands for each of `sizes`, in order. */
+  readonly template: string;
+  readonly sizes: readonly number[];
 }
 
 /** A storage binding: memory of the kernel's, by the caller's number, or a scratch buffer of the variant. */
@@ -42,6 +43,7 @@ export interface WgslVariant {
   readonly requires: Requirements | undefined;
   readonly upTo: number | undefined;
   readonly triedUpTo: number | undefined;
+  readonly plain: true | undefined;
 }
 
 export interface WgslStep {
@@ -189,8 +191,8 @@ class Emitter {
 
   emit({ kernel, layout, paths }: Served): readonly VariantTemplate[] {
     const written = new Map<string, Omit<DispatchTemplate, "parameters">>();
-    return variantsOf(kernel).map(({ dispatches, scratch, name, requires, upTo, triedUpTo }) => ({
-      ...{ name, requires, upTo, triedUpTo },
+    return variantsOf(kernel).map(({ dispatches, scratch, name, requires, upTo, triedUpTo, plain }) => ({
+      ...{ name, requires, upTo, triedUpTo, plain },
       scratch: scratch.map(({ elements }) => bytesOf(elements)),
       dispatches: dispatches.map((plan): DispatchTemplate => {
         const known = written.get(plan.part) ?? this.write(kernel, layout, plan, [...paths]);
@@ -218,11 +220,11 @@ class Emitter {
   private add(shader: Shader, title: string, paths: readonly string[]): number {
     const shown = paths.slice(0, SHOWN_PATHS).join(", ");
     const more = paths.length > SHOWN_PATHS ? ` and ${paths.length - SHOWN_PATHS} more` : "";
-    const comment = [`// ${title}`, ...(paths.length === 0 ? [] : [`// serves ${shown}${more}`])].map((line) => line.replaceAll(/[\r\n]+/g, " "));
+    const comment = [`// ${title}`, ...(paths.length === 0 ? [] : [`// serves ${shown}${more}`])].map((line) => line.replaceAll(/[\r\n$]+/g, " "));
     const bindings = shader.bindings();
     const enabled = [...shader.extensions].map((each) => `enable ${each};`);
     const parts = [...comment, ...enabled, ...bindings, ...shader.declarations, ...mathFunctions(shader.functions), shader.text(), ""];
-    return this.shaders.push({ name: this.uniqueName(title), code: parts.join("\n") }) - 1;
+    return this.shaders.push({ name: this.uniqueName(title), ...templateOf(parts.join("\n")) }) - 1;
   }
 
   private uniqueName(name: string): string {

@@ -7,7 +7,7 @@ import { invariant } from "../ir/invariant.ts";
 import { loadsOf } from "../fuse/expression.ts";
 import type { Affine, Coordinate, Expression, Size } from "../ir/kernel.ts";
 import { floatLiteral, specialBits } from "./math.ts";
-import { type Shader, sizeText, sumText, timesText, type Value, type ValueType } from "./shader.ts";
+import { type Shader, numberText, sizeText, sumText, timesText, type Value, type ValueType } from "./shader.ts";
 
 /** Where an expression is evaluated: the kernel's axes and accumulators as WGSL values. */
 export interface Point {
@@ -98,7 +98,7 @@ export function constant(shader: Shader, value: number, type: "f32" | "i32"): Va
 
 function affineText(point: Point, { constant: start, terms }: Affine): string {
   const parts = terms.map(({ axis, coefficient }) => timesText(point.axes[axis] ?? invalid(axis), coefficient));
-  return sumText([...parts, `${start}`]);
+  return sumText([...parts, numberText(start)]);
 }
 
 function invalid(axis: number): never {
@@ -118,7 +118,7 @@ export function locate(
     const stride = strides[position] ?? 0;
     if (stride === 0 && bound === undefined) return "0";
     const plain = dynamic === undefined ? affineText(point, index) : evaluateAs(point, dynamic, "i32");
-    if (bound === undefined) return timesText(/^\w+$/.test(plain) ? plain : stride === 1 ? plain : `(${plain})`, stride);
+    if (bound === undefined) return timesText(/^[\w$]+$/.test(plain) ? plain : stride === 1 ? plain : `(${plain})`, stride);
     const whole = shader.named({ text: plain, type: "i32" }, "i").text;
     conditions.push(`${whole} >= 0`);
     if (bound.divisor === 1) {

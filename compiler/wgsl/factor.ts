@@ -11,7 +11,7 @@ import { invariant } from "../ir/invariant.ts";
 import type { Axis, Contraction, Expression, RoleStrides, Size, WindowAxis } from "../ir/kernel.ts";
 import { evaluateAs, pointAt } from "./expression.ts";
 import { splitIndex } from "./loops.ts";
-import { type Shader, sumText, timesText, type Value } from "./shader.ts";
+import { numberText, type Shader, sumText, timesText, type Value } from "./shader.ts";
 
 export interface Shape {
   readonly contraction: Contraction;
@@ -145,7 +145,7 @@ export function locateElement(shader: Shader, { contraction }: Shape, access: Ac
     const [batch = "0", ...places] = depth.parts;
     if (side === "right") return roleElement(shader, output, batch, places, places, [], line.parts[0] ?? "0");
     const steps = window.map((axis, k) => ({
-      fixed: sumText([timesText(line.parts[k] ?? "0", axis.dilation), `${-axis.padding}`]),
+      fixed: sumText([timesText(line.parts[k] ?? "0", axis.dilation), numberText(-axis.padding)]),
       moving: timesText(places[k] ?? "0", axis.stride),
     }));
     return movedElement(shader, input, batch, line.parts.at(-1) ?? "0", window, steps);
@@ -154,19 +154,19 @@ export function locateElement(shader: Shader, { contraction }: Shape, access: Ac
   const channel = depth.parts.at(-1) ?? "0";
   if (result === "output") {
     const steps = window.map((axis, k) => ({
-      fixed: sumText([timesText(positions[k] ?? "0", axis.stride), `${-axis.padding}`]),
+      fixed: sumText([timesText(positions[k] ?? "0", axis.stride), numberText(-axis.padding)]),
       moving: timesText(depth.parts[k] ?? "0", axis.dilation),
     }));
     return movedElement(shader, input, batch, channel, window, steps);
   }
   const conditions: string[] = [];
   const places = window.map((axis, k) => {
-    const fixed = name(shader, sumText([positions[k] ?? "0", `${axis.padding}`]), "from");
+    const fixed = name(shader, sumText([positions[k] ?? "0", numberText(axis.padding)]), "from");
     const scaled = name(shader, sumText([fixed, timesText(depth.parts[k] ?? "0", -axis.dilation)]), "at");
     conditions.push(`${scaled} >= 0`);
     const at = axis.stride === 1 ? scaled : name(shader, `${scaled} / ${axis.stride}`, "at");
     if (axis.stride > 1) conditions.push(`${scaled} % ${axis.stride} == 0`);
-    conditions.push(`${at} < ${axis.output}`);
+    conditions.push(`${at} < ${numberText(axis.output)}`);
     return at;
   });
   return roleElement(shader, output, batch, places, places, conditions, channel);
@@ -185,7 +185,7 @@ function movedElement(
   const places = steps.map(({ fixed, moving }, k) => {
     const axis = window[k];
     const at = name(shader, sumText([name(shader, fixed, "from"), moving]), "at");
-    if (axis !== undefined && leavesInput(axis)) conditions.push(`${at} >= 0`, `${at} < ${axis.input}`);
+    if (axis !== undefined && leavesInput(axis)) conditions.push(`${at} >= 0`, `${at} < ${numberText(axis.input)}`);
     return at;
   });
   return roleElement(shader, role, batch, places, places, conditions, channel);

@@ -6,10 +6,10 @@
 import type { Axis, Size } from "../ir/kernel.ts";
 import { type Access, type Depth, depthAt, hasPrologue, type Line, lineAt, locateElement, type Shape, type Side, throughPrologue } from "./factor.ts";
 import { entryPoint } from "./loops.ts";
-import { type Extent, productText, type Shader, sizeText } from "./shader.ts";
+import { type Extent, numberText, productText, type Shader, sizeText } from "./shader.ts";
 import { invocationsOf, type Tiling } from "./tiling.ts";
 
-const PARTS = ["x", "y", "z", "w"] as const;
+export const PARTS = ["x", "y", "z", "w"] as const;
 const FOUR = [0, 1, 2, 3] as const;
 
 /** Where a product's results go. */
@@ -41,7 +41,7 @@ export function writeProduct(
   entryPoint(shader, size, () => {
     const across = Math.ceil(columnCount(shape) / columns);
     shader.line(`let down = (${extentsText(shape.rows)} + ${rows - 1}) / ${rows};`);
-    shader.line(`let tile = group / ${across};`);
+    shader.line(`let tile = group / ${numberText(across)};`);
     if (splits === undefined) {
       shader.line("let groups = tile / down;");
       shader.line(`if (groups >= ${sizeText(groups)}) { return; }`);
@@ -51,7 +51,7 @@ export function writeProduct(
       shader.line(`if (split >= ${splits}) { return; }`);
     }
     shader.line(`let first_row = tile % down * ${rows};`);
-    shader.line(`let first_column = group % ${across} * ${columns};`);
+    shader.line(`let first_column = group % ${numberText(across)} * ${columns};`);
     const part = slices > 1 ? `lane % ${size / slices}` : "lane";
     if (slices > 1) shader.line(`let slice = lane / ${size / slices};`);
     shader.line(`let my_row = ${slices > 1 ? `(${part})` : part} / ${lanes.columns};`);
@@ -87,7 +87,7 @@ export function writeProduct(
   ];
 }
 
-function columnCount({ columns }: Shape): number {
+export function columnCount({ columns }: Shape): number {
   return columns.reduce((product, { extent }) => product * (typeof extent === "number" ? extent : extent.batch), 1);
 }
 

@@ -75,7 +75,7 @@ export class Shader {
 
   /** The value under a name, the same one for the same text. */
   named(value: Value, stem = "v"): Value {
-    if (/^[\w.]+$/.test(value.text)) return value;
+    if (/^[\w.$]+$/.test(value.text)) return value;
     return this.remembered(value.text, () => {
       const name = this.fresh(stem);
       this.line(`let ${name} = ${value.text};`);
@@ -240,10 +240,28 @@ export class Shader {
   }
 }
 
+/**
+ * A number that differs between kernels of one structure, as an i32 expression: between dollar signs, which WGSL has not,
+ * until `templateOf` takes it out of the text. 0 and 1 are structure, and stay.
+ */
+export function numberText(value: number): string {
+  return Math.abs(value) < 2 ? `${value}` : `$${value}$`;
+}
+
 /** A size as an i32 expression. */
 export function sizeText(size: Size): string {
-  if (typeof size === "number") return `${size}`;
-  return size.batch === 1 ? "call.batch" : `(${size.batch} * call.batch)`;
+  if (typeof size === "number") return numberText(size);
+  return size.batch === 1 ? "call.batch" : `(${numberText(size.batch)} * call.batch)`;
+}
+
+/** A text and the numbers in it, in order: a lone dollar sign stands for each. */
+export function templateOf(text: string): { readonly template: string; readonly sizes: readonly number[] } {
+  const sizes: number[] = [];
+  const template = text.replaceAll(/\$(-?\d+)\$/g, (_, digits: string) => {
+    sizes.push(Number(digits));
+    return "$";
+  });
+  return { template, sizes };
 }
 
 /** `a * b`, short where one is 0 or 1. */
@@ -257,11 +275,11 @@ export function timesText(factor: string, size: Size): string {
 export function productText(sizes: readonly Size[]): string {
   const constant = sizes.reduce<number>((product, size) => product * (typeof size === "number" ? size : size.batch), 1);
   const batches = sizes.filter((size) => typeof size !== "number").map(() => "call.batch");
-  return [...(constant === 1 && batches.length > 0 ? [] : [`${constant}`]), ...batches].join(" * ");
+  return [...(constant === 1 && batches.length > 0 ? [] : [numberText(constant)]), ...batches].join(" * ");
 }
 
 /** The sum of terms, without zeros. */
 export function sumText(terms: readonly string[]): string {
   const kept = terms.filter((term) => term !== "0");
-  return kept.length === 0 ? "0" : kept.join(" + ").replaceAll("+ -", "- ");
+  return kept.length === 0 ? "0" : kept.join(" + ").replaceAll(/\+ (\$?)-/g, "- $1");
 }

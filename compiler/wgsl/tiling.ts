@@ -83,6 +83,18 @@ export function chooseTilings(extents: Extents): readonly TilingChoice[] {
   return extents.depthGrows ? tilingsOfGradient(extents) : tilingsOfProduct(extents);
 }
 
+/** Invocations that keep a CPU's lanes, or a small GPU, busy. */
+const ENOUGH_INVOCATIONS = 2048;
+/** Shares of a depth that are worth their partial sums there. */
+const MOST_SHARES = 16;
+
+/** How many shares a depth that grows with the batch is split into where each invocation sums for itself. */
+export function registerShares({ rows, columns, groups, depth, depthGrows }: Extents): number {
+  if (!depthGrows) return 1;
+  const invocations = Math.ceil(rows / 4) * Math.ceil(columns / 4) * groups;
+  return Math.min(MOST_SHARES, powerOfTwo(Math.min(ENOUGH_INVOCATIONS / invocations, (depth * USUAL_BATCH) / LEAST_SHARE)));
+}
+
 function workgroups({ rows, columns, groups }: Extents, tiling: Tiling): number {
   return Math.ceil(rows / tiling.rows) * Math.ceil(columns / tiling.columns) * groups;
 }

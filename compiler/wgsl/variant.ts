@@ -31,6 +31,8 @@ export interface VariantPlan {
   readonly upTo?: number;
   /** No measurement tries it beyond this batch. */
   readonly triedUpTo?: number;
+  /** Without barriers: short to compile, the choice on an adapter of software, whatever `upTo` says. */
+  readonly plain?: true;
   /** Buffers of f32 that live during the step. */
   readonly scratch: readonly { readonly elements: Size }[];
   /** In order. */

@@ -3,10 +3,13 @@
  * Invariant: WGSL leaves it open which invocations make a subgroup. Kernels take neighbours to, so a device that has it
  * otherwise counts as one without subgroups.
  */
+import { isSoftwareAdapter } from "./device.ts";
 
 export interface Capabilities {
   readonly features: { has(feature: string): boolean };
   readonly limits: Pick<GPUSupportedLimits, "maxComputeWorkgroupStorageSize" | "maxComputeInvocationsPerWorkgroup">;
+  /** Whether the CPU stands in for a GPU. */
+  readonly isSoftware?: boolean;
 }
 
 const LANES = 256;
@@ -34,8 +37,10 @@ const STORAGE = 0x0080;
 /** Asks the device, if it has subgroups. */
 export async function capabilitiesOf(device: GPUDevice): Promise<Capabilities> {
   const { features, limits } = device;
-  if (!features.has(SUBGROUPS) || (await areSubgroupsNeighbours(device).catch(() => false))) return { features, limits };
-  return { features: { has: (feature) => feature !== SUBGROUPS && features.has(feature) }, limits };
+  const isSoftware = isSoftwareAdapter(device.adapterInfo);
+  // Software runs the variants without barriers, which have no use for subgroups: the probe would only cost its compilation.
+  if (!isSoftware && features.has(SUBGROUPS) && (await areSubgroupsNeighbours(device).catch(() => false))) return { features, limits, isSoftware };
+  return { features: { has: (feature) => feature !== SUBGROUPS && features.has(feature) }, limits, isSoftware };
 }
 
 async function areSubgroupsNeighbours(device: GPUDevice): Promise<boolean> {

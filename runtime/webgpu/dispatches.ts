@@ -48,7 +48,7 @@ export async function readyDispatches(
       const own = compiled[k]?.[j];
       if (own === undefined) continue;
       const start = UNIFORM_BYTES * dispatches.length;
-      words.set([batch, ...dispatch.offsets.map((offset) => resolveSize(offset, batch))], start / 4);
+      words.set([batch, ...dispatch.offsets.map((offset) => resolveSize(offset, batch)), ...own.sizes], start / 4);
       const resources = [{ buffer: uniform, size: UNIFORM_BYTES }, ...dispatch.bindings.map(resource)];
       const entries = resources.map((each, binding): GPUBindGroupEntry => ({ binding, resource: each }));
       dispatches.push({

@@ -7,7 +7,7 @@ import type { WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
 import { deviceLost, kernelTrapped } from "../problems.ts";
 import { type Capabilities, capabilitiesOf } from "./capabilities.ts";
-import type { OpenedDevice } from "./device.ts";
+import { isSoftwareAdapter, type OpenedDevice } from "./device.ts";
 import { createMemory, type KeptNames } from "./memory.ts";
 import { createPipelines } from "./pipelines.ts";
 import type { Profiler } from "../profile.ts";
@@ -74,7 +74,7 @@ export async function createWebgpuEngine(
   tuning?: Tuning,
 ): Promise<WebgpuEngine> {
   const watch = watchLoss(device);
-  const pipelines = createPipelines(spec, device);
+  const pipelines = createPipelines(spec, device, isSoftwareAdapter(device.adapterInfo));
   const timer = createVariantTimer(spec, device, pipelines);
   const tuner = tuning === undefined ? undefined : createTuner(spec, device, timer, tuning.store, tuning.onFailure);
   const memory = await watch

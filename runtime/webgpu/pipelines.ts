@@ -1,13 +1,16 @@
 /**
  * Pipelines of a network's shaders, compiled on first need, those of a program together.
- * Invariant: a shader is compiled once; its layout is that of `WebgpuSpec`: a uniform, then so many storage buffers.
+ * Invariant: a text is compiled once; its layout is that of `WebgpuSpec`: a uniform, then so many storage buffers.
  */
 import type { WebgpuSpec } from "../manifest.ts";
 import { moduleRejected } from "../problems.ts";
+import { fixedText, type ShaderText, sizedTexts } from "./shader-text.ts";
 
 export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
+  /** What the uniform must hold behind a dispatch's offsets. */
+  readonly sizes: readonly number[];
 }
 
 export interface Pipelines {
@@ -18,10 +21,13 @@ export interface Pipelines {
 /** Bytes of a dispatch's uniform: the alignment that every device has. */
 export const UNIFORM_BYTES = 256;
 
-export function createPipelines(spec: WebgpuSpec, device: GPUDevice): Pipelines {
+/** `sized`: shaders take their sizes from the uniform, so that few are compiled: for adapters of software. */
+export function createPipelines(spec: WebgpuSpec, device: GPUDevice, sized: boolean): Pipelines {
   const visibility = 4; // GPUShaderStage.COMPUTE, a global that hosts without a window may lack
   const layouts = new Map<number, GPUBindGroupLayout>();
   const made = new Map<number, Promise<Pipeline>>();
+  const compiled = new Map<string, Promise<GPUComputePipeline>>();
+  const texts: { sized?: readonly ShaderText[] } = {};
   const layoutOf = (bindings: number): GPUBindGroupLayout => {
     const known = layouts.get(bindings);
     if (known !== undefined) return known;
@@ -38,29 +44,36 @@ export function createPipelines(spec: WebgpuSpec, device: GPUDevice): Pipelines 
     layouts.set(bindings, layout);
     return layout;
   };
-  const compile = async (index: number, bindings: number, serves: string): Promise<Pipeline> => {
-    const shader = spec.shaders[index];
-    if (shader === undefined) throw moduleRejected(`a step asks for shader ${index} of ${spec.shaders.length}`);
-    const layout = layoutOf(bindings);
+  const compile = async (name: string, code: string, layout: GPUBindGroupLayout, serves: string): Promise<GPUComputePipeline> => {
     // What is wrong with the text is told to the scope; the pipeline would only say that it is.
     device.pushErrorScope("validation");
-    const module = device.createShaderModule({ label: shader.name, code: shader.code });
+    const module = device.createShaderModule({ label: name, code });
     const refused = device.popErrorScope();
     try {
-      const pipeline = await device.createComputePipelineAsync({
-        label: shader.name,
+      return await device.createComputePipelineAsync({
+        label: name,
         layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main" },
       });
-      return { pipeline, layout };
     } catch (error) {
       const cause = (await firstError(module)) ?? (await refused.catch(() => null))?.message ?? (error as Error).message;
-      throw moduleRejected(`shader \`${shader.name}\`${serves === "" ? "" : ` (serving ${serves})`}: ${cause.split("\n")[0]}`);
+      throw moduleRejected(`shader \`${name}\`${serves === "" ? "" : ` (serving ${serves})`}: ${cause.split("\n")[0]}`);
     }
+  };
+  const make = async (index: number, bindings: number, serves: string): Promise<Pipeline> => {
+    const shader = spec.shaders[index];
+    if (shader === undefined) throw moduleRejected(`a step asks for shader ${index} of ${spec.shaders.length}`);
+    if (sized) texts.sized ??= sizedTexts(spec.shaders);
+    const { code, sizes } = texts.sized?.[index] ?? { code: fixedText(shader), sizes: [] };
+    const layout = layoutOf(bindings);
+    const key = `${bindings} ${code}`;
+    const known = compiled.get(key) ?? compile(shader.name, code, layout, serves);
+    compiled.set(key, known);
+    return { pipeline: await known, layout, sizes };
   };
   return {
     of(shader, bindings, serves) {
-      const known = made.get(shader) ?? compile(shader, bindings, serves);
+      const known = made.get(shader) ?? make(shader, bindings, serves);
       made.set(shader, known);
       return known;
     },

@@ -2,8 +2,9 @@
  * Which variant of a step is the fastest on a device: measured once for each distinct kernel, and remembered.
  * Invariant: a measurement decides which variant runs, never whether one does: where it fails the compiler's choice stays.
  */
-import type { WebgpuProgramSpec, WebgpuSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../manifest.ts";
+import type { WebgpuProgramSpec, WebgpuShaderSpec, WebgpuSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../manifest.ts";
 import type { Capabilities } from "./capabilities.ts";
+import { fixedText, withoutNames } from "./shader-text.ts";
 import { defaultVariant, supportedVariants } from "./variants.ts";
 
 /** Where choices are kept between runs: texts by name, as `localStorage` or a Map keep them. */
@@ -130,7 +131,7 @@ function readChoices(text: string | null | undefined): Map<string, string> {
 /** Tells kernels apart by the texts that are measured, so that a compiler that writes others measures them. */
 function kernelKey({ shaders }: WebgpuSpec, { variants }: WebgpuStepSpec, codes: Map<number, string>): string {
   const codeOf = (shader: number): string => {
-    const known = codes.get(shader) ?? nameless(shaders[shader]?.code ?? "");
+    const known = codes.get(shader) ?? nameless(shaders[shader]);
     codes.set(shader, known);
     return known;
   };
@@ -141,9 +142,8 @@ function kernelKey({ shaders }: WebgpuSpec, { variants }: WebgpuStepSpec, codes:
   return hash(parts.join("\n"));
 }
 
-/** Without what differs between layers of equal shapes: comments, and the names of buffers before their numbers. */
-function nameless(code: string): string {
-  return code.replaceAll(/^\/\/.*$/gm, "").replaceAll(/\b\w+_b(\d+)\b/g, "b$1");
+function nameless(shader: WebgpuShaderSpec | undefined): string {
+  return shader === undefined ? "" : withoutNames(fixedText(shader));
 }
 
 /** 64 bits as hexadecimal digits: FNV-1a (Fowler, Noll, Vo) from two beginnings. */

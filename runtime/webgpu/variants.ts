@@ -15,10 +15,14 @@ export function supportedVariants({ variants }: WebgpuStepSpec, device: Capabili
   return variants.filter(({ requires }) => isSupported(requires, device));
 }
 
-/** The first variant that the device and the batch allow. Throws RN603. */
+/**
+ * The first variant that the device and the batch allow. Software compiles a kernel with barriers for seconds, and runs it
+ * slower: there it is the first one without. Throws RN603.
+ */
 export function defaultVariant(step: WebgpuStepSpec, batch: number, device: Capabilities): WebgpuVariantSpec {
   const allowed = supportedVariants(step, device);
-  const found = allowed.find(({ upTo }) => upTo === undefined || batch <= upTo) ?? allowed.at(-1);
+  const plain = device.isSoftware === true ? allowed.find((each) => each.plain === true) : undefined;
+  const found = plain ?? allowed.find(({ upTo }) => upTo === undefined || batch <= upTo) ?? allowed.at(-1);
   if (found === undefined) throw moduleRejected(`the device can run no variant of the step that serves ${step.serves ?? "?"}`);
   return found;
 }

@@ -4,6 +4,7 @@ import type { Kernel } from "../../compiler/ir/kernel.ts";
 import { emitWgsl } from "../../compiler/wgsl/emit.ts";
 import { variantSpec } from "../../compiler/emit/webgpu-manifest.ts";
 import { gridOf } from "../../runtime/webgpu/dispatches.ts";
+import { fixedText } from "../../runtime/webgpu/shader-text.ts";
 import { suite } from "../harness.ts";
 
 /** `maxComputeWorkgroupsPerDimension` of every device (WebGPU specification, limits). */
@@ -55,7 +56,9 @@ suite("grids", (test) => {
     assert.ok(variant !== undefined);
     const [dispatch] = variantSpec(variant, 2).dispatches;
     assert.ok(dispatch !== undefined);
-    const code = shaders[dispatch.shader]?.code ?? "";
+    const [shader] = shaders.slice(dispatch.shader);
+    assert.ok(shader !== undefined);
+    const code = fixedText(shader);
     const size = Number(/@workgroup_size\((\d+)\)/.exec(code)?.[1]);
     const [x, y] = gridOf(dispatch, 1, MOST);
     assert.ok(y > 1 && x <= MOST && x * y * size >= elements, `${x} x ${y} workgroups of ${size}`);

@@ -12,7 +12,8 @@ import { suite } from "../harness.ts";
 function shaderOf(layer: string, size: number, tiling: string): WebgpuSpec["shaders"][number] {
   return {
     name: `${layer}_${tiling}`,
-    code: `// ${layer}\n// serves ${layer}\nvar<storage, read_write> ${layer}_b0: array<f32>;\n// ${tiling} of ${size}\nfn main() { ${tiling === "a" ? "" : "_ = "}${layer}_b0[${size}]; }`,
+    sizes: [size],
+    template: `// ${layer}\n// serves ${layer}\nvar<storage, read_write> ${layer}_b0: array<f32>;\n// ${tiling} of a size\nfn main() { ${tiling === "a" ? "" : "_ = "}${layer}_b0[$]; }`,
   };
 }
 

@@ -86,17 +86,19 @@ function specOf(path: string, model: string, sizes: Readonly<Record<string, numb
   });
 }
 
-/** Every variant that the device can run, not only those of one batch. Returns how many shaders there are. */
+/** Every variant that the device can run, not only those of one batch, with sizes as numbers and from the uniform. Returns how many shaders there are. */
 async function compileVariants(spec: WebgpuSpec, device: GPUDevice, model: string): Promise<number> {
-  const pipelines = createPipelines(spec, device);
   const steps = [spec.prepare, spec.infer, spec.gradients, spec.step].flatMap((program) => program?.steps ?? []);
   const wanted = steps.flatMap(({ variants, serves = "" }) =>
     variants.flatMap(({ dispatches, requires }) => (isSupported(requires, device) ? dispatches.map((each) => ({ ...each, serves })) : [])),
   );
-  for (let first = 0; first < wanted.length; first += AT_ONCE)
-    await Promise.all(
-      wanted.slice(first, first + AT_ONCE).map(({ shader, bindings, serves }) => pipelines.of(shader, bindings.length, `${model}: ${serves}`)),
-    );
+  for (const sized of [false, true]) {
+    const pipelines = createPipelines(spec, device, sized);
+    for (let first = 0; first < wanted.length; first += AT_ONCE)
+      await Promise.all(
+        wanted.slice(first, first + AT_ONCE).map(({ shader, bindings, serves }) => pipelines.of(shader, bindings.length, `${model}: ${serves}`)),
+      );
+  }
   return spec.shaders.length;
 }
 

@@ -223,7 +223,7 @@ async function faults(): Promise<unknown> {
     return found;
   };
   const broken = spec.shaders.map((each, k) =>
-    shaders.has(k) ? { ...each, code: each.code.replace("fn main(", "fn main(unknown: nothing, ") } : each,
+    shaders.has(k) ? { ...each, template: each.template.replace("fn main(", "fn main(unknown: nothing, ") } : each,
   );
   // One buffer bound twice to be written, which WebGPU forbids within a dispatch.
   const steps = infer.steps.map((step, k) =>

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { create } from "webgpu";
 import { compile, type Network, type Program } from "../../tools/api/index.ts";
 import { capabilitiesOf } from "../../runtime/webgpu/capabilities.ts";
+import { fixedText } from "../../runtime/webgpu/shader-text.ts";
 import { deviation, fixtureBytes, fixtureTensors } from "../fixtures/fixture-files.ts";
 import { foldedCases, formCases } from "./kernels.ts";
 import { checkKernel } from "./run-kernels.ts";
@@ -135,13 +136,14 @@ async function validate(): Promise<unknown> {
   const device = await deviceWith(gpu, ["shader-f16", "subgroups"]);
   const { manifest } = await compile({ ...RESNET50, mode: "inference", devices: ["webgpu"], storage: "f16" });
   const shaders = manifest.webgpu?.shaders ?? [];
-  for (const { name, code } of shaders) {
+  for (const shader of shaders) {
+    const [name, code] = [shader.name, fixedText(shader)];
     const module = device.createShaderModule({ code });
     await device.createComputePipelineAsync({ layout: "auto", compute: { module, entryPoint: "main" } }).catch((error: Error) => {
       throw new Error(`${name}: ${error.message}\n${code}`);
     });
   }
-  return { ok: true, count: shaders.length, halves: shaders.filter(({ code }) => code.includes("enable f16;")).length };
+  return { ok: true, count: shaders.length, halves: shaders.filter(({ template }) => template.includes("enable f16;")).length };
 }
 
 const RESNET50 = { file: "std/models/resnet", model: "ResNet50", dims: { H: 64, W: 64 } } as const;

@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import * as assert from "uvu/assert";
 import { packShaders } from "../../compiler/emit/shader-lines.ts";
 import { restoreShaders } from "../../runtime/shader-lines.ts";
+import { fixedText } from "../../runtime/webgpu/shader-text.ts";
 import { compile, emitModule } from "../../tools/api/index.ts";
 import { bundleRuntime } from "../../tools/build/bundle-runtime.ts";
 import { suite } from "../harness.ts";
@@ -19,7 +20,7 @@ suite("shader lines", (test) => {
     // As texts: to compare objects of this size one by one takes seconds.
     assert.is(JSON.stringify(restoreShaders(packed).webgpu?.shaders), JSON.stringify(manifest.webgpu?.shaders));
     const lengthOf = (value: unknown): number => JSON.stringify(value).length;
-    const codes = manifest.webgpu?.shaders.map(({ code }) => code) ?? [];
+    const codes = manifest.webgpu?.shaders.map(fixedText) ?? [];
     assert.ok(codes.length > 20);
     assert.ok(lengthOf([packed.webgpu.lines, packed.webgpu.shaders]) < lengthOf(codes) / 2);
     const { javascript } = emitModule({ manifest, wasm, runtimeText: await bundleRuntime(), banner: "test" });

@@ -16,8 +16,8 @@ function perSample(sizes: readonly SizeSpec[]): number {
 
 /** Bindings by the part of their name before its number, and their types. */
 function bindings({ shaders }: WebgpuSpec): readonly (readonly [shader: string, name: string, type: string])[] {
-  return shaders.flatMap(({ name: shader, code }) =>
-    [...code.matchAll(/read_write> (\w+)_b\d+: array<(.+)>;/g)].map(([, name = "", type = ""]) => [shader, name, type] as const),
+  return shaders.flatMap(({ name: shader, template }) =>
+    [...template.matchAll(/read_write> (\w+)_b\d+: array<(.+)>;/g)].map(([, name = "", type = ""]) => [shader, name, type] as const),
   );
 }
 
@@ -44,8 +44,8 @@ suite("f16 storage", (test) => {
     for (const [shader, name, type] of found) if (/partial|bias/.test(name)) assert.match(type, /f32/, `${name} of ${shader}`);
     const last = found.filter(([shader, name]) => shader.startsWith("matmul") && name === "result").map(([, , type]) => type);
     assert.ok(last.length > 0 && last.every((type) => type === "f32"), last.join());
-    for (const { name, code } of halved.shaders) assert.not.match(code, /var sums.*f16|_tile: array<vec4<f16>>/, name);
-    for (const { name, code } of (await webgpuOf(CIFAR)).shaders) assert.not.match(code, /f16/, name);
+    for (const { name, template } of halved.shaders) assert.not.match(template, /var sums.*f16|_tile: array<vec4<f16>>/, name);
+    for (const { name, template } of (await webgpuOf(CIFAR)).shaders) assert.not.match(template, /f16/, name);
   });
 
   test("storage is f32 or f16, and f32 in training", async () => {

@@ -1,5 +1,6 @@
 /** How contractions read and store, by the WGSL of whole networks: four elements at a time wherever channels come in fours. */
 import * as assert from "uvu/assert";
+import { fixedText } from "../../runtime/webgpu/shader-text.ts";
 import { compile } from "../../tools/api/index.ts";
 import { suite } from "../harness.ts";
 
@@ -18,7 +19,7 @@ async function tiledShaders(): Promise<readonly ShaderText[]> {
     devices: ["webgpu"],
   });
   const shaders = manifest.webgpu?.shaders ?? [];
-  return shaders.filter(({ code }) => code.includes("left_tile")).map(({ code }) => ({ code, serves: /^\/\/ serves (.*)$/m.exec(code)?.[1] ?? "" }));
+  return shaders.filter(({ template }) => template.includes("left_tile")).map(fixedText).map((code) => ({ code, serves: /^\/\/ serves (.*)$/m.exec(code)?.[1] ?? "" }));
 }
 
 /** Bindings of single elements. */
