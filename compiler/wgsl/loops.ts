@@ -103,8 +103,10 @@ export function isShared(kernel: Reduction): boolean {
   return !isShort(kernel);
 }
 
-/** One invocation, or one share of a workgroup, for each element; with `subgroups` shares meet in registers first. */
-export function emitReduction(shader: Shader, kernel: Reduction, subgroups = false): readonly Extent[] {
+/** Who computes an element: one invocation, or shares of a workgroup that meet in its memory, or in registers first. */
+export type Sharing = "alone" | "tree" | "subgroups";
+
+export function emitReduction(shader: Shader, kernel: Reduction, sharing: Sharing): readonly Extent[] {
   const types = kernel.accumulators.map((each) => valueType(shader, kernel, each));
   const running = kernel.accumulators.map(
     (accumulator, k): Running => ({
@@ -114,7 +116,7 @@ export function emitReduction(shader: Shader, kernel: Reduction, subgroups = fal
       at: accumulator.position ? `place${k}` : undefined,
     }),
   );
-  return isShort(kernel) ? emitShort(shader, kernel, running) : emitShared(shader, kernel, running, subgroups);
+  return sharing === "alone" ? emitAlone(shader, kernel, running) : emitShared(shader, kernel, running, sharing === "subgroups");
 }
 
 function isShort(kernel: Reduction): boolean {
@@ -167,7 +169,7 @@ function results(running: readonly Running[]): Value[] {
   return running.map(({ type, best, at }) => (at === undefined ? { text: best, type } : { text: at, type: "i32" }));
 }
 
-function emitShort(shader: Shader, kernel: Reduction, running: readonly Running[]): readonly Extent[] {
+function emitAlone(shader: Shader, kernel: Reduction, running: readonly Running[]): readonly Extent[] {
   const sizes = kernel.axes.map((axis) => axis.extent);
   entryPoint(shader, WORKGROUP, () => {
     shader.line(`let element = group * ${WORKGROUP} + lane;`);
@@ -175,12 +177,50 @@ function emitShort(shader: Shader, kernel: Reduction, running: readonly Running[
     const axes = splitIndex(shader, "element", kernel.axes, 0);
     declareRunning(shader, running);
     nameShared(shader, running, axes);
-    nest(shader, kernel.reduced, axes.length, axes, (all) => {
-      accumulate(shader, running, all, () => positionText(kernel.reduced, all.slice(axes.length)));
-    });
+    if (isShared(kernel)) sumNested(shader, kernel, running, axes);
+    else
+      nest(shader, kernel.reduced, axes.length, axes, (all) => {
+        accumulate(shader, running, all, () => positionText(kernel.reduced, all.slice(axes.length)));
+      });
     writeStores(pointAt(shader, axes, results(running)));
   });
   return [{ sizes, per: WORKGROUP }];
+}
+
+/** Steps of an innermost loop that are summed in one go: of more, the sum of the sums keeps more digits. */
+const RUN = 128;
+
+/** Loops over the reduced axes from `axes` on, each with sums of its own that it adds to those around it. */
+function sumNested(shader: Shader, kernel: Reduction, running: readonly Running[], axes: readonly string[]): void {
+  const { reduced } = kernel;
+  const own = reduced[axes.length - kernel.axes.length];
+  if (own === undefined) {
+    const steps = axes.slice(kernel.axes.length);
+    return accumulate(shader, running, axes, () => positionText(reduced, steps));
+  }
+  const name = axisName(own, axes.length);
+  const isLast = axes.length + 1 === kernel.axes.length + reduced.length;
+  const isLong = typeof own.extent !== "number" || own.extent > RUN;
+  if (isLast && !isLong) {
+    shader.block(`for (var ${name} = 0; ${name} < ${sizeText(own.extent)}; ${name}++)`, () => sumNested(shader, kernel, running, [...axes, name]));
+    return;
+  }
+  const step = isLast ? `${name} += ${RUN}` : `${name}++`;
+  shader.block(`for (var ${name} = 0; ${name} < ${sizeText(own.extent)}; ${step})`, () => {
+    const parts = running.map((each) => (each.at === undefined ? { ...each, best: shader.fresh(each.best) } : each));
+    declareRunning(
+      shader,
+      parts.filter(({ at }) => at === undefined),
+    );
+    if (isLast) {
+      const at = shader.fresh(name);
+      shader.block(`for (var ${at} = ${name}; ${at} < min(${name} + ${RUN}, ${sizeText(own.extent)}); ${at}++)`, () =>
+        sumNested(shader, kernel, parts, [...axes, at]),
+      );
+    } else sumNested(shader, kernel, parts, [...axes, name]);
+    for (const [k, { accumulator, best, at }] of running.entries())
+      if (at === undefined) shader.line(`${best} = ${combined(accumulator, best, parts[k]?.best ?? "")};`);
+  });
 }
 
 function positionText(axes: readonly Axis[], names: readonly string[]): string {

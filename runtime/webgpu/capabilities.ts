@@ -3,7 +3,6 @@
  * Invariant: WGSL leaves it open which invocations make a subgroup. Kernels take neighbours to, so a device that has it
  * otherwise counts as one without subgroups.
  */
-import { isSoftwareAdapter } from "./device.ts";
 
 export interface Capabilities {
   readonly features: { has(feature: string): boolean };
@@ -35,9 +34,8 @@ const COPY_DST = 0x0008;
 const STORAGE = 0x0080;
 
 /** Asks the device, if it has subgroups. */
-export async function capabilitiesOf(device: GPUDevice): Promise<Capabilities> {
+export async function capabilitiesOf(device: GPUDevice, isSoftware: boolean): Promise<Capabilities> {
   const { features, limits } = device;
-  const isSoftware = isSoftwareAdapter(device.adapterInfo);
   // Software runs the variants without barriers, which have no use for subgroups: the probe would only cost its compilation.
   if (!isSoftware && features.has(SUBGROUPS) && (await areSubgroupsNeighbours(device).catch(() => false))) return { features, limits, isSoftware };
   return { features: { has: (feature) => feature !== SUBGROUPS && features.has(feature) }, limits, isSoftware };

@@ -11,6 +11,8 @@ export interface OpenedDevice {
   readonly device: GPUDevice;
   /** Whether it was made here, and is to be destroyed here. */
   readonly isOwn: boolean;
+  /** Whether the CPU stands in for a GPU: then shaders are chosen by how soon they are compiled. */
+  readonly isSoftware: boolean;
 }
 
 /** Taken where the adapter has them: for variants of kernels, and for profiles. */
@@ -33,8 +35,8 @@ function hostGpu(given: GPU | undefined): GPU | undefined {
 }
 
 /** Whether the CPU stands in for a GPU: what WebGPU calls a fallback adapter, or one that is known by its name. */
-export function isSoftwareAdapter(info: GPUAdapterInfo): boolean {
-  const { isFallbackAdapter = false, architecture = "", description = "", device = "" } = info as Partial<GPUAdapterInfo>;
+export function isSoftwareAdapter(info: GPUAdapterInfo | undefined): boolean {
+  const { isFallbackAdapter = false, architecture = "", description = "", device = "" } = (info ?? {}) as Partial<GPUAdapterInfo>;
   return isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${architecture} ${description} ${device}`);
 }
 
@@ -55,7 +57,7 @@ export async function hasHardware(given: GpuSource | undefined, features: readon
 
 /** Throws RN601. */
 export async function openDevice(given: GpuSource | undefined): Promise<OpenedDevice> {
-  if (isDevice(given)) return { device: given, isOwn: false };
+  if (isDevice(given)) return { device: given, isOwn: false, isSoftware: isSoftwareAdapter(given.adapterInfo) };
   const host = hostGpu(given);
   if (host === undefined) {
     throw webgpuUnavailable("this host has no navigator.gpu", 'use a browser with WebGPU, or the device "wasm"');
@@ -69,7 +71,7 @@ export async function openDevice(given: GpuSource | undefined): Promise<OpenedDe
       requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
       requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
     });
-    return { device, isOwn: true };
+    return { device, isOwn: true, isSoftware: isSoftwareAdapter(device.adapterInfo) };
   } catch (error) {
     throw webgpuUnavailable(`the adapter gives no device (${(error as Error).message})`, 'use the device "wasm"');
   }

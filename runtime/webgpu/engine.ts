@@ -7,7 +7,7 @@ import type { WebgpuProgramSpec, WebgpuSpec } from "../manifest.ts";
 import type { ProgramName } from "../memory.ts";
 import { deviceLost, kernelTrapped } from "../problems.ts";
 import { type Capabilities, capabilitiesOf } from "./capabilities.ts";
-import { isSoftwareAdapter, type OpenedDevice } from "./device.ts";
+import type { OpenedDevice } from "./device.ts";
 import { createMemory, type KeptNames } from "./memory.ts";
 import { createPipelines } from "./pipelines.ts";
 import type { Profiler } from "../profile.ts";
@@ -68,13 +68,13 @@ export interface Tuning {
  */
 export async function createWebgpuEngine(
   spec: WebgpuSpec,
-  { device, isOwn }: OpenedDevice,
+  { device, isOwn, isSoftware }: OpenedDevice,
   names: KeptNames,
   profiler?: Profiler,
   tuning?: Tuning,
 ): Promise<WebgpuEngine> {
   const watch = watchLoss(device);
-  const pipelines = createPipelines(spec, device, isSoftwareAdapter(device.adapterInfo));
+  const pipelines = createPipelines(spec, device, isSoftware);
   const timer = createVariantTimer(spec, device, pipelines);
   const tuner = tuning === undefined ? undefined : createTuner(spec, device, timer, tuning.store, tuning.onFailure);
   const memory = await watch
@@ -86,7 +86,7 @@ export async function createWebgpuEngine(
   const pool = createStagingPool(device);
   const resolved = new Map<string, ResolvedProgram>();
   const asked: { capabilities?: Promise<Capabilities> } = {};
-  const capabilities = (): Promise<Capabilities> => (asked.capabilities ??= capabilitiesOf(device));
+  const capabilities = (): Promise<Capabilities> => (asked.capabilities ??= capabilitiesOf(device, isSoftware));
 
   const program = (name: ProgramName): WebgpuProgramSpec => {
     const found = spec[name];

@@ -56,7 +56,7 @@ export async function validateModels(device: GPUDevice, models: readonly Library
 /** Places, binds and submits a program; false where it needs more memory than there is. Throws for what the device refuses. */
 async function isAccepted(spec: WebgpuSpec, program: (typeof PROGRAMS)[number], device: GPUDevice): Promise<boolean> {
   try {
-    const engine = await createWebgpuEngine(spec, { device, isOwn: false }, []);
+    const engine = await createWebgpuEngine(spec, { device, isOwn: false, isSoftware: false }, []);
     try {
       await engine.execute(program, BATCH, [], []);
     } finally {

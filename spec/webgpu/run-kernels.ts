@@ -17,8 +17,8 @@ const GUARD_WORDS = 16;
 const GUARD = 0x5a5a5a5a;
 
 /**
- * Runs a kernel whose buffers are those at their positions, once for each variant that the device can run; throws for a
- * value that is off or a stray store. Returns the variants' names.
+ * Runs a kernel whose buffers are those at their positions, once for each variant that the device can run, with sizes from
+ * the uniform where it is one for software; throws for a value that is off or a stray store. Returns the variants' names.
  */
 export async function checkKernel(
   device: GPUDevice,
@@ -88,7 +88,7 @@ async function runVariant(
     steps: [{ variants: [variant], flops: 0, bytes: 0 }],
   };
   const spec: WebgpuSpec = { shaders, persistent: [], prepare: undefined, infer, gradients: undefined, step: undefined };
-  const engine = await createWebgpuEngine(spec, { device, isOwn: false }, []);
+  const engine = await createWebgpuEngine(spec, { device, isOwn: false, isSoftware: variant.plain === true }, []);
   try {
     const found = await engine.execute("infer", batch, writes, writes);
     return found.map((bytes) => new Int32Array(bytes));
