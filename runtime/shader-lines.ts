@@ -6,6 +6,6 @@ import type { Manifest, PackedManifest } from "./manifest.ts";
 
 export function restoreShaders({ webgpu, ...manifest }: PackedManifest): Manifest {
   const { lines, shaders, ...programs } = webgpu;
-  const restored = shaders.map(({ template, ...each }) => ({ ...each, template: template.map((line) => lines[line] ?? "").join("\n") }));
+  const restored = shaders.map(({ name, template, sizes }) => ({ name, template: template.map((line) => lines[line] ?? "").join("\n"), sizes }));
   return { ...manifest, webgpu: { ...programs, shaders: restored } };
 }

@@ -10,6 +10,6 @@ export function packShaders({ webgpu, ...manifest }: Manifest): PackedManifest |
     positions.set(line, known);
     return known;
   };
-  const shaders = webgpu.shaders.map(({ template, ...each }) => ({ ...each, template: template.split("\n").map(positionOf) }));
+  const shaders = webgpu.shaders.map(({ name, template, sizes }) => ({ name, template: template.split("\n").map(positionOf), sizes }));
   return { ...manifest, webgpu: { ...webgpu, shaders, lines: [...positions.keys()] } };
 }

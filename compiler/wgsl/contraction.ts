@@ -28,7 +28,10 @@ export function contractionVariants(kernel: ContractionKernel): readonly Variant
   const extents = extentsOf(shape);
   const reduction = asReduction(kernel);
   if (!isWorthTiles(extents)) return reductionVariants("", {}, reduction);
-  const tiled = [registersVariant(kernel, shape, registerShares(extents)), ...chooseTilings(extents).map((choice) => tiledVariant(kernel, shape, choice))];
+  const tiled = [
+    registersVariant(kernel, shape, registerShares(extents)),
+    ...chooseTilings(extents).map((choice) => tiledVariant(kernel, shape, choice)),
+  ];
   if (!extents.rowsGrow || extents.rows > FEW_ROWS) return tiled;
   const upTo = Math.floor(FEW_ROWS / extents.rows);
   return [...reductionVariants("rows", { upTo, triedUpTo: ROWS_TRIED_BEYOND * upTo }, reduction), ...tiled];

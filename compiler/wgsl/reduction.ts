@@ -17,6 +17,9 @@ export function reductionVariants(
     dispatches: [{ part: own, kernel, emit: (shader) => emitReduction(shader, kernel, sharing) }],
   });
   if (!isShared(kernel)) return [variant(name, "alone")];
-  const shared = [variant(name === "" ? "subgroups" : `${name}_subgroups`, "subgroups", { requires: { features: ["subgroups"] } }), variant(name, "tree")];
+  const shared = [
+    variant(name === "" ? "subgroups" : `${name}_subgroups`, "subgroups", { requires: { features: ["subgroups"] } }),
+    variant(name, "tree"),
+  ];
   return name === "" ? [variant("alone", "alone", { upTo: 0, triedUpTo: 0, plain: true }), ...shared] : shared;
 }

@@ -20,12 +20,7 @@ const MOST_ACROSS = 16;
 export const RESULTS = 4 * BLOCK;
 
 /** Writes the entry point; returns its workgroups. */
-export function writeRegisters(
-  shader: Shader,
-  shape: Shape,
-  accesses: Readonly<Record<Side, Access>>,
-  target: ProductTarget,
-): readonly Extent[] {
+export function writeRegisters(shader: Shader, shape: Shape, accesses: Readonly<Record<Side, Access>>, target: ProductTarget): readonly Extent[] {
   const { groups } = shape.contraction;
   const { splits } = target;
   const wide = acrossOf(Math.ceil(columnCount(shape) / 4));
@@ -45,7 +40,10 @@ export function writeRegisters(
     shader.line(`let first_column = group % ${numberText(across)} * ${own.columns} + lane % ${own.wide} * 4;`);
     shader.line(`if (first_row >= ${extentsText(shape.rows)} || first_column >= ${numberText(columnCount(shape))}) { return; }`);
     for (let i = 0; i < BLOCK; i++) shader.line(`var sum_${i} = vec4<f32>();`);
-    const lines = { left: linesOf(shader, shape.rows, "first_row", accesses.left), right: linesOf(shader, shape.columns, "first_column", accesses.right) };
+    const lines = {
+      left: linesOf(shader, shape.rows, "first_row", accesses.left),
+      right: linesOf(shader, shape.columns, "first_column", accesses.right),
+    };
     writeLoops(shader, shape, accesses, lines, splits);
     shader.line(`var sums = array<vec4<f32>, ${BLOCK}>(${FOUR.map((i) => `sum_${i}`).join(", ")});`);
     // A loop: written out, the epilogue would be compiled as often.
@@ -76,26 +74,21 @@ function linesOf(shader: Shader, axes: readonly Axis[], first: string, { side, g
 type Lines = Readonly<Record<Side, readonly Line[]>>;
 
 /** Loops over the depth, the last axis innermost. */
-function writeLoops(
-  shader: Shader,
-  shape: Shape,
-  accesses: Readonly<Record<Side, Access>>,
-  lines: Lines,
-  splits: string | undefined,
-): void {
+function writeLoops(shader: Shader, shape: Shape, accesses: Readonly<Record<Side, Access>>, lines: Lines, splits: string | undefined): void {
   const { depth } = shape;
   const last = depth.length - 1;
   const idle = depth.map(() => "0");
   const locateAll = (parts: readonly string[]): void => {
-    for (const side of ["left", "right"] as const)
-      for (const line of lines[side]) locateElement(shader, shape, accesses[side], line, { parts });
+    for (const side of ["left", "right"] as const) for (const line of lines[side]) locateElement(shader, shape, accesses[side], line, { parts });
   };
   const inner = (outer: readonly string[], from: string, until: string): void => {
     const step = stepOf(accesses, depth[last]);
     const along = shader.fresh("along");
     // Named before the loop, which names the same texts again.
     locateAll([...outer, "0"]);
-    shader.block(`for (var ${along} = ${from}; ${along} < ${until}; ${along} += ${step})`, () => writeStep(shader, shape, accesses, lines, [...outer, along], step));
+    shader.block(`for (var ${along} = ${from}; ${along} < ${until}; ${along} += ${step})`, () =>
+      writeStep(shader, shape, accesses, lines, [...outer, along], step),
+    );
   };
   const extent = sizeText(depth[last]?.extent ?? 1);
   const nest = (k: number, outer: readonly string[]): void => {

@@ -19,7 +19,10 @@ async function tiledShaders(): Promise<readonly ShaderText[]> {
     devices: ["webgpu"],
   });
   const shaders = manifest.webgpu?.shaders ?? [];
-  return shaders.filter(({ template }) => template.includes("left_tile")).map(fixedText).map((code) => ({ code, serves: /^\/\/ serves (.*)$/m.exec(code)?.[1] ?? "" }));
+  return shaders
+    .filter(({ template }) => template.includes("left_tile"))
+    .map(fixedText)
+    .map((code) => ({ code, serves: /^\/\/ serves (.*)$/m.exec(code)?.[1] ?? "" }));
 }
 
 /** Bindings of single elements. */
