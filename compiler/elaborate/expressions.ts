@@ -19,6 +19,7 @@ import { depthHere } from "./depth.ts";
 import { applyPrimitive, isPrimitive, PRIMITIVE_NAMES } from "./primitives.ts";
 import { noMembers, usedBeforeComputed } from "./name-problems.ts";
 import * as problems from "./problems.ts";
+import { checkShared } from "./shared-weights.ts";
 import { lookup, lookupDeclaration, lookupLater, namesInScope, rootScope, type Scope } from "./scope.ts";
 import { applyStatic, isStatic } from "./static-functions.ts";
 import { binaryTensor, unaryTensor } from "./tensor-expressions.ts";
@@ -235,7 +236,7 @@ export function applyShared(frame: Frame, { block, path }: SharedBlock, inputs: 
   frame.prefix = [];
   const result = applyBlock(frame, block, inputs, { path }, span);
   frame.prefix = before;
-  return result;
+  return result.kind === "poison" || checkShared(frame, path, span) ? result : POISON;
 }
 
 /** `encoder(right)` */

@@ -4,6 +4,7 @@ import type { Span } from "../../grammar/source.ts";
 import { formatRelation, formatWitness, type Witness } from "../check/solve.ts";
 import { type Dim, constantOf, formatDim, sameDim } from "../ir/dim.ts";
 import type { Relation } from "../ir/relation.ts";
+import type { TensorType } from "../ir/type.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { closest } from "../../grammar/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
@@ -257,6 +258,34 @@ export function argumentContradicts(found: ArgumentContradiction): Diagnostic {
         edits: [{ span: deletion, replacement: "" }],
       },
     ],
+  };
+}
+
+export interface SharedShapes {
+  readonly label: string;
+  readonly tensor: string;
+  /** In the first use, and in this one. */
+  readonly shapes: readonly [readonly Dim[], readonly Dim[]];
+  readonly note: string;
+  readonly span: Span;
+  readonly first: Span;
+  /** What flows into this use, and into the first. */
+  readonly arrives: TensorType | undefined;
+  readonly arrived: TensorType | undefined;
+}
+
+/** RN205: one label used with inputs for which its tensors would differ. */
+export function sharedShapes({ label, tensor, shapes, note, span, first, arrives, arrived }: SharedShapes): Diagnostic {
+  const [before, now] = shapes.map((shape) => `[${shape.map(formatDim).join(", ")}]`);
+  const text = (type: TensorType | undefined): string => (type === undefined ? "" : ` for ${formatShape(type)}`);
+  return {
+    ...plain,
+    code: "RN205",
+    message: `\`${label}\` is used twice with one \`${tensor}\`, which would be ${now}${text(arrives)} here and ${before} in its first use`,
+    span,
+    note,
+    labels: [{ span: first, text: `\`${tensor}\` is ${before}${text(arrived)}` }],
+    help: ["a label's block has one set of weights; for weights of its own write the block again, without the label"],
   };
 }
 

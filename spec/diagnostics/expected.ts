@@ -41,6 +41,7 @@ export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   "results-by-name": ["RN301 10:20", "RN101 10:69", "RN301 12:28", "RN101 13:29", "RN305 14:9"],
   remainder: ["RN212 6:32", "RN211 12:8"],
   several: ["RN106 2:10", "RN302 7:20", "RN402 13:8", "RN209 18:14", "RN101 22:7"],
+  "shared-weights": ["RN205 8:11", "RN205 20:48"],
   "skip-backwards": ["RN401 7:8"],
   "skip-channels": ["RN201 18:3"],
   "skip-channels-generic": ["RN201 7:3"],

@@ -126,9 +126,18 @@ function text(env: Env): string {
   return [...env].map(([name, value]) => `${name} = ${value}`).join(", ");
 }
 
-/** Where an error names no witness it may lie further out. */
-function wide({ ranges }: Program): ReadonlyMap<string, readonly number[]> {
-  return new Map([...ranges].map(([name, values]) => [name, name === "H" || name === "W" ? Array.from({ length: 24 }, (_, i) => i + 1) : values]));
+/** Where an error names no witness it may lie further out, and so may what a witness needs besides. */
+function wide({ ranges }: Program, others: boolean): ReadonlyMap<string, readonly number[]> {
+  const further = (name: string): number => (name === "H" || name === "W" ? 24 : others && name !== "n" ? 12 : 0);
+  return new Map([...ranges].map(([name, values]) => [name, further(name) === 0 ? values : Array.from({ length: further(name) }, (_, i) => i + 1)]));
+}
+
+/** Allowed assignments with a witness's sizes, further out where there are none near by. */
+function completionsOf(program: Program, witness: Env): readonly Env[] {
+  const near = allowed(program, witness);
+  if (near.length > 0) return near;
+  for (const env of grid(wide(program, true), witness)) if (program.allowed(env)) near.push(env);
+  return near;
 }
 
 /** Elaboration and execution agree with the judge at these sizes. */
@@ -146,7 +155,7 @@ function judgeRefuted(program: Program, said: readonly Diagnostic[], tally: Tall
   for (const error of errorsOf(said)) {
     const witness = witnessOf(error, program);
     if (witness.size === 0) continue;
-    const completions = allowed(program, witness);
+    const completions = completionsOf(program, witness);
     if (completions.length === 0) continue;
     tally.witnesses++;
     broken = true;
@@ -154,7 +163,7 @@ function judgeRefuted(program: Program, said: readonly Diagnostic[], tally: Tall
     assert.ok(failing, `${about}\n${error.code}: the program runs at the witness ${text(witness)}`);
     if (program.judge(failing) === undefined) compare(program, failing, tally, about);
   }
-  broken ||= [...grid(wide(program))].some((env) => program.allowed(env) && program.judge(env, true) === undefined);
+  broken ||= [...grid(wide(program, false))].some((env) => program.allowed(env) && program.judge(env, true) === undefined);
   assert.ok(broken || sizes.length === 0, `${about}\nfalse alarm: every allowed size works`);
 }
 
