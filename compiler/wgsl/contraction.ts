@@ -14,8 +14,9 @@ import { extentsText, writeProduct } from "./product.ts";
 import { writeRegisters } from "./registers.ts";
 import { reductionVariants } from "./reduction.ts";
 import { type Extent, numberText, type Shader, sizeText, WORKGROUP } from "./shader.ts";
-import { chooseTilings, registerShares, type Extents, type TilingChoice } from "./tiling.ts";
-import type { VariantPlan } from "./variant.ts";
+import { chooseTilings, type Extents, largestTiling, registerShares, type Tiling, type TilingChoice } from "./tiling.ts";
+import type { DispatchPlan, VariantPlan } from "./variant.ts";
+import { winogradVariants } from "./winograd.ts";
 
 /** Rows up to which a workgroup for each element reads the weights as fast as memory gives them. */
 const FEW_ROWS = 4;
@@ -29,12 +30,18 @@ export function contractionVariants(kernel: ContractionKernel): readonly Variant
   const reduction = asReduction(kernel);
   if (!isWorthTiles(extents)) return reductionVariants("", {}, reduction);
   const tiled = [
+    ...winogradVariants(kernel, shape, planProduct),
     registersVariant(kernel, shape, registerShares(extents)),
     ...chooseTilings(extents).map((choice) => tiledVariant(kernel, shape, choice)),
   ];
   if (!extents.rowsGrow || extents.rows > FEW_ROWS) return tiled;
   const upTo = Math.floor(FEW_ROWS / extents.rows);
   return [...reductionVariants("rows", { upTo, triedUpTo: ROWS_TRIED_BEYOND * upTo }, reduction), ...tiled];
+}
+
+/** A product whose rows, a tile of a convolution each, are many. */
+function planProduct(product: ContractionKernel): DispatchPlan {
+  return productDispatch(product, shapeOf(product), largestTiling(product.contraction.outputChannels));
 }
 
 function extentsOf(shape: Shape): Extents {
@@ -64,13 +71,7 @@ function isWorthTiles({ rows, rowsGrow, columns, depth, depthGrows }: Extents): 
 function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits, upTo, triedUpTo }: TilingChoice): VariantPlan {
   const limits = { ...(upTo === undefined ? {} : { upTo }), ...(triedUpTo === undefined ? {} : { triedUpTo }) };
   if (splits === 1) {
-    const emit = (shader: Shader): readonly Extent[] => {
-      const finish = planFinish(shader, kernel, shape);
-      const accesses = accessesOf(shader, shape);
-      finish();
-      return writeProduct(shader, shape, accesses, tiling, { finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
-    };
-    return { name: tiling.name, ...limits, scratch: [], dispatches: [{ part: tiling.name, emit }] };
+    return { name: tiling.name, ...limits, scratch: [], dispatches: [productDispatch(kernel, shape, tiling)] };
   }
   const emitShares = (shader: Shader): readonly Extent[] => {
     shader.storeVectors(kernel.stores.map((store) => store.operand));
@@ -128,6 +129,17 @@ function registersVariant(kernel: ContractionKernel, shape: Shape, splits: numbe
 /** Elements of the sums of all shares. */
 function partialSums({ rows, columns, contraction }: Shape, splits: number): Size {
   return multiplySizes(splits, elementsOf([...rows, ...columns].map((axis) => axis.extent).concat(contraction.groups)));
+}
+
+/** A product in one pass. */
+function productDispatch(kernel: ContractionKernel, shape: Shape, tiling: Tiling): DispatchPlan {
+  const emit = (shader: Shader): readonly Extent[] => {
+    const finish = planFinish(shader, kernel, shape);
+    const accesses = accessesOf(shader, shape);
+    finish();
+    return writeProduct(shader, shape, accesses, tiling, { finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
+  };
+  return { part: tiling.name, emit };
 }
 
 function isQuadWide({ columns }: Shape): boolean {

@@ -10,7 +10,7 @@ import { emitPointwise, emitSequential } from "./loops.ts";
 import { mathFunctions } from "./math.ts";
 import { type Extent, type Layout, Shader, templateOf } from "./shader.ts";
 import { reductionVariants } from "./reduction.ts";
-import type { DispatchPlan, Requirements, VariantPlan } from "./variant.ts";
+import type { DispatchPlan, Requirements, ScratchOperand, VariantPlan } from "./variant.ts";
 import { workOf } from "../fuse/work.ts";
 
 export interface WgslShader {
@@ -76,7 +76,8 @@ const MOST_BINDINGS = 8;
 interface DispatchTemplate {
   readonly shader: number;
   readonly bound: readonly ({ readonly operand: number } | { readonly scratch: number })[];
-  readonly used: readonly number[];
+  /** Undefined for one that stands for a scratch buffer, which begins where it is bound. */
+  readonly used: readonly (number | undefined)[];
   readonly parameters: readonly number[];
   readonly workgroups: readonly Extent[];
 }
@@ -142,7 +143,7 @@ function placeDispatch(
   return {
     shader,
     bindings: bound.map((each) => ("scratch" in each ? each : { memory: memory.memory(index, operandAt(each.operand).buffer) })),
-    offsets: [...used.map((position) => operandAt(position).offset), ...parameters],
+    offsets: [...used.map((position) => (position === undefined ? 0 : operandAt(position).offset)), ...parameters],
     workgroups,
   };
 }
@@ -205,14 +206,18 @@ class Emitter {
   }
 
   /** Writes the shader of a dispatch. */
-  private write(original: Kernel, layout: Layout, { part, kernel = original, emit }: DispatchPlan, paths: readonly string[]) {
-    const sources = sourcesOf(kernel, original);
-    const shader = new Shader(kernel, layoutOf(sources, layout));
+  private write(original: Kernel, layout: Layout, { part, kernel = original, scratchOperands = [], emit }: DispatchPlan, paths: readonly string[]) {
+    const scratchOf = new Map(scratchOperands.map((each) => [each.operand, each]));
+    const sources = sourcesOf(kernel, original, scratchOf);
+    const shader = new Shader(kernel, layoutOf(sources, layout, scratchOf));
     const workgroups = emit(shader);
     const title = [original.name, part].filter((each) => each !== "").join("_");
-    const own = shader.boundOperands().map((operand) => ({ operand: sources[operand] ?? operand }));
+    const own = shader.boundOperands().map((operand) => {
+      const source = sources[operand];
+      return source === undefined ? { scratch: scratchOf.get(operand)?.scratch ?? 0 } : { operand: source };
+    });
     const bound = [...own, ...shader.boundScratch().map((index) => ({ scratch: index }))];
-    const used = shader.usedOperands().map((operand) => sources[operand] ?? operand);
+    const used = shader.usedOperands().map((operand) => sources[operand]);
     invariant(bound.length <= MOST_BINDINGS, `kernel ${title} binds ${bound.length} buffers`);
     return { shader: this.add(shader, title, paths), bound, used, workgroups };
   }
@@ -235,9 +240,10 @@ class Emitter {
   }
 }
 
-/** For each operand of a kernel rewritten from another, the one that it is a view of. */
-function sourcesOf(own: Kernel, original: Kernel): readonly number[] {
+/** For each operand of a kernel rewritten from another, the one that it is a view of; undefined for scratch buffers. */
+function sourcesOf(own: Kernel, original: Kernel, scratchOf: ReadonlyMap<number, ScratchOperand>): readonly (number | undefined)[] {
   return own.operands.map((operand, k) => {
+    if (scratchOf.has(k)) return undefined;
     if (k < original.operands.length) return k;
     const found = original.operands.findIndex(({ buffer, offset }) => buffer === operand.buffer && sameSize(offset, operand.offset));
     invariant(found >= 0, `kernel ${original.name}: operand ${k} is a view of nothing`);
@@ -245,8 +251,22 @@ function sourcesOf(own: Kernel, original: Kernel): readonly number[] {
   });
 }
 
-function layoutOf(sources: readonly number[], { bindings, names, aligned, halves }: Layout): Layout {
-  return { bindings: sources.map((k) => bindings[k] ?? 0), names, aligned: sources.map((k) => aligned[k] ?? false), halves };
+/** Scratch buffers follow the kernel's memory. */
+function layoutOf(
+  sources: readonly (number | undefined)[],
+  { bindings, names, aligned, halves }: Layout,
+  scratchOf: ReadonlyMap<number, ScratchOperand>,
+): Layout {
+  const own = [...scratchOf.values()];
+  const places = sources.map((source, k) =>
+    source === undefined ? names.length + own.findIndex(({ operand }) => operand === k) : (bindings[source] ?? 0),
+  );
+  return {
+    bindings: places,
+    names: [...names, ...own.map(({ name }) => name)],
+    aligned: sources.map((source) => source === undefined || (aligned[source] ?? false)),
+    halves,
+  };
 }
 
 function bytesOf(elements: Size): Size {

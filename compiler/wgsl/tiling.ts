@@ -28,6 +28,11 @@ function tilingsFor(columns: number): readonly Tiling[] {
   return columns <= tall.columns ? [small, tall] : [small, square, wide];
 }
 
+/** For products of many rows: columns decide. */
+export function largestTiling(columns: number): Tiling {
+  return columns <= tall.columns ? tall : columns <= square.columns ? square : wide;
+}
+
 export function invocationsOf({ rows, columns, block, slices }: Tiling): number {
   return (rows / block) * (columns / 4) * slices;
 }

@@ -9,12 +9,20 @@ export interface Requirements {
   readonly invocations?: number;
 }
 
+export interface ScratchOperand {
+  readonly operand: number;
+  readonly scratch: number;
+  readonly name: string;
+}
+
 /** One compute pass of a variant. */
 export interface DispatchPlan {
   /** Added to the shader's name. Dispatches of one kernel with the same part are one shader. */
   readonly part: string;
   /** In place of the kernel: the same operands, then views of them. */
   readonly kernel?: Kernel;
+  /** Operands of that kernel which stand for scratch buffers of the variant, and what the shader calls them. */
+  readonly scratchOperands?: readonly ScratchOperand[];
   /** Writes the shader and returns its workgroups. */
   readonly emit: (shader: Shader) => readonly Extent[];
   /** Values of the shader's parameters, in the order in which it asked for them. */

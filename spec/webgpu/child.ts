@@ -54,8 +54,8 @@ async function kernels(cases: readonly KernelCase[]): Promise<unknown> {
   const device = await adapter?.requestDevice();
   if (device === undefined) return { ok: false, reason: "no device" };
   const variants = new Set<string>();
-  for (const { kernel, buffers, batch, tolerance } of cases) {
-    for (const name of await checkKernel(device, kernel, buffers, batch, tolerance)) variants.add(name);
+  for (const { kernel, buffers, batch, tolerance, only } of cases) {
+    for (const name of await checkKernel(device, kernel, buffers, batch, tolerance, only)) variants.add(name);
   }
   device.destroy();
   return { ok: true, count: cases.length, variants: [...variants].sort() };

@@ -17,8 +17,8 @@ const GUARD_WORDS = 16;
 const GUARD = 0x5a5a5a5a;
 
 /**
- * Runs a kernel whose buffers are those at their positions, once for each variant that the device can run, with sizes from
- * the uniform where it is one for software; throws for a value that is off or a stray store. Returns the variants' names.
+ * Runs a kernel whose buffers are those at their positions, once for each variant named `only` that the device can run, with
+ * sizes from the uniform where it is one for software; throws for a value that is off or a stray store. Returns the variants' names.
  */
 export async function checkKernel(
   device: GPUDevice,
@@ -26,12 +26,13 @@ export async function checkKernel(
   buffers: readonly TestBuffer[],
   batch = 1,
   tolerance = 3e-6,
+  only = /^/,
 ): Promise<readonly string[]> {
   const shifted = kernel.operands.map((operand) => ({ ...operand, offset: withGuard(operand.offset, batch) }));
   const { shaders, steps } = emitWgsl([{ ...kernel, operands: shifted }], { memory: (_, buffer) => buffer, name: (_, buffer) => `buffer.${buffer}` });
   const variants = (steps[0]?.variants ?? [])
     .map((each) => variantSpec(each, buffers.length))
-    .filter(({ requires }) => isSupported(requires, device));
+    .filter(({ name, requires }) => only.test(name) && isSupported(requires, device));
   const expected = new Map(buffers.map(({ type, data }, k) => [k, type === "f32" ? Float64Array.from(Float32Array.from(data)) : data.slice()]));
   evaluateKernel(kernel, expected, batch);
   if (variants.length === 0) throw new Error(`${kernel.name}: the device runs no variant`);

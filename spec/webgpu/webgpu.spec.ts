@@ -73,9 +73,10 @@ suite("webgpu", (test) => {
   });
   onDevice("contractions with remainders, groups, strides, prologues, in every variant", async (env) => {
     const { count, variants } = await succeed("contractions", env);
-    assert.is(count, 12);
+    assert.is(count, 14);
     const names = (variants as readonly string[]).join(" ");
-    for (const name of ["32x32", "64x64", "128x64", "32x32_split", "64x64_split"]) assert.ok(names.includes(name), `${name} is not among ${names}`);
+    for (const name of ["32x32", "64x64", "128x64", "32x32_split", "64x64_split", "winograd2", "winograd4"])
+      assert.ok(names.includes(name), `${name} is not among ${names}`);
   });
   onDevice("drawn contractions, in every variant", async (env) => {
     assert.is((await succeed("drawn", env, [`${DRAWN_SEED}`, `${DRAWN}`]))["count"], DRAWN);
