@@ -5,6 +5,7 @@
 import type { Diagnostic } from "../grammar/diagnostic.ts";
 import type { Source } from "../grammar/source.ts";
 import { type CheckedBlock, checkFile } from "./elaborate/elaborate.ts";
+import { firstRecipe } from "./elaborate/sweep.ts";
 import { withConstants } from "./elaborate/recipe-constants.ts";
 import { type RecipeSpec, readRecipe } from "./recipe/recipe.ts";
 import { type LoadedModules, loadModules, type ModuleReader, type ParseCache } from "./resolve/modules.ts";
@@ -24,6 +25,8 @@ export function check(entry: Source, read: ModuleReader, cache?: ParseCache): Ch
   const checked = checkFile(modules.entry);
   diagnostics.push(...checked.diagnostics);
   // What is wrong with them was said by the check of the file.
-  const recipes = modules.entry.trains.map((train) => readRecipe(withConstants(train, modules.entry).train, () => undefined));
+  const recipes = modules.entry.trains.map((train) =>
+    readRecipe(withConstants(firstRecipe(modules.entry, train), modules.entry).train, () => undefined),
+  );
   return { modules, blocks: checked.blocks, recipes, diagnostics };
 }

@@ -234,3 +234,14 @@ function inSetting({ keyword }: TrainSetting, value: Expression, names: Readonly
     ? { ...replaced, callee: value.callee }
     : replaced;
 }
+
+/** The recipe at the first point of its sweep; what is wrong with it is the check's to say. */
+export function firstRecipe(file: ModuleScope, train: Train): Train {
+  if (sweepsOf(train).length === 0) return train;
+  const { axes } = readSweeps(file, train);
+  return recipeAt(
+    train,
+    axes,
+    axes.flatMap(({ values }) => values.slice(0, 1)),
+  ).train;
+}

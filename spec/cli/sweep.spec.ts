@@ -80,7 +80,7 @@ suite("cli/sweep", (test) => {
       );
       const [first, second, third, fourth] = report.points;
       assert.ok(first.val_accuracy.mean >= second.val_accuracy.mean);
-      assert.equal([third.diverged, fourth.diverged, third.val_accuracy], [1, 1, null]);
+      assert.equal([third.failed, fourth.failed, third.val_accuracy], [1, 1, null]);
       const small = report.results.find((each: { folder: string }) => each.folder === "lr=0.1,width=2");
       // 4 × 2 + 2 of the hidden layer, 2 × 3 + 3 of the last.
       assert.equal([small.parameters, small.macs, small.epochs, small.set], [19, 14, 2, { lr: 0.1, width: 2 }]);
@@ -127,7 +127,10 @@ suite("cli/sweep", (test) => {
       assert.not.ok(existsSync(join(folder, "runs", points[2] ?? "")));
       const resumed = await trains(folder, "--recipe", "cuts", "--batch", "8", "--resume");
       assert.is(resumed.exitCode, 0, resumed.err);
-      assert.match(resumed.err, /\[1\/3\] model=Net\nfinished before\n\[2\/3\] model=Cut\n.*\nresuming in epoch 1 after 1 batches/);
+      assert.match(
+        resumed.err,
+        /\[1\/3\] model=Net\nfinished before\n\[2\/3\] model=Cut, under a minute left\n.*\nresuming in epoch 1 after 1 batches/,
+      );
       assert.equal(foldersIn(folder), points);
       rmSync(join(folder, "runs", "model=Cut"), { recursive: true });
       const again = bytesOf(folder, "runs", "model=Net(width_2)", "last.safetensors");

@@ -34,8 +34,8 @@ export interface RunResult {
   readonly best_epoch?: number;
   /** Of training and evaluation. */
   readonly seconds?: number;
-  /** Why the run ended early, in place of measures. */
-  readonly diverged?: string;
+  /** Why the run came to no end, in place of measures: `[RN742] the loss is NaN …`. */
+  readonly failed?: string;
 }
 
 export interface SweepReport {
@@ -76,9 +76,14 @@ export function resultOf({ point, set, seed, folder }: Identity, { program, outc
   };
 }
 
-/** Of a run whose loss was no finite number. */
-export function divergedResult({ point, set, seed, folder }: Identity, diverged: string): RunResult {
-  return { point, set, seed, folder, diverged };
+/** Of a run that came to no end. */
+export function failedResult({ point, set, seed, folder }: Identity, failed: string): RunResult {
+  return { point, set, seed, folder, failed };
+}
+
+/** Whether it would fail in the same way again: its numbers depend on the values and the seed alone. */
+export function isDiverged({ failed }: RunResult): boolean {
+  return failed?.startsWith("[RN742]") === true;
 }
 
 /** The results that a folder's `sweep.json` holds; none if there is no readable one. */
@@ -103,7 +108,7 @@ export interface PointResult {
   readonly point: string;
   readonly set: Readonly<Record<string, unknown>>;
   readonly runs: readonly RunResult[];
-  readonly diverged: number;
+  readonly failed: number;
   readonly measures: Readonly<Record<Measure, Spread | undefined>>;
 }
 
@@ -117,7 +122,7 @@ function spreadOf(values: readonly number[]): Spread | undefined {
   return { mean, deviation: Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1)) };
 }
 
-/** Points over their seeds, the best first: by held-out accuracy, then held-out loss; what diverged comes last. */
+/** Points over their seeds, the best first: by held-out accuracy, then held-out loss; what failed comes last. */
 export function pointResults(results: readonly RunResult[]): readonly PointResult[] {
   const points = new Map<string, RunResult[]>();
   for (const result of results) points.set(result.point, [...(points.get(result.point) ?? []), result]);
@@ -127,7 +132,7 @@ export function pointResults(results: readonly RunResult[]): readonly PointResul
       point,
       set: runs[0]?.set ?? {},
       runs,
-      diverged: runs.filter((run) => run.diverged !== undefined).length,
+      failed: runs.filter((run) => run.failed !== undefined).length,
       measures: {
         loss: spread("loss"),
         accuracy: spread("accuracy"),
@@ -137,8 +142,8 @@ export function pointResults(results: readonly RunResult[]): readonly PointResul
       },
     };
   });
-  const by = ({ measures: { val_accuracy, val_loss }, diverged, runs }: PointResult): readonly number[] => [
-    diverged === runs.length ? 1 : 0,
+  const by = ({ measures: { val_accuracy, val_loss }, failed, runs }: PointResult): readonly number[] => [
+    failed === runs.length ? 1 : 0,
     -(val_accuracy?.mean ?? 0),
     val_loss?.mean ?? 0,
   ];
@@ -156,11 +161,11 @@ export function writeSweep(out: string, { sweep, data, others, results, planned 
     data,
     swept: (sweep?.swept ?? []).map(({ name, kind, values }) => ({ name, kind, values })),
     finished: results.length === planned,
-    points: pointResults(all).map(({ point, set, runs, diverged, measures }) => ({
+    points: pointResults(all).map(({ point, set, runs, failed, measures }) => ({
       point,
       set,
       runs: runs.length,
-      diverged,
+      failed,
       ...Object.fromEntries(MEASURES.map((measure) => [measure, measures[measure] ?? null])),
     })),
     results: all,
@@ -182,7 +187,7 @@ export function describeSweep({ results }: SweepReport): readonly string[] {
     if (value === undefined) return "-";
     return value.deviation === null ? show(value.mean) : `${show(value.mean)} ± ${show(value.deviation)}`;
   };
-  const rows = points.map(({ point, runs, diverged, measures }) => {
+  const rows = points.map(({ point, runs, failed, measures }) => {
     const sample = runs.find((run) => run.parameters !== undefined);
     return [
       point === "" ? (sample?.model ?? "") : point,
@@ -193,7 +198,7 @@ export function describeSweep({ results }: SweepReport): readonly string[] {
       spread(measures.val_loss, (value) => value.toFixed(4)),
       describeAccuracy(measures.val_accuracy),
       spread(measures.seconds, (value) => value.toFixed(1)),
-      diverged === 0 ? "" : diverged === runs.length ? "diverged" : `${diverged} diverged`,
+      failed === 0 ? "" : `${failed === runs.length ? "" : `${failed} `}${runs.some(isDiverged) ? "diverged" : "failed"}`,
     ];
   });
   const heading = ["point", ...(seeds > 1 ? ["runs"] : []), "parameters", "MACs", "loss", "val_loss", "val_accuracy", "seconds", ""];

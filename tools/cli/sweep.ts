@@ -5,6 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
+import { ResnetError } from "../../runtime/error.ts";
 import type { SweepListing } from "./api.ts";
 import { LAST, LAST_OPTIMIZER } from "./checkpoint.ts";
 import { CommandFailure, Diverged, EXIT } from "./failure.ts";
@@ -12,7 +13,8 @@ import { modelSelection } from "./options.ts";
 import {
   describeAccuracy,
   describeSweep,
-  divergedResult,
+  failedResult,
+  isDiverged,
   pointResults,
   readResults,
   type RunResult,
@@ -46,8 +48,8 @@ export async function trainSweep(session: TrainingSession, sweep: SweepListing |
   const report = (): SweepReport => ({ sweep, data: options.data ?? options.trainData ?? "", others, results, planned: runs.length });
   terminal.say(`${runs.length} runs (${factors(sweep, options)}), in ${out}`);
   for (const [index, run] of runs.entries()) {
-    const title = `[${index + 1}/${runs.length}] ${run.folder}`;
-    const known = options.resume === true ? before.find(({ folder, diverged }) => folder === run.folder && diverged !== undefined) : undefined;
+    const title = `[${index + 1}/${runs.length}] ${run.folder}${timeLeft(results, runs.length - index)}`;
+    const known = options.resume === true ? before.find((each) => each.folder === run.folder && isDiverged(each)) : undefined;
     if (known !== undefined) {
       terminal.say(`${title}: diverged before`);
       results.push(known);
@@ -56,9 +58,9 @@ export async function trainSweep(session: TrainingSession, sweep: SweepListing |
     if (session.isInterrupted()) return stopped(session, out, report());
     terminal.say(title);
     const trained = await trainPoint(session, recipe, join(out, run.folder), run);
-    if ("diverged" in trained) {
-      terminal.say(`${terminal.errorColors.yellow("diverged")}: ${trained.diverged}`);
-      results.push(divergedResult(run, trained.diverged));
+    if ("failed" in trained) {
+      terminal.say(`${terminal.errorColors.yellow("failed")}: ${trained.failed}`);
+      results.push(failedResult(run, trained.failed));
     } else if (trained.outcome.interrupted) return stopped(session, out, report());
     else {
       if (trained.wasDone) terminal.say("finished before");
@@ -76,17 +78,30 @@ function factors(sweep: SweepListing | undefined, { seeds = 1 }: TrainOptions): 
   return [...swept, ...(seeds > 1 ? [`seed ${seeds}`] : [])].join(" × ");
 }
 
+/** A model too large for this machine ends its own run; the others may fit. */
+const NO_MEMORY: readonly string[] = ["RN602", "RN609"];
+
+/** `, about 3 min left`, from what finished so far. */
+function timeLeft(results: readonly RunResult[], runs: number): string {
+  const times = results.flatMap(({ seconds }) => seconds ?? []);
+  if (times.length === 0) return "";
+  const left = (times.reduce((sum, each) => sum + each, 0) / times.length) * runs;
+  if (left < 60) return ", under a minute left";
+  return left < 5400 ? `, about ${Math.round(left / 60)} min left` : `, about ${(left / 3600).toFixed(1)} h left`;
+}
+
 async function trainPoint(
   session: TrainingSession,
   recipe: string | undefined,
   out: string,
   { point, set, seed }: PlannedRun,
-): Promise<Run | { readonly diverged: string }> {
+): Promise<Run | { readonly failed: string }> {
   const resume = session.options.resume === true && existsSync(join(out, LAST)) && existsSync(join(out, LAST_OPTIMIZER));
   try {
     return await trainOnce(session, { set, recipe, seed, out, resume, point: point === "" ? undefined : point });
   } catch (error) {
-    if (error instanceof Diverged) return { diverged: error.message };
+    if (error instanceof Diverged) return { failed: error.message };
+    if (error instanceof ResnetError && NO_MEMORY.includes(error.code)) return { failed: `[${error.code}] ${error.message}` };
     throw error;
   }
 }
@@ -103,9 +118,9 @@ function conclude({ terminal, file }: TrainingSession, recipe: string | undefine
   terminal.say("");
   for (const line of describeSweep(report)) terminal.say(line);
   const [best] = pointResults(report.results);
-  const run = best?.runs.find(({ diverged }) => diverged === undefined);
+  const run = best?.runs.find(({ failed }) => failed === undefined);
   if (best === undefined || run === undefined) {
-    terminal.say("every run diverged: lower the learning rate, or warm up");
+    terminal.say(`every run failed${report.results.every(isDiverged) ? ": lower the learning rate, or warm up" : ""}`);
     return EXIT.errors;
   }
   const weights = join(out, run.folder, LAST);
