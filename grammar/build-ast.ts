@@ -26,7 +26,16 @@ import { buildBody } from "./build-statement.ts";
 import { type Context, endOfToken, inOrder, nameOf, node, nodeSpan, nodes, token, tokenAt, tokenSpan, tokens } from "./cst.ts";
 import { docBefore, fileDoc } from "./documentation.ts";
 import { closest } from "./closest.ts";
-import { likelyFix, malformed, SWEEP_FORM, sweepWithoutBrackets, sweepWithoutIn } from "./problems.ts";
+import {
+  likelyFix,
+  malformed,
+  settingWithComma,
+  settingWithSign,
+  SWEEP_FORM,
+  sweepOverRange,
+  sweepWithoutBrackets,
+  sweepWithoutIn,
+} from "./problems.ts";
 import type { Span } from "./source.ts";
 
 /** The syntax tree of a `module` node. */
@@ -205,20 +214,27 @@ function buildTrain(context: Context, cst: CstNode, span: Span): Train {
 function buildSetting(context: Context, cst: CstNode): TrainSetting {
   const span = nodeSpan(context, cst, 0);
   const keyword = nameOf(context, token(cst, "Identifier"), span.start);
+  const sign = token(cst, "Equal") ?? token(cst, "Colon");
+  const isGiven = node(cst, "arguments") !== undefined || node(cst, "expression") !== undefined;
+  if (sign !== undefined && isGiven) context.report(settingWithSign(keyword.text, sign.image, tokenSpan(context, sign), keyword.span.end));
   const list = node(cst, "arguments");
   if (list !== undefined) {
     const callee: Expression = { kind: "Reference", name: keyword, span: keyword.span };
     const call: Expression = { kind: "Call", callee, arguments: buildArguments(context, list), span };
     return { kind: "TrainSetting", keyword, values: [call], span };
   }
-  const arrows = tokens(cst, "Arrow");
+  const joints = [...tokens(cst, "Arrow"), ...tokens(cst, "Comma")].sort((x, y) => x.startOffset - y.startOffset);
   const values = nodes(cst, "expression").map((each, i) => {
-    const arrow = arrows[i - 1];
-    return buildExpression(context, each, arrow === undefined ? span.end : tokenSpan(context, arrow).end);
+    const joint = joints[i - 1];
+    return buildExpression(context, each, joint === undefined ? span.end : tokenSpan(context, joint).end);
   });
+  // A comma at the end is told by the parser, which misses a value.
+  if (values.every(({ kind }) => kind !== "Hole"))
+    for (const comma of tokens(cst, "Comma").slice(0, values.length - 1)) context.report(settingWithComma(keyword.text, tokenSpan(context, comma)));
   if (values.length === 0 && keyword.text !== "" && cst.recoveredNode !== true) {
     const why = "a setting's value begins on its line";
-    context.report(malformed(`setting \`${keyword.text}\` needs a value`, keyword.span, { note: why }));
+    const help = keyword.text === "sweep" ? { help: [SWEEP_FORM] } : {};
+    context.report(malformed(`setting \`${keyword.text}\` needs a value`, keyword.span, { note: why, ...help }));
   }
   return { kind: "TrainSetting", keyword, values, span };
 }
@@ -230,6 +246,8 @@ function buildSweep(context: Context, cst: CstNode): Sweep {
   const written = nodes(cst, "expression").map((each) => buildExpression(context, each, span.end));
   const [first] = written;
   const last = written.at(-1);
+  // Of a chain among the values the layout has said what it is.
+  if (context.source.text.slice(span.start, span.end).includes("->")) return { kind: "Sweep", name, values: holeAt(context, span.end), span };
   // What is missing altogether was said by the parser.
   if (first === undefined || last === undefined || name.text === "" || written.some((each) => each.kind === "Hole")) {
     return { kind: "Sweep", name, values: first ?? holeAt(context, span.end), span };
@@ -241,6 +259,11 @@ function buildSweep(context: Context, cst: CstNode): Sweep {
   if (word?.tokenType.name !== "KeywordIn") {
     const place = word === undefined ? { ...name.span, start: name.span.end } : tokenSpan(context, word);
     context.report(sweepWithoutIn(name.text, word?.image, place));
+  }
+  const dots = token(cst, "DotDot");
+  if (dots !== undefined) {
+    context.report(sweepOverRange(tokenSpan(context, dots), first.span, last.span));
+    return { kind: "Sweep", name, values: holeAt(context, span.end), span };
   }
   if (written.length === 1) return { kind: "Sweep", name, values: first, span };
   const list = { ...first.span, end: last.span.end };

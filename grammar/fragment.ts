@@ -7,7 +7,7 @@ import type { Diagnostic } from "./diagnostic.ts";
 import { describe } from "./expected.ts";
 import { isInserted } from "./layout.ts";
 import { lex, spanOf } from "./lex.ts";
-import { parseTokens, type ParserError } from "./parser.ts";
+import { parseTokens, type ParserError } from "./parse-tokens.ts";
 import { strayCloser, unexpected } from "./problems.ts";
 import type { Source, Span } from "./source.ts";
 import { Colon, RightBrace, Separator } from "./tokens.ts";

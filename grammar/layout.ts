@@ -7,7 +7,7 @@ import { createTokenInstance, type IToken, type TokenType } from "chevrotain";
 import type { Diagnostic } from "./diagnostic.ts";
 import * as word from "./keywords.ts";
 import { spanOf } from "./lex.ts";
-import { missingArrow, strayCloser, tooDeep, unclosed, unexpected, wrongCloser } from "./problems.ts";
+import { chainInSweep, missingArrow, strayCloser, tooDeep, unclosed, unexpected, wrongCloser } from "./problems.ts";
 import type { Source } from "./source.ts";
 import * as t from "./tokens.ts";
 
@@ -292,6 +292,10 @@ class Arranger {
   /** Looks inside parentheses for signs that they were meant to be closed. */
   private watchParens(token: IToken, i: number, newLine: boolean): void {
     const type = token.tokenType;
+    if (type === t.Arrow && this.frames.findLast((frame) => frame.kind !== "paren")?.statement === "sweep") {
+      this.errors.push(chainInSweep(spanOf(token, this.source)));
+      return;
+    }
     const clear = type === t.Arrow || type === t.LeftBrace || type === t.Separator;
     if (clear || (newLine && this.bodyAround() && word.isSureHead(this.near(i, newLine)))) {
       this.closeParens(i);

@@ -2,7 +2,6 @@
  * The grammar of files, statements and chains, as a chevrotain parser that yields a concrete syntax tree.
  * Invariant: its input is balanced and separated by `layout.ts`, so a statement's follow set is a separator or a `}`.
  */
-import type { CstNode, IToken } from "chevrotain";
 import { ExpressionParser } from "./expression-parser.ts";
 import * as t from "./tokens.ts";
 
@@ -208,10 +207,16 @@ export class ResnetParser extends ExpressionParser {
       this.CONSUME(t.Comma);
       this.OPTION2(() => this.SUBRULE2(this.expression));
     });
+    this.OPTION3(() => {
+      this.CONSUME(t.DotDot);
+      this.SUBRULE3(this.expression);
+    });
   });
 
+  /** Also with `=` or `:` before the value, and `,` between values, which the builder mends. */
   private setting = this.RULE("setting", () => {
     this.CONSUME(t.Identifier);
+    this.OPTION2(() => this.OR2([{ ALT: () => this.CONSUME(t.Equal) }, { ALT: () => this.CONSUME(t.Colon) }]));
     this.OPTION(() =>
       this.OR({
         // `normalize(mean: ..)` is a setting with arguments rather than one whose value stands in parentheses.
@@ -222,7 +227,7 @@ export class ResnetParser extends ExpressionParser {
             ALT: () => {
               this.SUBRULE(this.expression);
               this.MANY(() => {
-                this.CONSUME(t.Arrow);
+                this.OR3([{ ALT: () => this.CONSUME(t.Arrow) }, { ALT: () => this.CONSUME(t.Comma) }]);
                 this.SUBRULE2(this.expression);
               });
             },
@@ -468,32 +473,4 @@ export class ResnetParser extends ExpressionParser {
       this.OR([{ ALT: () => this.SUBRULE2(this.body) }, { ALT: () => this.SUBRULE(this.if) }]);
     });
   });
-}
-
-export interface ParserError {
-  readonly message: string;
-  readonly token: IToken;
-  readonly previous: IToken | undefined;
-  readonly rule: string;
-}
-
-export interface Parsed {
-  readonly cst: CstNode | undefined;
-  readonly errors: readonly ParserError[];
-}
-
-const parser = new ResnetParser(true);
-
-/** Parses arranged tokens as a file, or as one expression (the hole of a label). */
-export function parseTokens(tokens: IToken[], rule: "module" | "expression"): Parsed {
-  parser.input = tokens;
-  const cst: CstNode | undefined = parser[rule]();
-  const errors = parser.errors.map((error) => ({
-    message: error.message,
-    token: error.token,
-    previous: "previousToken" in error ? (error.previousToken as IToken) : undefined,
-    rule: error.context.ruleStack.at(-1) ?? "",
-  }));
-  parser.input = [];
-  return { cst, errors };
 }

@@ -283,6 +283,43 @@ export function tooDeep(span: Span, limit: number): Diagnostic {
   });
 }
 
+/** RN003: `epochs = 3`; `after` is where the keyword ends. */
+export function settingWithSign(name: string, sign: string, span: Span, after: number): Diagnostic {
+  const apart = /^\s/.test(span.source.text.slice(span.end));
+  return error("RN003", `a setting's value stands right after its name, without \`${sign}\``, span, {
+    note: `\`${name} …\``,
+    fixes: [safeFix(`leave \`${sign}\` out`, { ...span, start: after }, apart ? "" : " ")],
+  });
+}
+
+/** RN003: `augment crop(4), flip`. */
+export function settingWithComma(name: string, span: Span): Diagnostic {
+  return error("RN003", "values that follow one another are joined by `->`, not `,`", span, {
+    note: `\`${name} a -> b\``,
+    fixes: [safeFix("write `->`", span, " ->")],
+  });
+}
+
+/** RN003: `sweep depth in 1..4`. */
+export function sweepOverRange(span: Span, from: Span, to: Span): Diagnostic {
+  const { text } = span.source;
+  const [first, last] = [text.slice(from.start, from.end), text.slice(to.start, to.end)];
+  const end = /^\d+$/.test(last) ? String(Number(last) + 1) : `${last} + 1`;
+  return error("RN003", "there is no `..` between numbers", span, {
+    note: "a range is a function",
+    help: ["`range(from, to, step)` gives `from`, `from + step`, … below `to`; other values are written out, `[0.1, 0.03, 0.01]`"],
+    fixes: [likelyFix(`write \`range(${first}, ${end})\``, { ...span, start: from.start, end: to.end }, `range(${first}, ${end})`)],
+  });
+}
+
+/** RN003: `sweep schedule in [warmup(1) -> cosine(9)]`. */
+export function chainInSweep(span: Span): Diagnostic {
+  return error("RN003", "a value of a sweep is one expression, no chain", span, {
+    note: "a chain",
+    help: ["sweep a part of it by a name: `schedule warmup(1) -> tail` with `sweep tail in [cosine(9), constant]`"],
+  });
+}
+
 /** How a sweep is written. */
 export const SWEEP_FORM = "a sweep reads `sweep width in [16, 32]`";
 

@@ -147,6 +147,8 @@ function checkCalls(context: Context, expression: Expression): boolean {
   const { session } = context.frame;
   for (const call of callsIn(expression)) {
     const { callee } = call;
+    if (callee.kind === "Member" && callee.object.kind === "Reference" && !isKnown(context, callee.object.name.text))
+      report(session, recipeProblems.unknownChoice("loss", callee.name.text, callee.span, LIBRARY_LOSSES), true);
     if (callee.kind !== "Reference") continue;
     const { text } = callee.name;
     if (!isKnown(context, text)) report(session, recipeProblems.unknownChoice("loss", text, callee.span, LIBRARY_LOSSES), true);

@@ -101,12 +101,13 @@ export function wrongArgument(block: string, name: string, wanted: string, got: 
     span,
     note: `expected ${wanted}`,
     labels: declared === undefined ? [] : [{ span: declared, text: `\`${name}\` is declared here` }],
-    help: instead(block, got),
+    help: instead(block, wanted, got),
   };
 }
 
 /** What was probably meant by an argument of the wrong kind. */
-function instead(block: string, got: Value): readonly string[] {
+function instead(block: string, wanted: string, got: Value): readonly string[] {
+  if (got.kind === "string" && wanted === "a block") return [`blocks are named without quotes: \`${got.value}\``];
   if (block === "reshape" && got.kind === "string") return [`a pattern of axes is for \`rearrange(x, "n c h w -> n (c h w)")\``];
   const given = got.kind === "list" ? got.elements : [got];
   const isSize = given.some((each) => each.kind === "dim" && constantOf(each.dim) === undefined);
@@ -124,7 +125,7 @@ export function unknownArgument(block: string, name: string, span: Span, known: 
     note: "unknown parameter",
     labels: declared === undefined ? [] : [{ span: declared, text: `\`${block}\` is declared here` }],
     help: [known.length > 0 ? `its parameters are ${known.join(", ")}` : "it takes no parameters"],
-    fixes: renameFix(span, closest(name, known)),
+    fixes: renameFix(span, closest(name, known) ?? known.find((each) => each.length >= 4 && name.split("_").includes(each))),
   };
 }
 

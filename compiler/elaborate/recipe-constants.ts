@@ -40,7 +40,7 @@ export function withConstants(train: Train, file: ModuleScope): { readonly train
   };
   // `sgd(…)` and `flip` are words of the recipe, whatever the file declares under these names.
   const choice = (expression: Expression): Expression =>
-    expression.kind === "Call"
+    expression.kind === "Call" && expression.callee.kind === "Reference"
       ? { ...expression, arguments: expression.arguments.map((each): Argument => ({ ...each, value: literal(each.value) })) }
       : expression;
   const settings = train.settings.map((setting) => {

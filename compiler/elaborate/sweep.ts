@@ -6,7 +6,7 @@ import type { Block, Expression, Sweep, Train, TrainSetting } from "../../gramma
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { walk } from "../../grammar/walk.ts";
-import { SETTINGS } from "../recipe/recipe.ts";
+import { OPTIMIZER_OPTIONS, SETTINGS } from "../recipe/recipe.ts";
 import * as sweepProblems from "../recipe/sweep-problems.ts";
 import type { ModuleScope } from "../resolve/modules.ts";
 import { genericChecks } from "./generic.ts";
@@ -170,13 +170,42 @@ function usesOf(train: Train, name: string): readonly string[] {
 }
 
 function noTaker(train: Train, { name }: Sweep, model: string, block: Block | undefined): Diagnostic {
-  const options: Span[] = [];
+  let given: Span | undefined;
   for (const setting of settingsOf(train))
     walk(setting, (node) => {
-      if (node.kind === "Argument" && node.name?.text === name.text) options.push(node.value.span);
+      if (node.kind === "Argument" && node.name?.text === name.text) given ??= node.value.span;
     });
-  const parameters = (block?.parameters ?? []).map((parameter) => parameter.name.text);
-  return sweepProblems.nothingToSweep(name.text, model, name.span, { parameters, settings: SETTINGS }, options);
+  const option = OPTION_WORDS.get(name.text) ?? name.text;
+  const has = ([, options]: readonly [string, readonly string[]]): boolean => options.includes(option);
+  const optimizer = Object.entries(OPTIMIZER_OPTIONS).find(has)?.[0];
+  return sweepProblems.nothingToSweep(name.text, name.span, {
+    model,
+    parameters: (block?.parameters ?? []).map((parameter) => parameter.name.text),
+    settings: SETTINGS,
+    option: given,
+    missing: missingOption(train, option, name.text),
+    example: optimizer === undefined ? undefined : `optimizer ${optimizer}(${option}: ${name.text})`,
+  });
+}
+
+/** Words that people have for options of an optimizer. */
+const OPTION_WORDS: ReadonlyMap<string, string> = new Map([
+  ["learning_rate", "lr"],
+  ["rate", "lr"],
+  ["decay", "weight_decay"],
+]);
+
+/** Where the recipe's optimizer would name an option that it leaves out. */
+function missingOption(train: Train, option: string, name: string): { readonly span: Span; readonly replacement: string } | undefined {
+  const value = settingsOf(train).find(({ keyword }) => keyword.text === "optimizer")?.values[0];
+  const callee = value?.kind === "Call" ? value.callee : value;
+  if (value === undefined || callee?.kind !== "Reference" || OPTIMIZER_OPTIONS[callee.name.text]?.includes(option) !== true) return undefined;
+  const written = value.kind === "Call" ? value.arguments : [];
+  const last = written.at(-1);
+  if (value.kind === "Reference") return { span: { ...value.span, start: value.span.end }, replacement: `(${option}: ${name})` };
+  if (last === undefined) return { span: { ...value.span, start: callee.span.end }, replacement: `(${option}: ${name})` };
+  const end = last.span.end;
+  return { span: { ...value.span, start: end, end }, replacement: `, ${option}: ${name}` };
 }
 
 /** A parameter that is swept must be one of every swept model, and none may give it a value of its own. */

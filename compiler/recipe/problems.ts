@@ -5,8 +5,8 @@ import type { Span } from "../../grammar/source.ts";
 import { formatDim } from "../ir/dim.ts";
 import type { TensorType } from "../ir/type.ts";
 import { closest } from "../../grammar/closest.ts";
-import { SWEEP_FORM } from "../../grammar/problems.ts";
 import { renameFix } from "../resolve/problems.ts";
+import { adviceOn, meantBy } from "./words.ts";
 
 const plain = { severity: "error", labels: [], help: [], fixes: [] } as const;
 
@@ -17,8 +17,8 @@ export function unknownSetting(name: string, span: Span, known: readonly string[
     message: `a recipe has no setting \`${name}\``,
     span,
     note: "unknown setting",
-    help: name === "sweep" ? [SWEEP_FORM] : [`settings are ${known.join(", ")}`],
-    fixes: renameFix(span, closest(name, known)),
+    help: [adviceOn(name) ?? `settings are ${known.join(", ")}`],
+    fixes: adviceOn(name) === undefined ? renameFix(span, meantBy(name, known)) : [],
   };
 }
 
@@ -38,7 +38,48 @@ export function unknownChoice(what: string, name: string, span: Span, known: rea
     span,
     note: `unknown ${what}`,
     help: [`known: ${known.join(", ")}`],
-    fixes: renameFix(span, closest(name, known)),
+    fixes: renameFix(span, meantBy(name, known)),
+  };
+}
+
+/** RN504: `optimizer "sgd"`. */
+export function quotedChoice(what: string, name: string, span: Span, known: readonly string[]): Diagnostic {
+  return {
+    ...plain,
+    code: "RN504",
+    message: `${article(what)} is named without quotes`,
+    span,
+    note: "a string",
+    help: [`known: ${known.join(", ")}`],
+    fixes: renameFix(span, known.includes(name) ? name : meantBy(name, known)),
+  };
+}
+
+function article(what: string): string {
+  return `${/^[aeiou]/.test(what) ? "an" : "a"} ${what}`;
+}
+
+/** RN503: `warmup(5) -> cosine(3)`. */
+export function phaseOutOfOrder(phase: string, end: number, reached: number, span: Span): Diagnostic {
+  return {
+    ...plain,
+    code: "RN503",
+    message: `\`${phase}(${end})\` ends before it begins, at epoch ${reached}`,
+    span,
+    note: `must end after epoch ${reached}`,
+    help: ["each phase names the epoch at which it ends, counted from the start of training: `warmup(5) -> cosine(90)`"],
+  };
+}
+
+/** RN503: `constant -> cosine(9)`. */
+export function phaseWithoutEnd(phase: string, span: Span): Diagnostic {
+  return {
+    ...plain,
+    code: "RN503",
+    message: `\`${phase}\` has no end, so nothing can come after it`,
+    span,
+    note: "must be the last phase",
+    help: phase === "constant" ? ["give the epoch at which it ends: `constant(5) -> cosine(90)`"] : [],
   };
 }
 

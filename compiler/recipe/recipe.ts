@@ -2,12 +2,13 @@
  * `train` declarations: loss, optimizer, schedule, batch, as data.
  * Invariant: pure; every mistake is a diagnostic RN5xx at the setting's place.
  */
-import type { Argument, Expression, Train, TrainSetting } from "../../grammar/ast.ts";
-import type { Diagnostic } from "../../grammar/diagnostic.ts";
+import type { Expression, Train, TrainSetting } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { DecayException, OptimizerSpec } from "../ir/optimizer.ts";
 import type { TensorType } from "../ir/type.ts";
+import { asCall, numberOf, readChoice, readNumber, readOptions, type Report } from "./call.ts";
 import * as problems from "./problems.ts";
+import { type PhaseSpec, readSchedule } from "./schedule.ts";
 
 /** A loss as written; `elaborate/loss.ts` gives it its meaning. */
 export interface LossSpec {
@@ -15,13 +16,6 @@ export interface LossSpec {
   /** As written, for reports. */
   readonly text: string;
 }
-
-/** A phase of the learning rate; `epochs` is where it ends, counted from the start of training. */
-export type PhaseSpec =
-  | { readonly kind: "constant"; readonly epochs?: number }
-  | { readonly kind: "warmup"; readonly epochs: number }
-  | { readonly kind: "cosine"; readonly epochs: number; readonly final?: number }
-  | { readonly kind: "step"; readonly milestones: readonly number[]; readonly gamma: number };
 
 export interface RecipeSpec {
   readonly name: string;
@@ -39,10 +33,15 @@ export interface RecipeSpec {
 /** Losses of `std/layers` that compare an output with a target. */
 export const LIBRARY_LOSSES: readonly string[] = ["cross_entropy", "binary_cross_entropy", "mse", "l1", "huber"];
 export const SETTINGS: readonly string[] = ["loss", "optimizer", "schedule", "batch", "epochs", "normalize", "augment"];
+/** Settings whose values follow one another. */
+const CHAINS = ["schedule", "augment"];
 const OPTIMIZERS = ["sgd", "adam", "adamw"];
-const SCHEDULES = ["constant", "warmup", "cosine", "step"];
-
-type Report = (diagnostic: Diagnostic) => void;
+/** Of each optimizer, in the order of positional ones. */
+export const OPTIMIZER_OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  sgd: ["lr", "momentum", "weight_decay", "nesterov", "dampening", "except"],
+  adam: ["lr", "betas", "eps", "weight_decay", "beta1", "beta2", "except"],
+  adamw: ["lr", "betas", "eps", "weight_decay", "beta1", "beta2", "except"],
+};
 
 /** Reads a `train` declaration. */
 export function readRecipe(train: Train, report: Report): RecipeSpec {
@@ -58,6 +57,8 @@ export function readRecipe(train: Train, report: Report): RecipeSpec {
       unknown = span;
     } else if (found.has(text)) report(problems.repeatedSetting(text, span));
     else found.set(text, setting);
+    const more = CHAINS.includes(text) ? undefined : setting.values[1];
+    if (more !== undefined && SETTINGS.includes(text)) report(problems.badSetting(text, "one value", more.span));
   }
   const value = (name: string): Expression | undefined => found.get(name)?.values[0];
   const loss = value("loss");
@@ -70,7 +71,7 @@ export function readRecipe(train: Train, report: Report): RecipeSpec {
     loss: loss === undefined ? undefined : readLoss(loss),
     optimizer: chosen?.spec,
     learningRate: chosen?.learningRate ?? 0.1,
-    schedule: (found.get("schedule")?.values ?? []).flatMap((phase) => readPhase(phase, report)),
+    schedule: readSchedule(found.get("schedule")?.values ?? [], report),
     batch: integer(value("batch"), 64, "batch", report),
     epochs: value("epochs") === undefined ? undefined : integer(value("epochs"), 1, "epochs", report),
     normalize: normalize === undefined ? undefined : readNormalize(normalize, report),
@@ -86,49 +87,6 @@ function integer(expression: Expression | undefined, fallback: number, name: str
   return fallback;
 }
 
-/** Constants and arithmetic on them; recipes have no symbols. */
-export function numberOf(expression: Expression): number | undefined {
-  switch (expression.kind) {
-    case "NumberLiteral":
-      return expression.value;
-    case "Unary": {
-      const value = numberOf(expression.operand);
-      return value === undefined || expression.operator !== "-" ? undefined : -value;
-    }
-    case "Binary": {
-      const left = numberOf(expression.left);
-      const right = numberOf(expression.right);
-      if (left === undefined || right === undefined) return undefined;
-      switch (expression.operator) {
-        case "+":
-          return left + right;
-        case "-":
-          return left - right;
-        case "*":
-          return left * right;
-        case "/":
-          return left / right;
-        default:
-          return undefined;
-      }
-    }
-    default:
-      return undefined;
-  }
-}
-
-interface NamedCall {
-  readonly name: string;
-  readonly span: Span;
-  readonly arguments: readonly Argument[];
-}
-
-function asCall(expression: Expression): NamedCall | undefined {
-  if (expression.kind === "Reference") return { name: expression.name.text, span: expression.span, arguments: [] };
-  if (expression.kind !== "Call" || expression.callee.kind !== "Reference") return undefined;
-  return { name: expression.callee.name.text, span: expression.callee.span, arguments: expression.arguments };
-}
-
 /** Labels of logits: `[N]` for `[N, classes]`, `[N, H, W]` for `[N, classes, H, W]`, as in PyTorch; undefined without classes. */
 export function labelType({ shape }: TensorType): TensorType | undefined {
   return shape.length < 2 ? undefined : { dtype: "i64", shape: shape.filter((_, axis) => axis !== 1) };
@@ -142,24 +100,12 @@ export function readLoss(expression: Expression): LossSpec {
 
 /** `sgd(lr: 0.1, momentum: 0.9, weight_decay: 1e-4, nesterov: true)`, `adam(...)`, `adamw(...)`; PyTorch's defaults. */
 export function readOptimizer(expression: Expression, report: Report): { spec: OptimizerSpec; learningRate: number } | undefined {
-  const call = asCall(expression);
-  if (call === undefined || !OPTIMIZERS.includes(call.name)) {
-    report(problems.unknownChoice("optimizer", call?.name ?? "", call?.span ?? expression.span, OPTIMIZERS));
-    return undefined;
-  }
-  const known =
-    call.name === "sgd"
-      ? ["lr", "momentum", "weight_decay", "nesterov", "dampening", "except"]
-      : ["lr", "betas", "eps", "weight_decay", "beta1", "beta2", "except"];
+  const call = readChoice("optimizer", expression, OPTIMIZERS, report);
+  if (call === undefined) return undefined;
   const hyper = new Map<string, number>();
   let except: readonly DecayException[] = [];
-  for (const [position, argument] of call.arguments.entries()) {
-    const name = argument.name?.text ?? known[position] ?? "";
-    const { value } = argument;
-    if (!known.includes(name)) {
-      report(problems.unknownChoice(`${call.name} option`, name, argument.name?.span ?? argument.span, known));
-      continue;
-    }
+  const options = readOptions(call, OPTIMIZER_OPTIONS[call.name] ?? [], report);
+  for (const [name, { value }] of options) {
     if (name === "except") {
       except = readExceptions(value, report);
       continue;
@@ -169,9 +115,13 @@ export function readOptimizer(expression: Expression, report: Report): { spec: O
     if (name === "betas" && list?.length === 2 && list[0] !== undefined && list[1] !== undefined) {
       hyper.set("beta1", list[0]);
       hyper.set("beta2", list[1]);
-    } else if (number !== undefined && number >= 0) hyper.set(name, number);
-    else report(problems.badSetting(`${call.name}: ${name}`, "a number of at least 0", value.span));
+    } else if (name === "betas") report(problems.badSetting(`${call.name}: betas`, "two numbers, as in `betas: (0.9, 0.999)`", value.span));
+    else if (number !== undefined && number >= 0) hyper.set(name, number);
+    else report(problems.badSetting(`${call.name}: ${name}`, name === "nesterov" ? "true or false" : "a number of at least 0", value.span));
   }
+  const nesterov = options.get("nesterov");
+  if (nesterov !== undefined && hyper.get("nesterov") === 1 && (!(hyper.get("momentum") ?? 0) || (hyper.get("dampening") ?? 0) > 0))
+    report(problems.badSetting("sgd: nesterov", "a momentum above 0 and no dampening beside it", nesterov.span));
   const get = (name: string, fallback: number): number => hyper.get(name) ?? fallback;
   const exempt = except.length === 0 ? {} : { except };
   if (call.name === "sgd") {
@@ -201,42 +151,6 @@ function readExceptions(value: Expression, report: Report): readonly DecayExcept
   });
 }
 
-/** `warmup(5) -> cosine(90)`, `step([30, 60], gamma: 0.1)`, `constant`. */
-export function readPhase(expression: Expression, report: Report): PhaseSpec[] {
-  const call = asCall(expression);
-  if (call === undefined || !SCHEDULES.includes(call.name)) {
-    report(problems.unknownChoice("schedule", call?.name ?? "", call?.span ?? expression.span, SCHEDULES));
-    return [];
-  }
-  const number = (name: string, position: number): number | undefined => {
-    const argument = call.arguments.find((each) => each.name?.text === name) ?? call.arguments.filter((each) => each.name === undefined)[position];
-    return argument === undefined ? undefined : numberOf(argument.value);
-  };
-  const epochs = number("epochs", 0);
-  switch (call.name) {
-    case "constant":
-      return [epochs === undefined ? { kind: "constant" } : { kind: "constant", epochs }];
-    case "step": {
-      const list = call.arguments.find((each) => each.value.kind === "ListExpression")?.value;
-      const milestones = list?.kind === "ListExpression" ? list.elements.map(numberOf) : [];
-      if (milestones.length === 0 || milestones.some((each) => each === undefined)) {
-        report(problems.badSetting("step", "a list of epochs, as in `step([30, 60], gamma: 0.1)`", expression.span));
-        return [];
-      }
-      return [{ kind: "step", milestones: milestones.flatMap((each) => (each === undefined ? [] : [each])), gamma: number("gamma", 0) ?? 0.1 }];
-    }
-    default: {
-      if (epochs === undefined || epochs <= 0) {
-        report(problems.badSetting(call.name, `a number of epochs, as in \`${call.name}(5)\``, expression.span));
-        return [];
-      }
-      if (call.name === "warmup") return [{ kind: "warmup", epochs }];
-      const final = number("final", 1);
-      return [final === undefined ? { kind: "cosine", epochs } : { kind: "cosine", epochs, final }];
-    }
-  }
-}
-
 function readNormalize(expression: Expression, report: Report): RecipeSpec["normalize"] {
   const call = asCall(expression);
   const list = (name: string): number[] | undefined => {
@@ -252,18 +166,15 @@ function readNormalize(expression: Expression, report: Report): RecipeSpec["norm
   return undefined;
 }
 
+const AUGMENTATIONS: Readonly<Record<string, { readonly option: string; readonly fits: (value: number) => boolean; readonly wanted: string }>> = {
+  crop: { option: "padding", fits: (value) => Number.isInteger(value) && value >= 0, wanted: "a number of pixels" },
+  flip: { option: "p", fits: (value) => value >= 0 && value <= 1, wanted: "a probability" },
+};
+
 function readAugment(expression: Expression, report: Report): RecipeSpec["augment"] {
-  const call = asCall(expression);
-  const kinds = ["crop", "flip"];
-  if (call === undefined || !kinds.includes(call.name)) {
-    report(problems.unknownChoice("augment", call?.name ?? "", call?.span ?? expression.span, kinds));
-    return [];
-  }
-  const hyper: Record<string, number> = {};
-  for (const argument of call.arguments) {
-    const number = numberOf(argument.value);
-    if (number === undefined) report(problems.badSetting(call.name, "numbers", argument.span));
-    else hyper[argument.name?.text ?? (call.name === "crop" ? "padding" : "p")] = number;
-  }
-  return [{ ...hyper, kind: call.name }];
+  const call = readChoice("augment", expression, Object.keys(AUGMENTATIONS), report);
+  const known = call && AUGMENTATIONS[call.name];
+  if (call === undefined || known === undefined) return [];
+  const value = readNumber(call, readOptions(call, [known.option], report), known.option, known, report);
+  return [{ ...(value === undefined ? {} : { [known.option]: value }), kind: call.name }];
 }

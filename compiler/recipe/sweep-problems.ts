@@ -11,21 +11,32 @@ export function sweptTwice(name: string, span: Span, other: Label, help: string)
   return { ...plain, code: "RN502", message: `\`${name}\` gets its value twice`, span, note: "swept here", labels: [other], help: [help] };
 }
 
+/** What a name could have meant: parameters of the model, and places in the recipe's settings. */
+export interface PossibleTakers {
+  readonly model: string;
+  readonly parameters: readonly string[];
+  readonly settings: readonly string[];
+  /** The value of an option of that name: `0.1` of `sgd(lr: 0.1)` beside `sweep lr`. */
+  readonly option: Span | undefined;
+  /** The optimizer that has an option of that name but does not give it: where it would stand, and the text for it. */
+  readonly missing: { readonly span: Span; readonly replacement: string } | undefined;
+  /** How an optimizer with that option reads. */
+  readonly example: string | undefined;
+}
+
 /** RN509: a sweep that would train the same thing again and again. */
-export function nothingToSweep(
-  name: string,
-  model: string,
-  span: Span,
-  known: { readonly parameters: readonly string[]; readonly settings: readonly string[] },
-  /** Options of the recipe that are called as what is swept: `sgd(lr: 0.1)` beside `sweep lr`. */
-  options: readonly Span[],
-): Diagnostic {
-  const [option] = options;
+export function nothingToSweep(name: string, span: Span, takers: PossibleTakers): Diagnostic {
+  const { model, parameters, settings, option, missing, example } = takers;
+  const edit = option === undefined ? missing : { span: option, replacement: name };
+  const meant = closest(name, ["model", ...parameters, ...settings]);
   const fixes: readonly Fix[] =
-    option === undefined
-      ? renameFix(span, closest(name, ["model", ...known.parameters, ...known.settings]))
-      : [{ title: `use the swept value`, applicability: "maybe-incorrect", edits: [{ span: option, replacement: name }] }];
-  const parameters = known.parameters.length === 0 ? "no parameters" : `the parameters ${known.parameters.join(", ")}`;
+    edit === undefined ? renameFix(span, meant) : [{ title: "use the swept value there", applicability: "maybe-incorrect", edits: [edit] }];
+  const advice = /^seeds?$/.test(name)
+    ? ["for several seeds: `resnet train FILE --seeds 3`, which gives mean and deviation"]
+    : [
+        `\`${model}\` has ${parameters.length === 0 ? "no parameters" : `the parameters ${parameters.join(", ")}`}`,
+        `besides, what can be swept is \`model\`, a setting (${settings.join(", ")}), and any name that a setting uses: \`${example ?? "optimizer sgd(lr: lr)"}\``,
+      ];
   return {
     ...plain,
     code: "RN509",
@@ -33,10 +44,7 @@ export function nothingToSweep(
     span,
     note: "every run would be the same",
     labels: option === undefined ? [] : [{ span: option, text: "the same in every run" }],
-    help: [
-      `\`${model}\` has ${parameters}`,
-      `what can be swept besides: \`model\`, a setting (${known.settings.join(", ")}), and any name that a setting uses, as in \`optimizer sgd(lr: lr)\``,
-    ],
+    help: advice,
     fixes,
   };
 }

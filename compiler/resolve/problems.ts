@@ -44,6 +44,9 @@ const LAYERS_BY_NAME = "layers are used by their own names: `conv(64, 3)`, `batc
 const FOREIGN_NAMES: ReadonlyMap<string, string> = new Map([
   ...["self", "this"].map((name) => [name, "a block has no object of its own: parameters and labels are used by name"] as const),
   ...["nn", "torch", "F", "tf", "keras", "layers", "jax", "np"].map((name) => [name, LAYERS_BY_NAME] as const),
+  ...["linspace", "logspace", "arange", "geomspace"].map(
+    (name) => [name, "`range(from, to, step)` gives whole numbers in equal steps; others are written out: `[0.1, 0.03, 0.01]`"] as const,
+  ),
   ["None", "leave the argument out to have its default"],
   ["null", "leave the argument out to have its default"],
   ["lambda", "a function of tensors is a block; give it a name with `block Name { … }`"],

@@ -61,6 +61,64 @@ suite("recipes read constants", (test) => {
   });
 });
 
+suite("recipes of other hands", (test) => {
+  const told = (settings: string): string[] =>
+    check({ path: "t.resnet", text: `${MODEL}train M {\n${settings}\n}` }, readModule).diagnostics.flatMap(({ message, help, fixes }) => [
+      message,
+      ...(fixes.length > 0 ? fixes.map(({ edits }) => `→ ${edits[0]?.replacement}`) : help.slice(-1)),
+    ]);
+
+  test("words of other libraries lead to ours", () => {
+    for (const [theirs, ours] of [
+      ["batch_size 32", "batch"],
+      ["lr_scheduler cosine(3)", "schedule"],
+      ["num_epochs 3", "epochs"],
+      ["criterion mse(y, t)", "loss"],
+      ["schedule CosineAnnealingLR(10)", "cosine"],
+      ["schedule StepLR([3])", "step"],
+      ["optimizer AdamW(lr: 0.1)", "adamw"],
+      ["optimizer torch.optim.SGD(lr: 0.1)", "sgd"],
+      ['optimizer "adam"', "adam"],
+      ["augment RandomHorizontalFlip", "flip"],
+      ["loss CrossEntropyLoss(y, label)", "cross_entropy"],
+      ["loss F.mse_loss(y, t)", "mse"],
+      ["loss cross_entropy(y, label, label_smoothing: 0.1)", "smoothing"],
+    ] as const)
+      assert.is(told(theirs)[1], `→ ${ours}`, theirs);
+    for (const [theirs, ours] of [
+      ["lr 0.1", "`optimizer sgd(lr: 0.1)`"],
+      ["seed 3", "`resnet train FILE --seed 3`"],
+      ["device cuda", "--device webgpu"],
+      ["metrics accuracy", "recorded always"],
+    ] as const)
+      assert.ok(told(theirs)[1]?.includes(ours), theirs);
+  });
+
+  test("what a setting would have ignored is said", () => {
+    assert.equal(told("schedule cosine(9, finl: 0.1)")[0], "there is no cosine option `finl`");
+    assert.equal(told('schedule cosine(9, final: "low")')[0], "`cosine: final` takes a number from 0 to 1");
+    assert.equal(told("schedule warmup(5, 3)")[0], "this is no warmup option");
+    assert.equal(told("schedule warmup(5) -> cosine(3)")[0], "`cosine(3)` ends before it begins, at epoch 5");
+    assert.equal(told("schedule step([3]) -> cosine(9)")[0], "`step` has no end, so nothing can come after it");
+    assert.equal(told("optimizer sgd(lr: 0.1, lr: 0.2)")[0], "`lr` is set twice");
+    assert.equal(told("optimizer adam(betas: 0.9)")[0], "`adam: betas` takes two numbers, as in `betas: (0.9, 0.999)`");
+    assert.equal(told("optimizer sgd(nesterov: true)")[0], "`sgd: nesterov` takes a momentum above 0 and no dampening beside it");
+    assert.equal(told("augment flip(p: 2)")[0], "`flip: p` takes a probability");
+    assert.equal(told("batch 3 -> 4")[0], "`batch` takes one value");
+    assert.equal(told("schedule warmup(5) -> constant(9) -> cosine(90, final: 0.01)\naugment crop(2) -> flip(p: 0.3)"), []);
+  });
+
+  test("a sweep that nothing uses says where its values could go", () => {
+    assert.equal(told("optimizer sgd(lr: 0.1)\nsweep lr in [0.1, 1]")[1], "→ lr");
+    assert.equal(told("optimizer sgd(momentum: 0.9)\nsweep lr in [0.1, 1]")[1], "→ , lr: lr");
+    assert.equal(told("optimizer adam\nsweep learning_rate in [0.1, 1]")[1], "→ (lr: learning_rate)");
+    assert.equal(told("sweep strat in [zeros, ones]")[1], "→ start");
+    assert.match(told("sweep seed in [0, 1]")[1] ?? "", /--seeds 3/);
+    assert.match(told('sweep Act in ["gelu"]')[1] ?? "", /without quotes: `gelu`/);
+    assert.match(told("sweep lr in linspace(0, 1)\noptimizer sgd(lr: lr)")[1] ?? "", /range\(from, to, step\)/);
+  });
+});
+
 suite("blocks and initialisers given with set", (test) => {
   test("mean what they would as arguments in the model's file", () => {
     const used = (set: Readonly<Record<string, unknown>>): string[] =>

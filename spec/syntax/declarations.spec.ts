@@ -1,5 +1,6 @@
 /** Files and declarations: editions, imports, constants, blocks, variants, recipes, documentation. */
 import * as assert from "uvu/assert";
+import { applyEdits } from "../../compiler/report/hunks.ts";
 import { suite } from "../harness.ts";
 import { errorsOf, parseText, printItem } from "./print.ts";
 
@@ -95,6 +96,25 @@ suite("syntax: declarations", (test) => {
     ]);
   });
 
+  test("settings written as assignments and lists are mended", () => {
+    const mended = (line: string): string => {
+      const text = `train M {\n${line}\n}`;
+      const { diagnostics } = parseText(text);
+      assert.ok(diagnostics.every(({ fixes }) => fixes[0]?.applicability === "safe"));
+      return applyEdits(
+        text,
+        diagnostics.flatMap(({ fixes }) => fixes[0]?.edits ?? []),
+      ).split("\n")[1] as string;
+    };
+    assert.is(mended("epochs = 3"), "epochs 3");
+    assert.is(mended("epochs=3"), "epochs 3");
+    assert.is(mended("batch: 32"), "batch 32");
+    assert.is(mended("optimizer = sgd(lr=0.1)"), "optimizer sgd(lr: 0.1)");
+    assert.is(mended("augment crop(4), flip"), "augment crop(4) -> flip");
+    assert.equal(errorsOf("train M {\n epochs =\n batch 3\n}"), ["RN003 epochs"]);
+    assert.equal(errorsOf("train M {\n batch 3,\n}"), ["RN003"]);
+  });
+
   test("a sweep's mistakes are said once, and mended where there is one way", () => {
     const mended = (line: string): string[] =>
       parseText(`train M {\n${line}\n}`).diagnostics.flatMap(({ message, fixes }) => [message, ...fixes.map(({ applicability }) => applicability)]);
@@ -107,6 +127,8 @@ suite("syntax: declarations", (test) => {
     assert.is(mended("sweep lr\nbatch 4").length, 1);
     assert.is(mended("sweep lr in\nbatch 4").length, 1);
     assert.equal(mended("sweep\nbatch 4"), ["setting `sweep` needs a value"]);
+    assert.equal(mended("sweep depth in 1..4"), ["there is no `..` between numbers", "maybe-incorrect"]);
+    assert.equal(mended("sweep tail in [warmup(1) -> cosine(9), constant]\nbatch 4"), ["a value of a sweep is one expression, no chain"]);
   });
 
   test("keywords as names of declarations", () => {
