@@ -93,12 +93,9 @@ export function listSweep(request: Choice & { readonly read: ModuleReader }): {
   if (failed()) return none();
   const train = chooseTrain(request, entry, (diagnostic) => void diagnostics.push(diagnostic));
   if (train === undefined || sweepsOf(train).length === 0) return none();
-  diagnostics.push(...checkSweepOf(entry, train));
+  const { axes, diagnostics: pinning } = pinAxes(entry, train, readSweeps(entry, train).axes, request);
+  diagnostics.push(...pinning, ...checkSweepOf(entry, train, axes));
   if (failed()) return none();
-  const pinned = pinAxes(entry, train, readSweeps(entry, train).axes, request);
-  diagnostics.push(...pinned.diagnostics);
-  if (failed()) return none();
-  const { axes } = pinned;
   const value: SweepListing = {
     recipe: train.name?.text ?? train.model.text,
     swept: sweptNames(axes),

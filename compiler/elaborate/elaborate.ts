@@ -27,6 +27,7 @@ import * as problems from "./problems.ts";
 import { checkRecipe, checkSweep } from "./recipes.ts";
 import { rootScope, type Scope } from "./scope.ts";
 import { newFrame, newSession, type Shared } from "./session.ts";
+import type { SweepAxis } from "./sweep.ts";
 import { readTexts } from "./set-text.ts";
 import { indexSpans, type SpanIndex } from "./span-index.ts";
 import type { BlockDeclaration, GivenArgument, Value } from "./values.ts";
@@ -283,10 +284,10 @@ function ownerOf(file: ModuleScope, place: Span): Block | undefined {
   return undefined;
 }
 
-/** What is wrong with the points of one recipe of the file. */
-export function checkSweepOf(file: ModuleScope, train: Train): readonly Diagnostic[] {
+/** What is wrong with the points of one recipe of the file that are left to choose from. */
+export function checkSweepOf(file: ModuleScope, train: Train, axes: readonly SweepAxis[]): readonly Diagnostic[] {
   const checks = genericChecks(file, true);
-  return checkSweep(file, train, new Map(), (model, set) => build(checks, file, model, { training: true, dims: new Map(), set }));
+  return checkSweep(file, train, new Map(), (model, set) => build(checks, file, model, { training: true, dims: new Map(), set }), axes);
 }
 
 /** Pictures without their batch or channel axis: layers over any number of spatial axes would take them as sequences. */

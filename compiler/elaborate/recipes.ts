@@ -13,7 +13,7 @@ import { notAModel } from "./name-problems.ts";
 import { spanKey } from "./anchor.ts";
 import { withConstants } from "./recipe-constants.ts";
 import { type BuildAt, checkPoints } from "./sweep-check.ts";
-import { readSweeps, sweepsOf } from "./sweep.ts";
+import { readSweeps, type SweepAxis, sweepsOf } from "./sweep.ts";
 
 /** Diagnostics of one `train` declaration; `models` are those of its file that were built with their defaults. */
 export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap<string, BuiltModel>, buildAt: BuildAt): readonly Diagnostic[] {
@@ -35,11 +35,17 @@ export function checkRecipe(file: ModuleScope, train: Train, models: ReadonlyMap
   return found;
 }
 
-/** What is wrong with the sweeps, and with the recipe at their points. */
-export function checkSweep(file: ModuleScope, train: Train, models: ReadonlyMap<string, BuiltModel>, buildAt: BuildAt): readonly Diagnostic[] {
+/** What is wrong with the sweeps, and with the recipe at their points; of axes that are chosen from, at those that are left. */
+export function checkSweep(
+  file: ModuleScope,
+  train: Train,
+  models: ReadonlyMap<string, BuiltModel>,
+  buildAt: BuildAt,
+  chosen?: readonly SweepAxis[],
+): readonly Diagnostic[] {
   const { axes, diagnostics } = readSweeps(file, train);
   if (diagnostics.some(({ code }) => code === "RN409")) return diagnostics;
-  const points = checkPoints(file, train, axes, models, buildAt);
+  const points = checkPoints(file, train, chosen ?? axes, models, buildAt);
   // What only follows from values that could not be read is at their place.
   const holes = new Set(axes.flatMap(({ values }) => values.flatMap(({ text, span }) => (text === "" ? [spanKey(span)] : []))));
   return [...diagnostics, ...points.filter(({ span }) => !holes.has(spanKey(span)))];

@@ -168,6 +168,15 @@ suite("cli/sweep", (test) => {
         assert.is(refused.exitCode, 2);
         assert.match(refused.err, `${option} would take the place of what the recipe sweeps, so that every value of lr`);
       }
+      const outside = await trains(folder, "--recipe", "rates", "--set", "width=0");
+      assert.is(outside.exitCode, 1);
+      assert.match(outside.err, /error\[RN301\]: `Net`: argument `width` must be a dim/);
+      const classes = SOURCE.replace("(width: dim = 4)", "(width: dim = 4, classes: dim = 3)").replace("f32[N, 3]", "f32[N, classes]");
+      put(folder, "net.resnet", classes.replace("linear(3)", "linear(classes)").replace("width in [4, 2]", "classes in [3, 2]"));
+      const few = await trains(folder, "--recipe", "rates");
+      assert.is(few.exitCode, 2);
+      assert.match(few.err, /lr=0\.1,classes=2:\nerror: \[RN805\] .* label 2; expected 0 to 1/);
+      assert.not.ok(existsSync(join(folder, "runs")), file);
       put(folder, "net.resnet", SOURCE.replace("[4, 2]", "[4, 0]"));
       const wrong = await trains(folder, "--recipe", "rates");
       assert.is(wrong.exitCode, 1);

@@ -22,7 +22,7 @@ import {
   type SweepReport,
   writeSweep,
 } from "./sweep-results.ts";
-import { type Run, trainOnce, type TrainingSession, type TrainOptions } from "./training-run.ts";
+import { openRun, type Run, trainOnce, type TrainingSession, type TrainOptions } from "./training-run.ts";
 
 /** One run of a sweep. */
 interface PlannedRun {
@@ -47,6 +47,7 @@ export async function trainSweep(session: TrainingSession, sweep: SweepListing |
   const results: RunResult[] = [];
   const report = (): SweepReport => ({ sweep, data: options.data ?? options.trainData ?? "", others, results, planned: runs.length });
   terminal.say(`${runs.length} runs (${factors(sweep, options)}), in ${out}`);
+  await requireData(session, recipe, runs, out);
   for (const [index, run] of runs.entries()) {
     const title = `[${index + 1}/${runs.length}] ${run.folder}${timeLeft(results, runs.length - index)}`;
     const known = options.resume === true ? before.find((each) => each.folder === run.folder && isDiverged(each)) : undefined;
@@ -70,6 +71,21 @@ export async function trainSweep(session: TrainingSession, sweep: SweepListing |
   }
   writeSweep(out, report());
   return conclude(session, recipe, out, report());
+}
+
+/** Every model must take the data before the first is trained: a night may lie between the first run and the last. */
+async function requireData(session: TrainingSession, recipe: string | undefined, runs: readonly PlannedRun[], out: string): Promise<void> {
+  const seen = new Set<string>();
+  for (const { point, set, seed, folder } of runs) {
+    if (seen.has(point)) continue;
+    seen.add(point);
+    try {
+      await openRun(session, { set, recipe, seed, out: join(out, folder), resume: false, point });
+    } catch (error) {
+      session.terminal.say(`${point}:`);
+      throw error;
+    }
+  }
 }
 
 /** `lr 3 × width 2 × seed 3` */

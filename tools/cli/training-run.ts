@@ -112,13 +112,12 @@ export function openSession(api: Api, file: string, options: TrainOptions, termi
   };
 }
 
-/** Trains until the last epoch or an interrupt. Throws Diverged where the loss is no finite number. */
-export async function trainOnce(session: TrainingSession, request: RunRequest): Promise<Run> {
-  const { api, file, options, terminal, isInterrupted } = session;
+/** Compiles the model of a run as far as its data ask for; throws where it does not take them. */
+export async function openRun({ api, file, options, terminal, readData }: TrainingSession, request: RunRequest): Promise<OpenedClassifier> {
   const given = <K extends "loss" | "optimizer">(name: K) => (options[name] === undefined ? {} : { [name]: options[name] });
   const selection = modelSelection(options);
   const set = { ...selection.set, ...request.set };
-  const opened = await openClassifier(
+  return openClassifier(
     api,
     {
       file,
@@ -132,8 +131,14 @@ export async function trainOnce(session: TrainingSession, request: RunRequest): 
     options,
     ["train", "test"],
     terminal,
-    session.readData,
+    readData,
   );
+}
+
+/** Trains until the last epoch or an interrupt. Throws Diverged where the loss is no finite number. */
+export async function trainOnce(session: TrainingSession, request: RunRequest): Promise<Run> {
+  const { options, terminal, isInterrupted } = session;
+  const opened = await openRun(session, request);
   const { program } = opened;
   const plan = planRun(opened, options, request);
   if (plan.state.epoch >= plan.epochs)
