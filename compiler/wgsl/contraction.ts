@@ -93,10 +93,10 @@ function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits,
   };
 }
 
-/** Each invocation for itself, the depth split into so many shares: never the compiler's choice but for software. */
-function registersVariant(kernel: ContractionKernel, shape: Shape, splits: number): VariantPlan {
+/** Each invocation for itself, the depth split into so many shares, if any: the compiler's choice for software alone. */
+function registersVariant(kernel: ContractionKernel, shape: Shape, splits: number | undefined): VariantPlan {
   const name = "registers";
-  if (splits === 1) {
+  if (splits === undefined) {
     const emit = (shader: Shader): readonly Extent[] => {
       const finish = planFinish(shader, kernel, shape);
       const accesses = accessesOf(shader, shape);

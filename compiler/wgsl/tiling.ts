@@ -93,9 +93,12 @@ const ENOUGH_INVOCATIONS = 2048;
 /** Shares of a depth that are worth their partial sums there. */
 const MOST_SHARES = 16;
 
-/** How many shares a depth that grows with the batch is split into where each invocation sums for itself. */
-export function registerShares({ rows, columns, groups, depth, depthGrows }: Extents): number {
-  if (!depthGrows) return 1;
+/**
+ * How many shares a depth that grows with the batch is split into where each invocation sums for itself; undefined for
+ * other depths. One share is still summed in two dispatches: then one shader serves weights under any optimizer.
+ */
+export function registerShares({ rows, columns, groups, depth, depthGrows }: Extents): number | undefined {
+  if (!depthGrows) return undefined;
   const invocations = Math.ceil(rows / 4) * Math.ceil(columns / 4) * groups;
   return Math.min(MOST_SHARES, powerOfTwo(Math.min(ENOUGH_INVOCATIONS / invocations, (depth * USUAL_BATCH) / LEAST_SHARE)));
 }
