@@ -5,36 +5,8 @@
 import { createHash } from "node:crypto";
 import { create } from "webgpu";
 import { compile, type Network } from "../../tools/api/index.ts";
-import { deviation, fixtureBytes, fixtureJson, fixtureTensors } from "../fixtures/fixture-files.ts";
 import { contractionCases, drawnContractionCases, formCases, type KernelCase, operationCases } from "./kernels.ts";
 import { checkKernel } from "./run-kernels.ts";
-
-const RATE = 0.02;
-
-interface Fixture {
-  readonly name: string;
-  readonly file: string;
-  readonly model: string;
-  readonly input: string;
-  readonly dims: Readonly<Record<string, number>>;
-}
-
-const FIXTURES: Readonly<Record<string, Fixture>> = {
-  cifar: {
-    name: "cifar_resnet20_b-s1",
-    file: "std/models/cifar",
-    model: "CifarResNet20B",
-    input: "image",
-    dims: { H: 32, W: 32 },
-  },
-  transformer: {
-    name: "transformer_tiny-s1",
-    file: "std/models/transformer",
-    model: "TransformerTiny",
-    input: "tokens",
-    dims: {},
-  },
-};
 
 function openGpu(backend: string | undefined): GPU {
   const gpu = create(backend === undefined ? [] : [`backend=${backend}`]);
@@ -59,51 +31,6 @@ async function kernels(cases: readonly KernelCase[]): Promise<unknown> {
   }
   device.destroy();
   return { ok: true, count: cases.length, variants: [...variants].sort() };
-}
-
-function worst(
-  actual: (name: string) => ArrayLike<number | bigint> | undefined,
-  expected: Readonly<Record<string, { data: ArrayLike<number | bigint> }>>,
-): number {
-  return Math.max(0, ...Object.entries(expected).map(([name, { data }]) => deviation(actual(name) ?? [], data)));
-}
-
-/** Deviations from PyTorch: outputs, gradients, losses and weights of five steps. */
-async function fixture({ name, file, model, input, dims }: Fixture): Promise<unknown> {
-  const io = fixtureTensors(name, "io.safetensors");
-  const [x, label] = [io["input"], io["labels"]];
-  if (x === undefined || label === undefined) return { ok: false, reason: "the fixture lacks input or labels" };
-  const network = await load({ name, file, model, input, dims });
-  const evaluated = await network.run({ [input]: x });
-  const call = { [input]: x, label };
-  const found = await network.gradients(call);
-  const gradient = (of: string) => (of === "input" ? found.inputGradients[input] : found.gradients[of])?.data;
-  const expected = fixtureJson(`${name}/expected.json`) as { readonly losses: readonly number[] };
-  const losses: number[] = [];
-  for (let step = 0; step < 5; step++) losses.push((await network.step(call, { learningRate: RATE })).loss);
-  const weights = await network.weights();
-  const steps = network.stepsDone;
-  await network.dispose();
-  return {
-    ok: true,
-    steps,
-    evaluated: deviation(evaluated["logits"]?.data ?? [], io["eval_logits"]?.data ?? []),
-    trained: deviation(found.outputs["logits"]?.data ?? [], io["train_logits"]?.data ?? []),
-    loss: deviation([found.loss], io["loss"]?.data ?? []),
-    gradients: worst(gradient, fixtureTensors(name, "grads.safetensors")),
-    losses: Math.max(...losses.map((loss, k) => deviation([loss], [expected.losses[k] ?? Number.NaN]))),
-    weights: worst((of) => weights[of]?.data, fixtureTensors(name, "step5.safetensors")),
-  };
-}
-
-async function load({ name, file, model, dims }: Fixture): Promise<Network> {
-  const optimizer = "sgd(lr: 0.02, momentum: 0.9, weight_decay: 1e-4)";
-  const program = await compile({ file, model, dims, mode: "training", optimizer });
-  return program.load({
-    device: "webgpu",
-    gpu: openGpu(undefined),
-    weights: fixtureBytes(name, "weights.safetensors"),
-  });
 }
 
 /** Calls on a device that goes away: RN607, and again for the next call. */
@@ -227,7 +154,6 @@ const MODES: Readonly<Record<string, () => Promise<unknown>>> = {
   loss,
   recovery,
   profile,
-  ...Object.fromEntries(Object.entries(FIXTURES).map(([name, each]) => [name, () => fixture(each)])),
 };
 
 const mode = MODES[process.argv[2] ?? ""];

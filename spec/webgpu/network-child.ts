@@ -8,7 +8,7 @@ import { create } from "webgpu";
 import type { Inputs } from "../../runtime/inputs.ts";
 import { loadNetwork } from "../../runtime/load.ts";
 import { compile, type Network } from "../../tools/api/index.ts";
-import { checkFixture, checkOptimizer, FIXTURES, type FixtureCase, type Load, OPTIMIZERS } from "../fixtures/check-fixture.ts";
+import { checkFixture, checkOptimizer, FIXTURES, type FixtureCase, type Load, optimizersOf } from "../fixtures/check-fixture.ts";
 import { deviation } from "../fixtures/fixture-files.ts";
 import { type CaseNetwork, compileCases, gradientNetwork, operatorNetwork, wrongCases } from "../operators/case-network.ts";
 import { scattered } from "../operators/run-operator.ts";
@@ -34,14 +34,12 @@ async function cases(each: CaseNetwork, tolerance: number): Promise<unknown> {
 
 const onGpu: Load = (program, weights) => program.load({ device: "webgpu", gpu: openGpu(), weights });
 
-/** What the fixture's files say: of outputs, gradients and five steps, or of the optimizer named behind the mode. */
+/** What the fixture's files say: of outputs, gradients and five steps, then of further optimizers. */
 async function fixture(each: FixtureCase): Promise<unknown> {
-  const named = process.argv[3];
-  const optimizer = OPTIMIZERS.find(({ name }) => name === named);
-  if (named !== undefined && optimizer === undefined) return { ok: false, reason: `no optimizer ${named}` };
-  if (optimizer === undefined) await checkFixture(each, onGpu);
-  else await checkOptimizer(each, optimizer, onGpu);
-  return { ok: true, checked: optimizer?.name ?? "sgd" };
+  await checkFixture(each, onGpu);
+  const optimizers = optimizersOf(each);
+  for (const optimizer of optimizers) await checkOptimizer(each, optimizer, onGpu);
+  return { ok: true, checked: ["sgd", ...optimizers.map(({ name }) => name)] };
 }
 
 interface Measured {
