@@ -6,7 +6,7 @@
 import type { Axis, Size } from "../ir/kernel.ts";
 import { type Access, type Depth, depthAt, hasPrologue, type Line, lineAt, locateElement, type Shape, type Side, throughPrologue } from "./factor.ts";
 import { entryPoint } from "./loops.ts";
-import { type Extent, numberText, productText, type Shader, sizeText } from "./shader.ts";
+import { countText, type Extent, productText, type Shader, sizeText } from "./shader.ts";
 import { invocationsOf, type Tiling } from "./tiling.ts";
 
 export const PARTS = ["x", "y", "z", "w"] as const;
@@ -41,7 +41,7 @@ export function writeProduct(
   entryPoint(shader, size, () => {
     const across = Math.ceil(columnCount(shape) / columns);
     shader.line(`let down = (${extentsText(shape.rows)} + ${rows - 1}) / ${rows};`);
-    shader.line(`let tile = group / ${numberText(across)};`);
+    shader.line(`let tile = group / ${countText(across)};`);
     if (splits === undefined) {
       shader.line("let groups = tile / down;");
       shader.line(`if (groups >= ${sizeText(groups)}) { return; }`);
@@ -51,7 +51,7 @@ export function writeProduct(
       shader.line(`if (split >= ${splits}) { return; }`);
     }
     shader.line(`let first_row = tile % down * ${rows};`);
-    shader.line(`let first_column = group % ${numberText(across)} * ${columns};`);
+    shader.line(`let first_column = group % ${countText(across)} * ${columns};`);
     const part = slices > 1 ? `lane % ${size / slices}` : "lane";
     if (slices > 1) shader.line(`let slice = lane / ${size / slices};`);
     shader.line(`let my_row = ${slices > 1 ? `(${part})` : part} / ${lanes.columns};`);

@@ -8,7 +8,7 @@ import type { Axis } from "../ir/kernel.ts";
 import { type Access, hasPrologue, isFourfold, type Line, lineAt, locateElement, type Shape, type Side, throughPrologue } from "./factor.ts";
 import { entryPoint, splitIndex } from "./loops.ts";
 import { columnCount, extentsText, PARTS, type ProductTarget } from "./product.ts";
-import { type Extent, numberText, type Shader, sizeText, WORKGROUP } from "./shader.ts";
+import { countText, type Extent, numberText, type Shader, sizeText, WORKGROUP } from "./shader.ts";
 
 const FOUR = [0, 1, 2, 3] as const;
 /** Rows of an invocation. */
@@ -27,9 +27,9 @@ export function writeRegisters(shader: Shader, shape: Shape, accesses: Readonly<
   const [rows, columns] = [(WORKGROUP / wide) * BLOCK, 4 * wide];
   entryPoint(shader, WORKGROUP, () => {
     const across = Math.ceil(columnCount(shape) / columns);
-    const own = { rows: numberText(rows), columns: numberText(columns), wide: numberText(wide) };
+    const own = { rows: countText(rows), columns: countText(columns), wide: countText(wide) };
     shader.line(`let down = (${extentsText(shape.rows)} + ${own.rows} - 1) / ${own.rows};`);
-    shader.line(`let tile = group / ${numberText(across)};`);
+    shader.line(`let tile = group / ${countText(across)};`);
     shader.line(`let groups = tile / down${splits === undefined ? "" : ` % ${sizeText(groups)}`};`);
     if (splits === undefined) shader.line(`if (groups >= ${sizeText(groups)}) { return; }`);
     else {
@@ -37,7 +37,7 @@ export function writeRegisters(shader: Shader, shape: Shape, accesses: Readonly<
       shader.line(`if (split >= ${splits}) { return; }`);
     }
     shader.line(`let first_row = tile % down * ${own.rows} + lane / ${own.wide} * ${BLOCK};`);
-    shader.line(`let first_column = group % ${numberText(across)} * ${own.columns} + lane % ${own.wide} * 4;`);
+    shader.line(`let first_column = group % ${countText(across)} * ${own.columns} + lane % ${own.wide} * 4;`);
     shader.line(`if (first_row >= ${extentsText(shape.rows)} || first_column >= ${numberText(columnCount(shape))}) { return; }`);
     for (let i = 0; i < BLOCK; i++) shader.line(`var sum_${i} = vec4<f32>();`);
     const lines = {
@@ -47,7 +47,7 @@ export function writeRegisters(shader: Shader, shape: Shape, accesses: Readonly<
     writeLoops(shader, shape, accesses, lines, splits);
     shader.line(`var sums = array<vec4<f32>, ${BLOCK}>(${FOUR.map((i) => `sum_${i}`).join(", ")});`);
     // A loop: written out, the epilogue would be compiled as often.
-    shader.block(`for (var i = 0; i < ${numberText(BLOCK)}; i++)`, () => shader.line(target.finish("first_row + i", "first_column", "sums[i]")));
+    shader.block(`for (var i = 0; i < ${countText(BLOCK)}; i++)`, () => shader.line(target.finish("first_row + i", "first_column", "sums[i]")));
   });
   return [
     { sizes: shape.rows.map((axis) => axis.extent), per: rows },

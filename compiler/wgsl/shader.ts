@@ -245,7 +245,12 @@ export class Shader {
  * until `templateOf` takes it out of the text. 0 and 1 are structure, and stay.
  */
 export function numberText(value: number): string {
-  return Math.abs(value) < 2 ? `${value}` : `$${value}$`;
+  return Math.abs(value) < 2 ? `${value}` : countText(value);
+}
+
+/** The same of a count of work items, whose 1 is no structure. */
+export function countText(value: number): string {
+  return `$${value}$`;
 }
 
 /** A size as an i32 expression. */

@@ -56,9 +56,22 @@ function sizedCode(template: string, served: readonly WebgpuShaderSpec[]): { rea
   return { code: filled(declared, (place) => `call.size${fieldOf[place]}`), firsts };
 }
 
-/** Without what differs between layers of equal shapes: comments, and the names of buffers before their numbers. */
+/**
+ * Without what differs between kernels of one structure: comments, the names of buffers, and which of the kernel's operands
+ * a field or buffer is of, of which the shader may use but a few.
+ */
 export function withoutNames(code: string): string {
-  return code.replaceAll(/^\/\/.*\n/gm, "").replaceAll(/\b\w+_b(\d+)\b/g, "binding$1");
+  const numbers = new Map<string, number>();
+  const numberOf = (name: string, kind: string): string => {
+    const key = `${kind} ${name}`;
+    const count = [...numbers.keys()].filter((each) => each.startsWith(kind)).length;
+    const known = numbers.get(key) ?? count;
+    numbers.set(key, known);
+    return `${kind}${known}`;
+  };
+  return code
+    .replaceAll(/^\/\/.*\n/gm, "")
+    .replaceAll(/\bbase\d+\b|\b\w+_b\d+\b/g, (name) => numberOf(name, name.startsWith("base") && !name.includes("_b") ? "base" : "binding"));
 }
 
 function filled(template: string, of: (place: number) => string): string {
