@@ -93,8 +93,8 @@ export function listSweep(request: Choice & { readonly read: ModuleReader }): {
   if (failed()) return none();
   const train = chooseTrain(request, entry, (diagnostic) => void diagnostics.push(diagnostic));
   if (train === undefined || sweepsOf(train).length === 0) return none();
-  const { axes, diagnostics: pinning } = pinAxes(entry, train, readSweeps(entry, train).axes, request);
-  diagnostics.push(...pinning, ...checkSweepOf(entry, train, axes));
+  const { axes, set, diagnostics: pinning } = pinAxes(entry, train, readSweeps(entry, train).axes, request);
+  diagnostics.push(...pinning, ...checkSweepOf(entry, train, axes, set));
   if (failed()) return none();
   const value: SweepListing = {
     recipe: train.name?.text ?? train.model.text,

@@ -284,10 +284,11 @@ function ownerOf(file: ModuleScope, place: Span): Block | undefined {
   return undefined;
 }
 
-/** What is wrong with the points of one recipe of the file that are left to choose from. */
-export function checkSweepOf(file: ModuleScope, train: Train, axes: readonly SweepAxis[]): readonly Diagnostic[] {
+/** What is wrong with the points of one recipe that are left to choose from; `set` goes to the model at each of them. */
+export function checkSweepOf(file: ModuleScope, train: Train, axes: readonly SweepAxis[], set: readonly GivenArgument[]): readonly Diagnostic[] {
   const checks = genericChecks(file, true);
-  return checkSweep(file, train, new Map(), (model, set) => build(checks, file, model, { training: true, dims: new Map(), set }), axes);
+  const options = { training: true, dims: new Map<string, number>() };
+  return checkSweep(file, train, new Map(), (model, own) => build(checks, file, model, { ...options, set: [...own, ...set] }), axes);
 }
 
 /** Pictures without their batch or channel axis: layers over any number of spatial axes would take them as sequences. */

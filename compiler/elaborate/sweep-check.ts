@@ -64,8 +64,9 @@ export function checkPoints(
     const model = remember(built, modelKey, () => {
       trained.add(chosen.model);
       const itself = byDefault(chosen.model);
-      // A model that is wrong by itself was reported.
-      return itself !== undefined && itself.value === undefined ? undefined : buildAt(chosen.model, chosen.set);
+      if (itself === undefined || itself.value !== undefined) return buildAt(chosen.model, chosen.set);
+      // A model of the file that is wrong by itself was reported.
+      return models.has(chosen.model) ? undefined : itself;
     });
     note(model?.diagnostics ?? [], index, true);
     const lossModel = model && lossModelOf(model);
@@ -107,7 +108,8 @@ function toldOf({ at, isOfModel }: Failure, axes: readonly SweepAxis[], points: 
   const [first] = at.values();
   if (first === undefined) return [];
   const isAtValue = axes.some(({ values }) => values.some(({ span }) => contains(span, first.span)));
-  if (isAtValue || (at.size === points.length && !isByValues)) return [first];
+  // What was given from outside is wrong where it was given.
+  if (isAtValue || first.span.source.path === "--set" || (at.size === points.length && !isByValues)) return [first];
   const left = new Set(at.keys());
   const told: Diagnostic[] = [];
   const relevant = axes

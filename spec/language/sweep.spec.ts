@@ -180,6 +180,18 @@ suite("sweeps: what is wrong", (test) => {
     assert.equal(errors("optimizer sgd(lr: raet)\n sweep width in [2, 4]"), ["RN101 there is no name `raet` here"]);
   });
 
+  test("what is given from outside is checked at every point, and told where it was given", () => {
+    const told = (set: Readonly<Record<string, unknown>>): string[] =>
+      listSweep({ entry: source("sweep width in [2, 4]\n sweep Act in [relu, gelu]"), read: readModule, set: setArguments(set) }).diagnostics.map(
+        ({ message, span }) => `${span.source.path} ${message}`,
+      );
+    assert.equal(told({ width: 3, Act: "tanh", drop: 0.5 }), []);
+    assert.equal(told({ widht: 3 }), ["--set `Net` has no parameter `widht`"]);
+    assert.equal(told({ Act: "tanhh" }), ["--set there is no name `tanhh` here"]);
+    assert.equal(told({ width: -1 }), ["--set `Net`: argument `width` must be a dim (a positive integer), but it is the integer -1"]);
+    assert.equal(told({ drop: 2 }), ["--set `Net`: argument `drop` must be a probability between 0 and 1, but it is the integer 2"]);
+  });
+
   test("a list that cannot be read has no consequences", () => {
     assert.equal(errors("optimizer sgd(lr: lr)\n batch b\n sweep lr in [raet]\n sweep b in []"), [
       "RN101 there is no name `raet` here",
