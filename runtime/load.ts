@@ -5,10 +5,11 @@
  */
 import { copyShaped } from "./copies.ts";
 import { createEngine } from "./engine.ts";
+import { ResnetError } from "./error.ts";
 import type { Manifest, TensorSpec } from "./manifest.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { createProfiler } from "./profile.ts";
-import { badOption, deviceUnavailable, webgpuUnavailable } from "./problems.ts";
+import { badOption, deviceUnavailable, loadedOnCpu, webgpuUnavailable } from "./problems.ts";
 import { seedKey } from "./random.ts";
 import { createRecoveringNetwork, type RecoverableNetwork } from "./recovery.ts";
 import { loadWeights, type WeightSource } from "./weight-source.ts";
@@ -43,8 +44,8 @@ export type { Weights } from "./weights.ts";
 
 export interface LoadOptions {
   /**
-   * `auto`, by default, takes a GPU if there is a real one, no software adapter, and the network was compiled for it, else
-   * `wasm`. `webgpu` throws RN601 where it is not to be had.
+   * `auto`, by default, takes a GPU if there is a real one, no software adapter, and the network was compiled for it and
+   * fits, else `wasm`. `webgpu` throws RN601 where it is not to be had.
    */
   readonly device?: "auto" | "wasm" | "webgpu" | undefined;
   /** For `webgpu`: what stands for `navigator.gpu`, or a device to share, which is then not destroyed. */
@@ -113,10 +114,12 @@ export async function loadNetwork(compiled: CompiledNetwork, options: LoadOption
   const tuning = tune ? { store: tunings, onFailure: onNotice } : undefined;
   const plan: Plan = { manifest, wasm, seed, initial, batch, profile, tuning };
   if (device === "wasm" || (device === "auto" && !(await isGpuWorthIt(manifest, options.gpu)))) return loadOnCpu(plan);
-  if (!recover) return loadOnGpu(plan, options.gpu);
   // Recovery begins from these again, whatever the caller does with its arrays.
   const kept: Plan = { ...plan, initial: new Map([...initial].map(([spec, tensor]) => [spec, copyShaped(tensor)])) };
-  return createRecoveringNetwork(await loadOnGpu(kept, options.gpu), {
+  const network = device === "auto" ? await loadWhereItFits(kept, options.gpu, onNotice) : await loadOnGpu(kept, options.gpu);
+  if (network === undefined) return loadOnCpu(plan);
+  if (!recover) return network;
+  return createRecoveringNetwork(network, {
     onGpu: isDevice(options.gpu) ? undefined : () => loadOnGpu(kept, options.gpu),
     onCpu: () => loadOnCpu(kept),
     onNotice,
@@ -140,6 +143,20 @@ function warn(message: string): void {
 
 async function isGpuWorthIt({ webgpu }: Manifest, given: GpuSource | undefined): Promise<boolean> {
   return webgpu !== undefined && (await hasHardware(given, webgpu.features));
+}
+
+/** What of a GPU the CPU can do without: no device after all, no memory, a loss, a tensor beyond its limits. */
+const PASSED_OVER: ReadonlySet<string> = new Set(["RN601", "RN602", "RN607", "RN609"]);
+
+/** The network on a GPU that was taken unasked; undefined, with a notice, where that has no room for it. */
+async function loadWhereItFits(plan: Plan, gpu: GpuSource | undefined, onNotice: (message: string) => void): Promise<RecoverableNetwork | undefined> {
+  try {
+    return await loadOnGpu(plan, gpu);
+  } catch (error) {
+    if (!(error instanceof ResnetError) || !PASSED_OVER.has(error.code)) throw error;
+    onNotice(loadedOnCpu(error.message));
+    return undefined;
+  }
 }
 
 /** The network on the CPU, its memory taken for `batch` if one is given. */

@@ -94,6 +94,11 @@ export function recoveredOn(failure: string, device: "wasm" | "webgpu", steps: n
   return `${what}; the network continues ${device === "webgpu" ? "on a new GPU device" : "on the CPU"}${repeated}`;
 }
 
+/** A notice: `failure` is the message of why the GPU that was found is not used. */
+export function loadedOnCpu(failure: string): string {
+  return `${(failure.split("; ")[0] ?? failure).replace(/\s+/g, " ")}; the network runs on the CPU`;
+}
+
 export const notProfiled = (): ResnetError => new ResnetError("RN608", "the network keeps no profile; load it with `profile: true`");
 
 export const badOption = (option: string, expected: string, got: unknown): ResnetError =>

@@ -1,12 +1,16 @@
 /** Memory on a device that only counts: what is too large, what is refused, and buffers for results that go round. */
+import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import type { WebgpuProgramSpec } from "../../runtime/manifest.ts";
 import { createMemory } from "../../runtime/webgpu/memory.ts";
 import type { Pipelines } from "../../runtime/webgpu/pipelines.ts";
 import { resolveProgram } from "../../runtime/webgpu/resolve.ts";
 import { createStagingPool } from "../../runtime/webgpu/staging.ts";
+import { compile } from "../../tools/api/index.ts";
 import { suite } from "../harness.ts";
 import { rejects } from "./expect-error.ts";
+
+const TINY = fileURLToPath(new URL("../webgpu/tiny.resnet", import.meta.url));
 
 interface Counted {
   readonly label: string;
@@ -30,6 +34,18 @@ function countingDevice(binding: number, buffer: number, refused = -1): { readon
     popErrorScope: async () => (state.isRefused ? { message: "full" } : null),
   };
   return { device: device as unknown as GPUDevice, made };
+}
+
+/** A GPU of hardware whose devices are `device`. */
+function gpuOf(device: GPUDevice): { readonly gpu: GPU; readonly destroyed: () => number } {
+  const state = { destroyed: 0 };
+  const whole = Object.assign(device, {
+    features: new Set<string>(),
+    lost: new Promise(() => undefined),
+    destroy: () => void state.destroyed++,
+  });
+  const adapter = { info: { architecture: "test" }, features: new Set<string>(), limits: device.limits, requestDevice: async () => whole };
+  return { gpu: { requestAdapter: async () => adapter } as unknown as GPU, destroyed: () => state.destroyed };
 }
 
 const NAMES = [
@@ -99,5 +115,25 @@ suite("device memory", (test) => {
     pool.destroy();
     assert.ok(made.every(({ isDestroyed }) => isDestroyed));
     await rejects(createStagingPool(countingDevice(4096, 2000, 0).device).take([8]), "RN602", "for its results", "256 bytes");
+  });
+
+  test("a GPU that was found unasked and has no room is passed over for the CPU, in one line; one that was asked for is an error", async () => {
+    const program = await compile({ file: TINY, mode: "inference", devices: ["wasm", "webgpu"] });
+    for (const [tight, reason] of [
+      [() => countingDevice(1024, 1 << 20), /takes \d[^;]* more than the 1.0 KiB[^;]*; the network runs on the CPU$/],
+      [() => countingDevice(1 << 20, 1 << 20, 0), /on the GPU for its weights[^;]*; the network runs on the CPU$/],
+    ] as const) {
+      const { gpu, destroyed } = gpuOf(tight().device);
+      const notices: string[] = [];
+      const network = await program.load({ device: "auto", gpu, onNotice: (message) => notices.push(message) });
+      assert.equal([network.device, notices.length, destroyed()], ["wasm", 1, 1]);
+      assert.match(notices[0] ?? "", reason);
+      assert.is((await network.run({ x: new Float32Array(8 * 36) }))["y"]?.data.length, 8);
+      await network.dispose();
+      await program.load({ device: "webgpu", gpu: gpuOf(tight().device).gpu }).then(
+        () => assert.unreachable("the GPU has no room"),
+        (error: { code?: string }) => assert.match(error.code ?? "", /^RN60[29]$/),
+      );
+    }
   });
 });
