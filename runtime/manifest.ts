@@ -155,7 +155,7 @@ export interface WebgpuPortSpec extends PortTypeSpec {
 export interface WebgpuDispatchSpec {
   /** Position in `WebgpuSpec.shaders`. */
   readonly shader: number;
-  /** What bindings 1, 2, .. are: positions in the program's `buffers`, continued by the variant's `scratch`. All differ. */
+  /** What bindings 1, 2, .. are: positions in the step's `buffers`, or -1, -2, .. for the variant's `scratch`. All differ. */
   readonly bindings: readonly number[];
   /** After the batch, the values of the uniform: elements at which the kernel's operands begin in their bindings, then parameters. */
   readonly offsets: readonly SizeSpec[];
@@ -187,12 +187,20 @@ export interface WebgpuRequirements {
   readonly invocations?: number;
 }
 
-export interface WebgpuStepSpec {
+/** How a kernel is run. Equal layers differ in the memory that they touch alone, which is the steps'. */
+export interface WebgpuCallSpec {
   /** Ways to the same result, not empty; the last needs nothing. Without a measurement the first that the device and the batch allow. */
   readonly variants: readonly WebgpuVariantSpec[];
   /** Multiplications and additions, and bytes of operands each counted once, for profiles. */
   readonly flops: SizeSpec;
   readonly bytes: SizeSpec;
+}
+
+export interface WebgpuStepSpec {
+  /** Position in `WebgpuSpec.calls`. */
+  readonly call: number;
+  /** Where the operands lie: positions in the program's `buffers`. */
+  readonly buffers: readonly number[];
   /** Source paths served, for profiles. */
   readonly serves?: string;
 }
@@ -221,6 +229,8 @@ export interface WebgpuSpec {
   /** Names of GPUFeatureName without which a device cannot run it. */
   readonly features?: readonly string[];
   readonly shaders: readonly WebgpuShaderSpec[];
+  /** What the steps of all programs run. */
+  readonly calls: readonly WebgpuCallSpec[];
   /** Bytes of what is kept: first `Manifest.tensors`, in that order, then what `prepare` makes. */
   readonly persistent: readonly number[];
   readonly prepare: WebgpuProgramSpec | undefined;

@@ -6,6 +6,7 @@
 import type {
   SizeSpec,
   WebgpuBufferSpec,
+  WebgpuCallSpec,
   WebgpuDispatchSpec,
   WebgpuPortSpec,
   WebgpuProgramSpec,
@@ -15,7 +16,7 @@ import type {
 import { multiplySizes } from "../fuse/size.ts";
 import { invariant } from "../ir/invariant.ts";
 import type { Buffer, NetworkPlan, Plan, PortBuffer } from "../ir/plan.ts";
-import { emitWgsl, type WgslDispatch, type WgslStep, type WgslVariant } from "../wgsl/emit.ts";
+import { emitWgsl, type WgslCall, type WgslDispatch, type WgslVariant } from "../wgsl/emit.ts";
 import { halfMemory } from "./half-storage.ts";
 import { sizeSpec } from "./manifest.ts";
 
@@ -49,13 +50,14 @@ export function buildWebgpu(plan: NetworkPlan, storage: Storage = "f32"): Webgpu
   );
   let done = 0;
   const programs = memories.map((memory): WebgpuProgramSpec => {
-    const own = wgsl.steps.slice(done, (done += memory.plan.steps.length));
-    return programSpec(memory, own);
+    const calls = wgsl.callOf.slice(done, (done += memory.plan.steps.length));
+    return programSpec(memory, calls);
   });
   const program = (each: Plan | undefined): WebgpuProgramSpec | undefined => programs[memories.findIndex((memory) => memory.plan === each)];
   return {
     ...(storage === "f16" ? { features: ["shader-f16"] } : {}),
     shaders: wgsl.shaders,
+    calls: wgsl.calls.map(callSpec),
     persistent,
     prepare: program(prepare),
     infer: program(infer),
@@ -134,7 +136,7 @@ function halveSpecs(memory: ProgramMemory): ProgramMemory {
   return { ...memory, specs };
 }
 
-function programSpec({ plan, specs, places }: ProgramMemory, steps: readonly WgslStep[]): WebgpuProgramSpec {
+function programSpec({ plan, specs, places }: ProgramMemory, calls: readonly number[]): WebgpuProgramSpec {
   const port = ({ name, dtype, shape, buffer }: PortBuffer): WebgpuPortSpec => ({
     name,
     dtype,
@@ -146,20 +148,23 @@ function programSpec({ plan, specs, places }: ProgramMemory, steps: readonly Wgs
     scalars: plan.scalars.map(port),
     outputs: plan.outputs.map(port),
     buffers: specs,
-    steps: steps.map(({ variants, flops, bytes }, k) => ({
-      variants: variants.map((each) => variantSpec(each, specs.length)),
-      flops: sizeSpec(flops),
-      bytes: sizeSpec(bytes),
-      serves: plan.steps[k]?.kernel.serves.join(" ") ?? "",
+    steps: plan.steps.map(({ kernel }, k) => ({
+      call: calls[k] ?? -1,
+      buffers: kernel.operands.map(({ buffer }) => places[buffer] ?? -1),
+      serves: kernel.serves.join(" "),
     })),
   };
 }
 
-/** `buffers`: of the program, behind which the variant's own are numbered. */
-export function variantSpec({ name, dispatches, scratch, requires, upTo, triedUpTo, plain }: WgslVariant, buffers: number): WebgpuVariantSpec {
+/** What steps of equal kernels share. */
+export function callSpec({ variants, flops, bytes }: WgslCall): WebgpuCallSpec {
+  return { variants: variants.map(variantSpec), flops: sizeSpec(flops), bytes: sizeSpec(bytes) };
+}
+
+function variantSpec({ name, dispatches, scratch, requires, upTo, triedUpTo, plain }: WgslVariant): WebgpuVariantSpec {
   return {
     name,
-    dispatches: dispatches.map((each) => dispatchSpec(each, buffers)),
+    dispatches: dispatches.map(dispatchSpec),
     scratch: scratch.map(sizeSpec),
     ...(requires === undefined ? {} : { requires }),
     ...(upTo === undefined ? {} : { upTo }),
@@ -168,11 +173,12 @@ export function variantSpec({ name, dispatches, scratch, requires, upTo, triedUp
   };
 }
 
-function dispatchSpec({ shader, bindings, offsets, workgroups }: WgslDispatch, buffers: number): WebgpuDispatchSpec {
+/** Scratch buffers are numbered from -1 downwards. */
+function dispatchSpec({ shader, bindings, offsets, workgroups }: WgslDispatch): WebgpuDispatchSpec {
   return {
     shader,
-    bindings: bindings.map((each) => ("scratch" in each ? buffers + each.scratch : each.memory)),
-    offsets: offsets.map((offset): SizeSpec => sizeSpec(offset)),
+    bindings: bindings.map((each) => ("scratch" in each ? -1 - each.scratch : each.operand)),
+    offsets: offsets.map(sizeSpec),
     workgroups: workgroups.map(({ sizes, per }) => ({ sizes: sizes.map(sizeSpec), per })),
   };
 }

@@ -2,16 +2,17 @@
  * The WebGPU back end: kernels to compute shaders.
  * Invariant: kernels that differ only in which memory they touch, and where in it their operands begin, share shaders.
  */
-import { sameSize } from "../fuse/size.ts";
+import { sameSize, sizeKey } from "../fuse/size.ts";
+import { workOf } from "../fuse/work.ts";
 import { invariant } from "../ir/invariant.ts";
-import type { Kernel, Operand, Size } from "../ir/kernel.ts";
+import type { Kernel, Size } from "../ir/kernel.ts";
+import { createKernelNumbering } from "../ir/kernel-number.ts";
 import { contractionVariants } from "./contraction.ts";
 import { emitPointwise, emitSequential } from "./loops.ts";
 import { mathFunctions } from "./math.ts";
 import { type Extent, type Layout, Shader, templateOf } from "./shader.ts";
 import { reductionVariants } from "./reduction.ts";
 import type { DispatchPlan, Requirements, ScratchOperand, VariantPlan } from "./variant.ts";
-import { workOf } from "../fuse/work.ts";
 
 export interface WgslShader {
   /** From the first kernel that it serves; unique. */
@@ -21,8 +22,8 @@ export interface WgslShader {
   readonly sizes: readonly number[];
 }
 
-/** A storage binding: memory of the kernel's, by the caller's number, or a scratch buffer of the variant. */
-export type WgslBinding = { readonly memory: number } | { readonly scratch: number };
+/** A storage binding: memory of one of the kernel's operands, or a scratch buffer of the variant. */
+export type WgslBinding = { readonly operand: number } | { readonly scratch: number };
 
 export interface WgslDispatch {
   readonly shader: number;
@@ -46,7 +47,8 @@ export interface WgslVariant {
   readonly plain: true | undefined;
 }
 
-export interface WgslStep {
+/** What kernels share that differ in which memory they touch alone. */
+export interface WgslCall {
   readonly variants: readonly WgslVariant[];
   readonly flops: Size;
   readonly bytes: Size;
@@ -54,8 +56,10 @@ export interface WgslStep {
 
 export interface WgslProgram {
   readonly shaders: readonly WgslShader[];
-  /** `steps[i]` runs `kernels[i]`. */
-  readonly steps: readonly WgslStep[];
+  /** Each of them once, in order of first appearance. */
+  readonly calls: readonly WgslCall[];
+  /** `calls[callOf[i]]` runs `kernels[i]`. */
+  readonly callOf: readonly number[];
 }
 
 /** The caller's memory behind a kernel's buffers: equal numbers are one binding. */
@@ -72,14 +76,11 @@ const MOST_OFFSETS = 63;
 /** `maxStorageBuffersPerShaderStage` of every device (WebGPU specification, limits). */
 const MOST_BINDINGS = 8;
 
-/** A dispatch in terms of the kernel's operands by position. */
-interface DispatchTemplate {
-  readonly shader: number;
-  readonly bound: readonly ({ readonly operand: number } | { readonly scratch: number })[];
-  /** Undefined for one that stands for a scratch buffer, which begins where it is bound. */
+/** A dispatch of a shader whose operands begin anywhere. */
+interface DispatchTemplate extends Omit<WgslDispatch, "offsets"> {
+  /** Operands whose beginnings the uniform holds; undefined for one that stands for a scratch buffer, which begins where it is bound. */
   readonly used: readonly (number | undefined)[];
   readonly parameters: readonly number[];
-  readonly workgroups: readonly Extent[];
 }
 
 interface VariantTemplate extends Omit<WgslVariant, "dispatches"> {
@@ -94,58 +95,73 @@ interface Served {
 
 /** Emits every distinct kernel once. */
 export function emitWgsl(kernels: readonly Kernel[], memory: MemoryOf): WgslProgram {
+  const { served, uses, callOf } = findCalls(kernels, memory);
+  const emitter = new Emitter();
+  const templates = new Map(served.map((each) => [each, emitter.emit(each)] as const));
+  const calls = uses.map(({ served: own, kernel }): WgslCall => {
+    const variants = (templates.get(own) ?? []).map((each) => ({ ...each, dispatches: each.dispatches.map((dispatch) => placed(dispatch, kernel)) }));
+    return { variants, ...workOf(kernel, (operand) => (own.layout.halves[own.layout.bindings[operand] ?? -1] === true ? 2 : 4)) };
+  });
+  return { shaders: emitter.shaders, calls, callOf };
+}
+
+/** A text that serves a kernel, and the first kernel whose operands begin where this one's do. */
+interface TextUse {
+  readonly served: Served;
+  readonly kernel: Kernel;
+}
+
+/** The distinct texts and, of each, the distinct beginnings of operands. */
+function findCalls(
+  kernels: readonly Kernel[],
+  memory: MemoryOf,
+): { readonly served: readonly Served[]; readonly uses: readonly TextUse[]; readonly callOf: readonly number[] } {
+  const numberOf = createKernelNumbering();
   const served = new Map<string, Served>();
-  const keys = kernels.map((kernel, index) => {
+  const uses: TextUse[] = [];
+  const known = new Map<string, number>();
+  /** By number and layout, which say all: deep networks have tens of thousands of kernels, and few of these. */
+  const byNumber = new Map<string, number>();
+  const callOf = kernels.map((kernel, index) => {
     const places = kernel.operands.map((operand) => memory.memory(index, operand.buffer));
     const distinct = [...new Set(places)];
     const bindings = places.map((place) => distinct.indexOf(place));
-    const aligned = kernel.operands.map(({ offset }) => (typeof offset === "number" ? offset : offset.batch) % 4 === 0);
     const halves = distinct.map((place) => memory.isHalf?.(index, kernel.operands[places.indexOf(place)]?.buffer ?? -1) ?? false);
-    const key = JSON.stringify([withoutPlaces(kernel), bindings, aligned, halves], exactNumber);
-    let known = served.get(key);
-    if (known === undefined) {
-      const names = distinct.map((place, k) => {
-        const position = places.indexOf(place);
-        return bindingName(roleOf(kernel, position) ?? memory.name(index, kernel.operands[position]?.buffer ?? -1), k);
-      });
-      known = { kernel, layout: { bindings, names, aligned, halves }, paths: new Set() };
-      served.set(key, known);
+    const quick = `${numberOf(kernel)} ${bindings.join()} ${halves.join()}`;
+    let call = byNumber.get(quick);
+    if (call === undefined) {
+      const aligned = kernel.operands.map(({ offset }) => (typeof offset === "number" ? offset : offset.batch) % 4 === 0);
+      const text = JSON.stringify([withoutPlaces(kernel), bindings, aligned, halves], exactNumber);
+      let own = served.get(text);
+      if (own === undefined) {
+        const names = distinct.map((place, k) => {
+          const position = places.indexOf(place);
+          return bindingName(roleOf(kernel, position) ?? memory.name(index, kernel.operands[position]?.buffer ?? -1), k);
+        });
+        own = { kernel, layout: { bindings, names, aligned, halves }, paths: new Set() };
+        served.set(text, own);
+      }
+      const key = `${kernel.operands.map(({ offset }) => sizeKey(offset)).join()} ${text}`;
+      call = known.get(key) ?? uses.push({ served: own, kernel }) - 1;
+      known.set(key, call);
+      byNumber.set(quick, call);
     }
-    for (const path of kernel.serves) known.paths.add(path);
-    return key;
+    const paths = uses[call]?.served.paths;
+    for (const path of kernel.serves) paths?.add(path);
+    return call;
   });
-  const emitter = new Emitter();
-  const templates = new Map([...served].map(([key, each]) => [key, emitter.emit(each)] as const));
-  const steps = kernels.map((kernel, index): WgslStep => {
-    const variants = templates.get(keys[index] ?? "");
-    invariant(variants !== undefined, `kernel ${kernel.name} was not emitted`);
-    const placed = variants.map((each) => ({
-      ...each,
-      dispatches: each.dispatches.map((dispatch) => placeDispatch(dispatch, kernel, index, memory)),
-    }));
-    const widthOf = (operand: number): number => (memory.isHalf?.(index, kernel.operands[operand]?.buffer ?? -1) === true ? 2 : 4);
-    return { variants: placed, ...workOf(kernel, widthOf) };
-  });
-  return { shaders: emitter.shaders, steps };
+  return { served: [...served.values()], uses, callOf };
 }
 
-function placeDispatch(
-  { shader, bound, used, parameters, workgroups }: DispatchTemplate,
-  kernel: Kernel,
-  index: number,
-  memory: MemoryOf,
-): WgslDispatch {
-  const operandAt = (position: number): Operand => {
+/** The dispatch for operands that begin where the kernel's do. */
+function placed({ shader, bindings, used, parameters, workgroups }: DispatchTemplate, kernel: Kernel): WgslDispatch {
+  const offsetOf = (position: number | undefined): Size => {
+    if (position === undefined) return 0;
     const operand = kernel.operands[position];
     invariant(operand !== undefined, `kernel ${kernel.name}: there is no operand ${position}`);
-    return operand;
+    return operand.offset;
   };
-  return {
-    shader,
-    bindings: bound.map((each) => ("scratch" in each ? each : { memory: memory.memory(index, operandAt(each.operand).buffer) })),
-    offsets: [...used.map((position) => (position === undefined ? 0 : operandAt(position).offset)), ...parameters],
-    workgroups,
-  };
+  return { shader, bindings, offsets: [...used.map(offsetOf), ...parameters], workgroups };
 }
 
 /** What the text depends on, beside the layout. */
@@ -216,10 +232,10 @@ class Emitter {
       const source = sources[operand];
       return source === undefined ? { scratch: scratchOf.get(operand)?.scratch ?? 0 } : { operand: source };
     });
-    const bound = [...own, ...shader.boundScratch().map((index) => ({ scratch: index }))];
+    const bindings: readonly WgslBinding[] = [...own, ...shader.boundScratch().map((index) => ({ scratch: index }))];
     const used = shader.usedOperands().map((operand) => sources[operand]);
-    invariant(bound.length <= MOST_BINDINGS, `kernel ${title} binds ${bound.length} buffers`);
-    return { shader: this.add(shader, title, paths), bound, used, workgroups };
+    invariant(bindings.length <= MOST_BINDINGS, `kernel ${title} binds ${bindings.length} buffers`);
+    return { shader: this.add(shader, title, paths), bindings, used, workgroups };
   }
 
   private add(shader: Shader, title: string, paths: readonly string[]): number {

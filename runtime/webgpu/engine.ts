@@ -99,7 +99,7 @@ export async function createWebgpuEngine(
     const known = resolved.get(key);
     if (known !== undefined && known.generation === memory.generation()) return known;
     known?.release();
-    const made = await resolveProgram(device, program(name), batch, memory, pipelines, tuner, await capabilities());
+    const made = await resolveProgram(device, spec, program(name), batch, memory, pipelines, tuner, await capabilities());
     resolved.delete(key);
     for (const [oldest, each] of resolved) {
       if (resolved.size < KEPT_PROGRAMS) break;

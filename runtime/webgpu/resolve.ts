@@ -2,7 +2,7 @@
  * A program at one batch, ready to be encoded: variants chosen, temporaries placed, bind groups and grids made.
  * Invariant: it is good as long as the memory's generation is the one that it was made in.
  */
-import type { SizeSpec, WebgpuBufferSpec, WebgpuProgramSpec, WebgpuVariantSpec } from "../manifest.ts";
+import type { SizeSpec, WebgpuBufferSpec, WebgpuProgramSpec, WebgpuSpec, WebgpuVariantSpec } from "../manifest.ts";
 import { resolveSize } from "../memory.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { encodeDispatch, type PlacedVariant, type ReadyDispatch, readyDispatches } from "./dispatches.ts";
@@ -12,7 +12,7 @@ import type { Pipelines } from "./pipelines.ts";
 import { align, type Lifetime, placeLifetimes } from "./placement.ts";
 import type { Timestamps } from "./timestamps.ts";
 import type { Tuner } from "./tuning.ts";
-import { defaultVariant } from "./variants.ts";
+import { callOf, defaultVariant } from "./variants.ts";
 
 export interface ResolvedProgram {
   readonly generation: number;
@@ -27,6 +27,7 @@ export interface ResolvedProgram {
 /** Takes the memory, compiles the shaders; a tuner chooses the variants, else the compiler. Throws RN602, RN603, RN609. */
 export async function resolveProgram(
   device: GPUDevice,
+  spec: Pick<WebgpuSpec, "calls">,
   program: WebgpuProgramSpec,
   batch: number,
   memory: DeviceMemory,
@@ -36,7 +37,7 @@ export async function resolveProgram(
 ): Promise<ResolvedProgram> {
   requireFit(program, batch, memory.limit);
   const chosen = await tuner?.choose(program, batch, capabilities);
-  const variants = chosen ?? program.steps.map((step) => defaultVariant(step, batch, capabilities));
+  const variants = chosen ?? program.steps.map((step) => defaultVariant(callOf(spec, step), batch, capabilities, step.serves));
   await Promise.all(
     variants.flatMap(({ dispatches }, k) =>
       dispatches.map(({ shader, bindings }) => pipelines.of(shader, bindings.length, program.steps[k]?.serves ?? "")),
@@ -45,9 +46,10 @@ export async function resolveProgram(
   const { places, scratch } = await placeBuffers(program.buffers, variants, batch, memory);
   const generation = memory.generation();
   const placed = variants.map((variant, step): PlacedVariant => {
-    const resource = (index: number): GPUBufferBinding => {
-      const found = index < places.length ? places[index] : scratch[step]?.[index - places.length];
-      if (found === undefined) throw new Error(`internal error: there is no buffer ${index}`);
+    const buffers = program.steps[step]?.buffers ?? [];
+    const resource = (binding: number): GPUBufferBinding => {
+      const found = binding < 0 ? scratch[step]?.[-1 - binding] : places[buffers[binding] ?? -1];
+      if (found === undefined) throw new Error(`internal error: step ${step} has no buffer ${binding}`);
       return found;
     };
     return { step, variant, resource };

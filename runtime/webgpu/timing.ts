@@ -36,7 +36,8 @@ export function createTiming(
       const steps = new Map<number, number>();
       for (const [k, { step }] of ready.dispatches.entries()) steps.set(step, (steps.get(step) ?? 0) + (passes[k] ?? 0));
       for (const [step, milliseconds] of steps) {
-        const { serves = "", flops, bytes } = spec[name]?.steps[step] ?? { flops: 0, bytes: 0 };
+        const { serves = "", call: position = -1 } = spec[name]?.steps[step] ?? {};
+        const { flops, bytes } = spec.calls[position] ?? { flops: 0, bytes: 0 };
         const variant = ready.variants[step];
         const shader = spec.shaders[variant?.dispatches[0]?.shader ?? -1];
         const call = { kernel: shader?.name ?? `#${step}`, serves, flops: resolveSize(flops, batch), bytes: resolveSize(bytes, batch) };

@@ -2,10 +2,10 @@
  * Which variant of a step is the fastest on a device: measured once for each distinct kernel, and remembered.
  * Invariant: a measurement decides which variant runs, never whether one does: where it fails the compiler's choice stays.
  */
-import type { WebgpuProgramSpec, WebgpuShaderSpec, WebgpuSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../manifest.ts";
+import type { WebgpuCallSpec, WebgpuProgramSpec, WebgpuShaderSpec, WebgpuSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../manifest.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { fixedText, withoutNames } from "./shader-text.ts";
-import { defaultVariant, supportedVariants } from "./variants.ts";
+import { callOf, defaultVariant, supportedVariants } from "./variants.ts";
 
 /** Where choices are kept between runs: texts by name, as `localStorage` or a Map keep them. */
 export interface TuningStore {
@@ -13,10 +13,10 @@ export interface TuningStore {
   set(key: string, value: string): unknown;
 }
 
-/** What a variant of a step takes. */
+/** What a variant takes in a step. */
 export interface VariantTimer {
   /** Milliseconds of one run; may stop early, with any larger number, where it is sure to be over `best`. */
-  time(variant: WebgpuVariantSpec, program: WebgpuProgramSpec, batch: number, best: number): Promise<number>;
+  time(variant: WebgpuVariantSpec, step: WebgpuStepSpec, program: WebgpuProgramSpec, batch: number, best: number): Promise<number>;
   /** Gives back what it took for a program. */
   release(): void;
 }
@@ -39,6 +39,7 @@ export function createTuner(
 ): Tuner {
   const entry = storeKey(device);
   const codes = new Map<number, string>();
+  const keys = new Map<WebgpuCallSpec, string>();
   const known = new Map<string, string>();
   const state = { isRead: false };
 
@@ -59,11 +60,16 @@ export function createTuner(
       onFailure(`the measurements of kernels could not be kept: ${(error as Error).message}`);
     }
   };
-  const fastest = async (program: WebgpuProgramSpec, tried: readonly WebgpuVariantSpec[], batch: number): Promise<WebgpuVariantSpec | undefined> => {
+  const fastest = async (
+    program: WebgpuProgramSpec,
+    step: WebgpuStepSpec,
+    tried: readonly WebgpuVariantSpec[],
+    batch: number,
+  ): Promise<WebgpuVariantSpec | undefined> => {
     let best: WebgpuVariantSpec | undefined;
     let least = Number.POSITIVE_INFINITY;
     for (const variant of tried) {
-      const milliseconds = await timer.time(variant, program, batch, least);
+      const milliseconds = await timer.time(variant, step, program, batch, least);
       if (milliseconds >= least) continue;
       [best, least] = [variant, milliseconds];
     }
@@ -77,16 +83,17 @@ export function createTuner(
       const made = new Map<string, string>();
       const chosen: WebgpuVariantSpec[] = [];
       for (const step of program.steps) {
-        const first = defaultVariant(step, batch, capabilities);
-        const tried = [first, ...supportedVariants(step, capabilities).filter((each) => each !== first && isWorthTrying(each, batch))];
-        const key = `${kernelKey(spec, step, codes)} ${batchRange(batch)}`;
+        const call = callOf(spec, step);
+        const first = defaultVariant(call, batch, capabilities, step.serves);
+        const tried = [first, ...supportedVariants(call, capabilities).filter((each) => each !== first && isWorthTrying(each, batch))];
+        const key = `${kernelKey(spec, call, keys, codes)} ${batchRange(batch)}`;
         const name = known.get(key);
         const remembered = tried.find((each) => each.name === name);
         if (tried.length === 1 || remembered !== undefined) {
           chosen.push(remembered ?? first);
           continue;
         }
-        const found = await fastest(program, tried, batch).catch(() => undefined);
+        const found = await fastest(program, step, tried, batch).catch(() => undefined);
         chosen.push(found ?? first);
         if (found === undefined) continue;
         known.set(key, found.name);
@@ -129,17 +136,21 @@ function readChoices(text: string | null | undefined): Map<string, string> {
 }
 
 /** Tells kernels apart by the texts that are measured, so that a compiler that writes others measures them. */
-function kernelKey({ shaders }: WebgpuSpec, { variants }: WebgpuStepSpec, codes: Map<number, string>): string {
+function kernelKey({ shaders }: WebgpuSpec, call: WebgpuCallSpec, keys: Map<WebgpuCallSpec, string>, codes: Map<number, string>): string {
+  const before = keys.get(call);
+  if (before !== undefined) return before;
   const codeOf = (shader: number): string => {
     const known = codes.get(shader) ?? nameless(shaders[shader]);
     codes.set(shader, known);
     return known;
   };
-  const parts = variants.flatMap(({ name, dispatches }) => [
+  const parts = call.variants.flatMap(({ name, dispatches }) => [
     name,
     ...dispatches.flatMap(({ shader, workgroups }) => [codeOf(shader), JSON.stringify(workgroups)]),
   ]);
-  return hash(parts.join("\n"));
+  const key = hash(parts.join("\n"));
+  keys.set(call, key);
+  return key;
 }
 
 function nameless(shader: WebgpuShaderSpec | undefined): string {

@@ -2,7 +2,7 @@
  * Times variants on a device, on memory of their own: a kernel may write what the next call reads.
  * Invariant: by timestamps where the device has them, else by the host's clock around enough runs to drown its own time.
  */
-import type { WebgpuProgramSpec, WebgpuSpec, WebgpuVariantSpec } from "../manifest.ts";
+import type { WebgpuProgramSpec, WebgpuSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../manifest.ts";
 import { resolveSize } from "../memory.ts";
 import { encodeDispatch, type ReadyDispatch, readyDispatches } from "./dispatches.ts";
 import type { Pipelines } from "./pipelines.ts";
@@ -29,8 +29,8 @@ export function createVariantTimer(spec: WebgpuSpec, device: GPUDevice, pipeline
   const elapsed = (dispatches: readonly ReadyDispatch[], runs: number): Promise<number> =>
     isStamped ? byTimestamps(device, dispatches, runs) : byHost(device, dispatches, runs);
   return {
-    async time(variant, program, batch, best) {
-      const sizes = bindingSizes(spec, program, variant, batch);
+    async time(variant, step, program, batch, best) {
+      const sizes = bindingSizes(spec, program, step, variant, batch);
       const buffers = await pool.take([...sizes.values()]);
       const resources = new Map([...sizes].map(([binding, size], k) => [binding, { buffer: buffers[k] as GPUBuffer, size }]));
       const resource = (binding: number): GPUBufferBinding => {
@@ -60,11 +60,18 @@ export function createVariantTimer(spec: WebgpuSpec, device: GPUDevice, pipeline
 }
 
 /** Bytes of what a variant binds, by position. */
-function bindingSizes(spec: WebgpuSpec, { buffers }: WebgpuProgramSpec, { dispatches, scratch }: WebgpuVariantSpec, batch: number) {
+function bindingSizes(
+  spec: WebgpuSpec,
+  program: WebgpuProgramSpec,
+  { buffers }: WebgpuStepSpec,
+  { dispatches, scratch }: WebgpuVariantSpec,
+  batch: number,
+): ReadonlyMap<number, number> {
   const sizes = new Map<number, number>();
   for (const binding of dispatches.flatMap(({ bindings }) => bindings)) {
-    const buffer = buffers[binding];
-    const own = buffer === undefined ? scratch[binding - buffers.length] : "persistent" in buffer ? spec.persistent[buffer.persistent] : buffer.bytes;
+    const buffer = program.buffers[buffers[binding] ?? -1];
+    const kept = buffer !== undefined && "persistent" in buffer ? spec.persistent[buffer.persistent] : buffer?.bytes;
+    const own = binding < 0 ? scratch[-1 - binding] : kept;
     sizes.set(binding, align(own === undefined ? 0 : resolveSize(own, batch)));
   }
   return sizes;

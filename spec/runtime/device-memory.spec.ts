@@ -79,7 +79,7 @@ suite("device memory", (test) => {
     const wider = { ...row, bytes: { batch: 400 }, name: "conv2", shape: [{ batch: 4 }, 25] } as const;
     const fixed = { bytes: 8192, first: 0, last: 1, name: "table", shape: [2048] } as const;
     const resolve = (batch: number, ...buffers: WebgpuProgramSpec["buffers"]) =>
-      resolveProgram(device, program(...buffers), batch, memory, nobody, undefined);
+      resolveProgram(device, { calls: [] }, program(...buffers), batch, memory, nobody, undefined);
     await rejects(resolve(41, row), "RN609", "`conv1` of shape [41, 5, 5]", "4.0 KiB at a batch of 41", "a batch of at most 40, or");
     await rejects(resolve(50, row, wider), "RN609", "`conv1`", "a batch of at most 10, or");
     await rejects(resolve(30, row, wider), "RN609", "`conv2` of shape [120, 25]", "a batch of at most 10, or");

@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import type { Kernel } from "../../compiler/ir/kernel.ts";
 import { emitWgsl } from "../../compiler/wgsl/emit.ts";
-import { variantSpec } from "../../compiler/emit/webgpu-manifest.ts";
+import { callSpec } from "../../compiler/emit/webgpu-manifest.ts";
 import { gridOf } from "../../runtime/webgpu/dispatches.ts";
 import { fixedText } from "../../runtime/webgpu/shader-text.ts";
 import { suite } from "../harness.ts";
@@ -51,10 +51,8 @@ suite("grids", (test) => {
 
   test("an elementwise kernel of 65,535 * 256 elements and more is folded, and counts workgroups along x, then y", () => {
     const elements = 65_535 * 256 + 1;
-    const { shaders, steps } = emitWgsl([copyOf(elements)], { memory: (_, buffer) => buffer, name: () => "x" });
-    const [variant] = steps[0]?.variants ?? [];
-    assert.ok(variant !== undefined);
-    const [dispatch] = variantSpec(variant, 2).dispatches;
+    const { shaders, calls } = emitWgsl([copyOf(elements)], { memory: (_, buffer) => buffer, name: () => "x" });
+    const [dispatch] = calls.map(callSpec)[0]?.variants[0]?.dispatches ?? [];
     assert.ok(dispatch !== undefined);
     const [shader] = shaders.slice(dispatch.shader);
     assert.ok(shader !== undefined);

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
-import type { WebgpuProgramSpec, WebgpuSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../../runtime/manifest.ts";
+import type { WebgpuCallSpec, WebgpuProgramSpec, WebgpuSpec, WebgpuStepSpec, WebgpuVariantSpec } from "../../runtime/manifest.ts";
 import { createTuner, type TuningStore, type VariantTimer } from "../../runtime/webgpu/tuning.ts";
 import { defaultTuningFile, fileTunings } from "../../tools/api/tuning-file.ts";
 import { suite } from "../harness.ts";
@@ -27,15 +27,16 @@ interface Layer {
 
 function network(layers: readonly Layer[]): { readonly spec: WebgpuSpec; readonly program: WebgpuProgramSpec } {
   const shaders: WebgpuSpec["shaders"][number][] = [];
-  const steps = layers.map(({ name: layer, size, variants }): WebgpuStepSpec => {
+  const calls = layers.map(({ name: layer, size, variants }): WebgpuCallSpec => {
     const all = Object.entries(variants).map(([name, limits]): WebgpuVariantSpec => {
       const shader = shaders.push(shaderOf(layer, size, name)) - 1;
       return { name, dispatches: [{ shader, bindings: [0], offsets: [], workgroups: [{ sizes: [size], per: 1 }] }], scratch: [], ...limits };
     });
-    return { variants: all, flops: 0, bytes: 0, serves: layer };
+    return { variants: all, flops: 0, bytes: 0 };
   });
+  const steps = layers.map(({ name: serves }, call): WebgpuStepSpec => ({ call, buffers: [0], serves }));
   const program: WebgpuProgramSpec = { inputs: [], scalars: [], outputs: [], buffers: [{ bytes: 4, first: 0, last: steps.length, name: "" }], steps };
-  return { spec: { shaders, persistent: [], prepare: undefined, infer: program, gradients: undefined, step: undefined }, program };
+  return { spec: { shaders, calls, persistent: [], prepare: undefined, infer: program, gradients: undefined, step: undefined }, program };
 }
 
 function deviceNamed(description: string, features: readonly string[] = []): GPUDevice {

@@ -89,8 +89,10 @@ function specOf(path: string, model: string, sizes: Readonly<Record<string, numb
 /** Every variant that the device can run, not only those of one batch, with sizes as numbers and from the uniform. Returns how many shaders there are. */
 async function compileVariants(spec: WebgpuSpec, device: GPUDevice, model: string): Promise<number> {
   const steps = [spec.prepare, spec.infer, spec.gradients, spec.step].flatMap((program) => program?.steps ?? []);
-  const wanted = steps.flatMap(({ variants, serves = "" }) =>
-    variants.flatMap(({ dispatches, requires }) => (isSupported(requires, device) ? dispatches.map((each) => ({ ...each, serves })) : [])),
+  const wanted = steps.flatMap(({ call, serves = "" }) =>
+    (spec.calls[call]?.variants ?? []).flatMap(({ dispatches, requires }) =>
+      isSupported(requires, device) ? dispatches.map((each) => ({ ...each, serves })) : [],
+    ),
   );
   for (const sized of [false, true]) {
     const pipelines = createPipelines(spec, device, sized);

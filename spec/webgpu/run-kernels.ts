@@ -1,5 +1,5 @@
 /** Runs single kernels on a device, each in every variant, and compares them with the evaluation in f64. */
-import { variantSpec } from "../../compiler/emit/webgpu-manifest.ts";
+import { callSpec } from "../../compiler/emit/webgpu-manifest.ts";
 import type { Kernel, ScalarType, Size } from "../../compiler/ir/kernel.ts";
 import { emitWgsl } from "../../compiler/wgsl/emit.ts";
 import type { WebgpuProgramSpec, WebgpuSpec, WebgpuVariantSpec } from "../../runtime/manifest.ts";
@@ -29,15 +29,14 @@ export async function checkKernel(
   only = /^/,
 ): Promise<readonly string[]> {
   const shifted = kernel.operands.map((operand) => ({ ...operand, offset: withGuard(operand.offset, batch) }));
-  const { shaders, steps } = emitWgsl([{ ...kernel, operands: shifted }], { memory: (_, buffer) => buffer, name: (_, buffer) => `buffer.${buffer}` });
-  const variants = (steps[0]?.variants ?? [])
-    .map((each) => variantSpec(each, buffers.length))
-    .filter(({ name, requires }) => only.test(name) && isSupported(requires, device));
+  const { shaders, calls } = emitWgsl([{ ...kernel, operands: shifted }], { memory: (_, buffer) => buffer, name: (_, buffer) => `buffer.${buffer}` });
+  const variants = calls.flatMap((call) => callSpec(call).variants).filter(({ name, requires }) => only.test(name) && isSupported(requires, device));
+  const operands = kernel.operands.map(({ buffer }) => buffer);
   const expected = new Map(buffers.map(({ type, data }, k) => [k, type === "f32" ? Float64Array.from(Float32Array.from(data)) : data.slice()]));
   evaluateKernel(kernel, expected, batch);
   if (variants.length === 0) throw new Error(`${kernel.name}: the device runs no variant`);
   for (const variant of variants) {
-    const found = await runVariant(device, shaders, variant, buffers, batch);
+    const found = await runVariant(device, shaders, variant, operands, buffers, batch);
     try {
       compare(buffers, found, expected, tolerance);
     } catch (error) {
@@ -72,6 +71,7 @@ async function runVariant(
   device: GPUDevice,
   shaders: WebgpuSpec["shaders"],
   variant: WebgpuVariantSpec,
+  operands: readonly number[],
   buffers: readonly TestBuffer[],
   batch: number,
 ): Promise<readonly Int32Array[]> {
@@ -86,9 +86,10 @@ async function runVariant(
     scalars: [],
     outputs: [],
     buffers: writes.map(({ bytes }) => ({ bytes, first: -1, last: 1, name: "" })),
-    steps: [{ variants: [variant], flops: 0, bytes: 0 }],
+    steps: [{ call: 0, buffers: operands }],
   };
-  const spec: WebgpuSpec = { shaders, persistent: [], prepare: undefined, infer, gradients: undefined, step: undefined };
+  const calls = [{ variants: [variant], flops: 0, bytes: 0 }];
+  const spec: WebgpuSpec = { shaders, calls, persistent: [], prepare: undefined, infer, gradients: undefined, step: undefined };
   const engine = await createWebgpuEngine(spec, { device, isOwn: false, isSoftware: variant.plain === true }, []);
   try {
     const found = await engine.execute("infer", batch, writes, writes);

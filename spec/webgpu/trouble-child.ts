@@ -214,7 +214,8 @@ async function faults(): Promise<unknown> {
   const infer = spec?.infer;
   if (spec === undefined || infer === undefined) throw new Error("the program has no WebGPU part");
   const position = infer.steps.findIndex(({ serves }) => serves?.split(" ").includes("repeat.3.fc"));
-  const shaders = new Set(infer.steps[position]?.variants.flatMap(({ dispatches }) => dispatches.map((each) => each.shader)));
+  const call = spec.calls[infer.steps[position]?.call ?? -1];
+  const shaders = new Set(call?.variants.flatMap(({ dispatches }) => dispatches.map((each) => each.shader)));
   const run = async (webgpu: WebgpuSpec): Promise<string> => {
     const altered: Manifest = { ...manifest, webgpu };
     const network = await loadNetwork({ manifest: altered, wasm }, { device: "webgpu", gpu, onNotice: (message) => process.stderr.write(message) });
@@ -226,17 +227,7 @@ async function faults(): Promise<unknown> {
     shaders.has(k) ? { ...each, template: each.template.replace("fn main(", "fn main(unknown: nothing, ") } : each,
   );
   // One buffer bound twice to be written, which WebGPU forbids within a dispatch.
-  const steps = infer.steps.map((step, k) =>
-    k === position
-      ? {
-          ...step,
-          variants: step.variants.map((each) => ({
-            ...each,
-            dispatches: each.dispatches.map((dispatch) => ({ ...dispatch, bindings: dispatch.bindings.map(() => dispatch.bindings[0] ?? 0) })),
-          })),
-        }
-      : step,
-  );
+  const steps = infer.steps.map((step, k) => (k === position ? { ...step, buffers: step.buffers.map(() => step.buffers[0] ?? 0) } : step));
   return {
     names: [...shaders].map((each) => spec.shaders[each]?.name),
     serves: infer.steps[position]?.serves,

@@ -2,7 +2,7 @@
 import * as assert from "uvu/assert";
 import type { WebgpuShaderSpec } from "../../runtime/manifest.ts";
 import { fixedText, sizedTexts } from "../../runtime/webgpu/shader-text.ts";
-import { defaultVariant } from "../../runtime/webgpu/variants.ts";
+import { callOf, defaultVariant } from "../../runtime/webgpu/variants.ts";
 import { compile } from "../../tools/api/index.ts";
 import { suite } from "../harness.ts";
 
@@ -47,7 +47,7 @@ suite("sizes of shaders", (test) => {
     const texts = sizedTexts(webgpu.shaders);
     const steps = [webgpu.prepare, webgpu.infer, webgpu.gradients, webgpu.step].flatMap((program) => program?.steps ?? []);
     const codes = steps.flatMap((step) => {
-      const { dispatches } = defaultVariant(step, 8, { ...CAPABILITIES, isSoftware: true });
+      const { dispatches } = defaultVariant(callOf(webgpu, step), 8, { ...CAPABILITIES, isSoftware: true });
       return dispatches.map((dispatch) => ({ shader: dispatch.shader, code: texts[dispatch.shader]?.code ?? "" }));
     });
     for (const { code } of codes) assert.not.match(code, /workgroupBarrier|var<workgroup>/);
@@ -58,9 +58,10 @@ suite("sizes of shaders", (test) => {
   test("a device that is none of software never runs a plain variant unless a measurement says so", async () => {
     const options = { file: "std/models/cifar", model: "CifarResNet20B", usualSizes: true, mode: "training", devices: ["webgpu"] } as const;
     const webgpu = (await compile(options)).manifest.webgpu;
-    const steps = [webgpu?.infer, webgpu?.gradients, webgpu?.step].flatMap((program) => program?.steps ?? []);
-    const plain = steps.filter(({ variants }) => variants.some((each) => each.plain === true));
+    assert.ok(webgpu !== undefined);
+    const steps = [webgpu.infer, webgpu.gradients, webgpu.step].flatMap((program) => program?.steps ?? []);
+    const plain = steps.map((step) => callOf(webgpu, step)).filter(({ variants }) => variants.some((each) => each.plain === true));
     assert.ok(plain.length > 60, `${plain.length} of ${steps.length}`);
-    for (const step of plain) for (const batch of [1, 8, 4096]) assert.is(defaultVariant(step, batch, CAPABILITIES).plain, undefined);
+    for (const call of plain) for (const batch of [1, 8, 4096]) assert.is(defaultVariant(call, batch, CAPABILITIES).plain, undefined);
   });
 });

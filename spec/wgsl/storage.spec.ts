@@ -31,7 +31,7 @@ suite("f16 storage", (test) => {
     const ports = 4 * (3 * 32 * 32 + 10);
     const ratio = (temporary(halved) - ports) / (temporary(whole) - ports);
     assert.ok(Math.abs(ratio - 0.5) < 0.01, `${ratio} of the memory`);
-    const traffic = ({ infer }: WebgpuSpec): number => perSample(infer?.steps.map(({ bytes }) => bytes) ?? []);
+    const traffic = ({ infer, calls }: WebgpuSpec): number => perSample(infer?.steps.map(({ call }) => calls[call]?.bytes ?? 0) ?? []);
     assert.ok(traffic(halved) < 0.52 * traffic(whole), `${traffic(halved)} of ${traffic(whole)} bytes`);
     const weights = bindings(halved).filter(([, name]) => name === "weights");
     assert.ok(weights.length > 20);
