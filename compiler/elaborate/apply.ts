@@ -8,14 +8,16 @@ import { formatDim, symbol } from "../ir/dim.ts";
 import { assume, type Facts } from "../check/solve.ts";
 import type { Instance } from "../ir/program.ts";
 import type { TensorType } from "../ir/type.ts";
+import { PRELUDE } from "../resolve/modules.ts";
 import { recursiveBlock } from "../resolve/problems.ts";
-import type { Use } from "./anchor.ts";
+import { spanKey, type Use } from "./anchor.ts";
 import { bindParameters } from "./arguments.ts";
 import { elaborateStatements } from "./body.ts";
 import { addValue, type Frame, report, type Session } from "./context.ts";
 import { evaluate } from "./expressions.ts";
 import { inheritOrigins } from "./origins.ts";
 import { type Arrivals, bindPorts, bindSizes, finishOutputs } from "./ports.ts";
+import { preludeOf } from "./memory.ts";
 import * as portProblems from "./port-problems.ts";
 import * as problems from "./problems.ts";
 import { requireAll } from "./requirements.ts";
@@ -44,7 +46,8 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   const name = declared.name.text;
   const open = session.trail.findLastIndex((use) => blockKey(use.declaration) === blockKey(block.declaration));
   if (open >= 0 && !holdsBlock(session.trail[open]?.given ?? [], valueKey(block))) {
-    report(session, recursiveBlock(name, span, [...session.trail.slice(open).map((use) => use.declaration.block.name.text), name]));
+    const shadowed = preludeOf(block.declaration.file)?.own.has(name) === true && block.declaration.file.path !== PRELUDE ? PRELUDE : undefined;
+    report(session, recursiveBlock(name, span, [...session.trail.slice(open).map((use) => use.declaration.block.name.text), name], shadowed));
     return POISON;
   }
   if (session.trail.length >= MOST_NESTED) {
@@ -53,7 +56,11 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   }
   const ports = declared.body.filter((statement): statement is InPort => statement.kind === "InPort");
   if (ports.length !== tensors.length) {
-    report(session, portProblems.wrongInputCount(name, ports.length, tensors.length, span, declared.name.span));
+    const positional = block.given.filter((argument) => argument.name === undefined).length;
+    const missing = declared.parameters
+      .slice(positional)
+      .find((each) => each.default === undefined && !block.given.some((given) => given.name === each.name.text));
+    report(session, portProblems.wrongInputCount(name, ports.length, tensors.length, span, declared.name.span, missing?.name.text));
     return POISON;
   }
   const parameters = new Map<string, Value>();
@@ -77,8 +84,10 @@ export function applyBlock(frame: Frame, block: BlockValue, inputs: readonly Val
   );
   if (!sound || [...parameters.values()].some((value) => value.kind === "poison")) return POISON;
   const arrivals: Arrivals = { given: tensors, arguments: block.given, useSpan: span };
+  const { errors } = session;
   const instance = instantiate(frame, entered, parameters, arrivals, [...frame.prefix, ...(use?.path ?? [])]);
-  if (instance === undefined) return POISON;
+  // What does not fit this use makes no shapes to go on with; a block that is wrong by itself has those it declares.
+  if (instance === undefined || (session.errors > errors && session.reported.has(spanKey(span)))) return POISON;
   const outputs = instance.outputs.map((port): TensorValue => {
     const type = instance.types[port.value] ?? { dtype: "f32", shape: [] };
     const origins = inheritOrigins(type, tensors, span, entered.text);
@@ -125,7 +134,7 @@ function argumentText(value: Value): string {
     case "list":
       return listText(value.elements) ?? "…";
     case "block":
-      return value.declaration.block.name.text;
+      return `${value.declaration.block.name.text}${value.given.length > 0 ? "(…)" : ""}`;
     case "primitive":
     case "init":
       return value.name;

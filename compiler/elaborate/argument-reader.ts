@@ -30,6 +30,11 @@ export interface ArgumentReader {
   peekRank(name: string): number;
 }
 
+/** A tensor among the positional arguments. */
+function isInput({ name, value }: GivenArgument): boolean {
+  return name === undefined && value.kind === "tensor";
+}
+
 class Stop extends Error {}
 
 /** Runs `body`; poison after a reported mistake. Positional arguments go to names in the order they are first asked for. */
@@ -158,7 +163,8 @@ export function readArguments(
     const result = body(read);
     const left = positional[0] ?? given.find((argument) => argument.name !== undefined && !asked.has(argument.name));
     if (left !== undefined && result.kind !== "poison") {
-      if (left.name === undefined) report(session, problems.surplusArgument(callee, asked.size, asked.size + positional.length, left.span));
+      if (left.name === undefined)
+        report(session, problems.surplusArgument(callee, asked.size, asked.size + positional.length, left.span, given.filter(isInput).length));
       else
         report(
           session,

@@ -5,9 +5,9 @@
 import type { Argument, Parameter, ParameterType } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import { constantOf } from "../ir/dim.ts";
-import { closest } from "../../grammar/closest.ts";
 import { evaluate } from "./expressions.ts";
 import { demand, type Frame, report, type Session } from "./context.ts";
+import * as argumentProblems from "./argument-problems.ts";
 import * as problems from "./problems.ts";
 import { lookup, type Scope } from "./scope.ts";
 import { elementsOf, type GivenArgument, POISON, type Value } from "./values.ts";
@@ -35,6 +35,8 @@ function declaredTarget(scope: Scope, { name, value }: Argument): Value | undefi
 export interface Wanted {
   readonly name: string;
   readonly span?: Span;
+  /** It has no default. */
+  readonly required?: boolean;
   /** For messages: "a dim", "a list of dims". */
   readonly wanted: string;
 }
@@ -49,16 +51,28 @@ export function matchArguments(
 ): Map<string, GivenArgument> {
   const matched = new Map<string, GivenArgument>();
   const known = parameters.map((parameter) => parameter.name);
+  const earlier = given.filter((argument) => argument.earlier === true);
+  const unknown = given.filter(({ name }) => name !== undefined && !known.includes(name));
+  const missing = parameters
+    .slice(given.filter(({ name }) => name === undefined).length)
+    .filter((each) => each.required === true && !given.some(({ name }) => name === each.name));
+  // One name that is none, and one that has no value: the one is probably the other.
+  const meant = unknown.length === 1 && missing.length === 1 ? missing[0]?.name : undefined;
   let position = 0;
   for (const argument of given) {
     const name = argument.name ?? known[position++];
+    const isAgain = earlier.length > 0 && argument.earlier !== true && (name === undefined || matched.has(name));
+    if (isAgain) {
+      report(session, argumentProblems.argumentsTwice(callee, earlier, argument));
+      return matched;
+    }
     if (name === undefined) {
       // One surplus argument is reported for all.
       const positional = given.filter((each) => each.name === undefined).length;
       if (position === parameters.length + 1) report(session, problems.surplusArgument(callee, parameters.length, positional, argument.span));
     }
     if (name === undefined) continue;
-    if (!known.includes(name)) report(session, problems.unknownArgument(callee, name, argument.nameSpan ?? argument.span, known, declared));
+    if (!known.includes(name)) report(session, problems.unknownArgument(callee, name, argument.nameSpan ?? argument.span, known, declared, meant));
     else if (matched.has(name)) report(session, problems.repeatedArgument(callee, name, argument.span));
     else matched.set(name, argument);
   }
@@ -145,7 +159,8 @@ function coerceScalar(value: Value, type: Extract<ParameterType, { kind: "Scalar
       if (value.kind === "init") return value;
       return asReal(value) === undefined ? undefined : { kind: "init", name: "constant", given: [positional(value)] };
     case "block":
-      return value.kind === "block" || value.kind === "primitive" ? value : undefined;
+      if (value.kind !== "block" && value.kind !== "primitive") return undefined;
+      return value.given.length === 0 ? value : { ...value, given: value.given.map((argument) => ({ ...argument, earlier: true })) };
     case "string":
       return value.kind === "string" ? value : undefined;
     default:
@@ -186,17 +201,21 @@ export function bindParameters(
 ): boolean {
   const { session } = frame;
   const before = session.diagnostics.length;
-  const wanted = parameters.map((parameter) => ({ name: parameter.name.text, wanted: typeText(parameter.type), span: parameter.span }));
+  const wanted = parameters.map((parameter) => ({
+    name: parameter.name.text,
+    wanted: typeText(parameter.type),
+    span: parameter.span,
+    required: parameter.default === undefined,
+  }));
   const matched = matchArguments(session, callee, wanted, given, declared);
   const names = parameters.map((parameter) => parameter.name.text);
-  const misspelt = given.flatMap((argument) => (argument.name === undefined || names.includes(argument.name) ? [] : [closest(argument.name, names)]));
+  const isMisspelt = given.some((argument) => argument.name !== undefined && !names.includes(argument.name));
   for (const parameter of parameters) {
     const argument = matched.get(parameter.name.text);
     const written = argument?.value ?? defaultOf(parameter);
     if (written === undefined) {
-      // A misspelt name was reported already; this is what it leaves missing.
-      if (!misspelt.includes(parameter.name.text))
-        report(session, problems.missingArgument(callee, parameter.name.text, typeText(parameter.type), useSpan, parameter.span));
+      // A name that is none was reported already; this may be what it leaves missing.
+      if (!isMisspelt) report(session, problems.missingArgument(callee, parameter.name.text, typeText(parameter.type), useSpan, parameter.span));
       bind(parameter, POISON, useSpan);
       continue;
     }
@@ -215,7 +234,14 @@ export function bindParameters(
         demand(session, { op: ">=", left, right: 1 }, span, `\`${parameter.name.text}\` is at least 1`, () =>
           problems.wrongArgument(callee, parameter.name.text, typeText(parameter.type), written, span, parameter.span),
         );
+    if (argument !== undefined && isSmall(parameter) && argument.name === undefined && argument.value.kind === "dim" && argument.earlier !== true)
+      report(session, argumentProblems.channelsForSmallNumber(callee, parameter.name.text, given, argument, parameter.span));
     bind(parameter, value, span);
   }
   return session.diagnostics.length === before;
+}
+
+/** An epsilon: a real number whose default is near zero. */
+function isSmall({ type, default: written }: Parameter): boolean {
+  return type.kind === "ScalarType" && type.name === "real" && written?.kind === "NumberLiteral" && written.value > 0 && written.value < 1e-2;
 }

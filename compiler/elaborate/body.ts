@@ -158,11 +158,14 @@ function skipsInForce(
 /** Every label and local of this body is noted with its place; a second one of a name is an error. */
 function collectNames(frame: Frame, scope: Scope, statements: readonly Statement[], chains: readonly Chain[]): void {
   const seen = new Map<string, Span>();
-  const note = (name: string, span: Span, binds: boolean): void => {
+  const told = new Set<string>();
+  const note = (name: string, span: Span, binds: boolean, assigned = false): void => {
     const first = seen.get(name) ?? scope.names.get(name)?.span;
     const bound = scope.names.get(name)?.declared;
     const what = bound === "parameter" || bound === "port" || bound === "dim" ? "size" : "label";
-    if (first !== undefined) report(frame.session, duplicateName(name, span, first, what));
+    // `x = f(x)` line by line is one misunderstanding.
+    if (first !== undefined && !told.has(name)) report(frame.session, duplicateName(name, span, first, assigned ? "value" : what));
+    if (first !== undefined) told.add(name);
     else seen.set(name, span);
     if (binds && !scope.later.has(name)) scope.later.set(name, span);
   };
@@ -173,7 +176,7 @@ function collectNames(frame: Frame, scope: Scope, statements: readonly Statement
     }
   for (const statement of statements) {
     if (statement.kind === "Let") for (const name of statement.names) note(name.text, name.span, true);
-    if (statement.kind === "Assign") for (const name of statement.names) if (!scope.outs.has(name.text)) note(name.text, name.span, true);
+    if (statement.kind === "Assign") for (const name of statement.names) if (!scope.outs.has(name.text)) note(name.text, name.span, true, true);
     if (statement.kind === "ParamDeclaration" || statement.kind === "StateDeclaration") note(statement.name.text, statement.name.span, true);
     if (statement.kind === "Skip" && statement.label !== undefined) note(statement.label.text, statement.label.span, false);
   }

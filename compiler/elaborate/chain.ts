@@ -304,6 +304,11 @@ function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, f
     return POISON;
   }
   const times = constantOf(count.dim);
+  // A count that is computed may have no rounds to give; one that is written has to be meant.
+  if (times !== undefined && times < 0 && isWrittenNumber(stage.count)) {
+    report(frame.session, problems.wrongKind(stage.count.span, "a count of at least 0", count));
+    return POISON;
+  }
   if (times === undefined && !frame.session.generic) {
     report(frame.session, problems.notConstant(stage.count.span, "the count of a repeat", count));
     return POISON;
@@ -327,6 +332,10 @@ function runRepeat(frame: Frame, scope: Scope, body: Body, stage: RepeatStage, f
         });
   if (stage.label !== undefined) bindName(scope, stage.label, result);
   return result;
+}
+
+function isWrittenNumber(expression: Expression): boolean {
+  return expression.kind === "NumberLiteral" || (expression.kind === "Unary" && isWrittenNumber(expression.operand));
 }
 
 /** False, and reported, when the model would unroll into more rounds than any network has. */
@@ -401,7 +410,7 @@ function bindPattern(frame: Frame, scope: Scope, pattern: Pattern, value: Value)
   }
   const elements = elementsOf(value);
   if (elements === undefined || elements.length !== pattern.elements.length) {
-    if (value.kind !== "poison") report(frame.session, problems.wrongKind(pattern.span, `a pattern for ${pattern.elements.length} values`, value));
+    if (value.kind !== "poison") report(frame.session, problems.patternMismatch(pattern.span, pattern.elements.length, value));
     for (const element of pattern.elements) bindPattern(frame, scope, element, POISON);
     return;
   }

@@ -2,7 +2,7 @@
  * Entry points of elaboration: a model with its parameters fixed becomes a Program; a file's blocks are checked generically.
  * Invariant: `value` is undefined if and only if an error was reported.
  */
-import type { Block, Parameter, Train, Variant } from "../../grammar/ast.ts";
+import type { Block, Constant, Parameter, Train, Variant } from "../../grammar/ast.ts";
 import type { Diagnostic } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import { type Dim, symbolsOf } from "../ir/dim.ts";
@@ -168,7 +168,7 @@ function buildModel(
   session.trail.push({ declaration, span: undefined, text: () => `\`${name}\`` });
   bindParameters(
     frame,
-    name,
+    block.name.text,
     block.parameters,
     [...readTexts(frame, declaration, options.set), ...extra],
     span,
@@ -237,6 +237,7 @@ export function checkFile(
   };
   const checks = genericChecks(file, true, effort);
   const blocks: CheckedBlock[] = [];
+  const circular = new Set<Constant>();
   // A block's mistake over its own sizes comes before the same mistake over those of a use.
   for (const declaration of file.own.values())
     if (declaration.kind === "block")
@@ -253,10 +254,13 @@ export function checkFile(
       add(wrong ? names.filter(({ severity }) => severity === "error") : names);
       if (result !== undefined) blocks.push(result.checked);
     }
-    if (declaration.kind === "constant") {
+    if (declaration.kind === "constant" && !circular.has(declaration.constant)) {
       const session = newSession({ shared: checks, training: undefined, generic: true });
       declaredValue(newFrame(session, "const"), declaration, nameSpan(declaration));
       add(session.diagnostics);
+      // Each constant of a circle would complain of it.
+      if (session.errors > 0)
+        for (const [constant, value] of session.constants) if (value !== "open" && value.kind === "poison") circular.add(constant);
     }
   }
   const models = checkModels(checks, file, add);

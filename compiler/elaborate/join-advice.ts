@@ -12,6 +12,7 @@ import { type Frame, provedEqual, type Session } from "./context.ts";
 import { projectionWeights } from "./join-problems.ts";
 import { portCondition, stepsOf } from "./origins.ts";
 import { axisName } from "./problems.ts";
+import { strideFor } from "./skip.ts";
 import type { Origin, TensorValue } from "./values.ts";
 
 export interface Advice {
@@ -46,6 +47,27 @@ export function roundingFix(frame: Frame, via: Chain, carried: Origin | undefine
   const shown = `${source.text.slice(start, end)}, ceil: true)`;
   const edits = [{ span: { source, start: end, end }, replacement: ", ceil: true" }];
   return [{ title: `let the last window hang over: \`${shown}\``, applicability: "maybe-incorrect", edits }];
+}
+
+/** A convolution on the skip without a stride, where the join's path has one: `conv(128, 1, stride: 2)`. */
+export function strideFix({ session }: Frame, via: Chain, carried: TensorValue, main: TensorValue): Fix[] {
+  const calls = via.stages.flatMap((stage) =>
+    stage.kind === "CallStage" && stage.value.kind === "Call" && stage.value.callee.kind === "Reference" && stage.value.callee.name.text === "conv"
+      ? [stage.value]
+      : [],
+  );
+  const [call] = calls;
+  const last = call?.arguments.at(-1);
+  if (call === undefined || last === undefined || calls.length > 1) return [];
+  const names = call.arguments.map(({ name }) => name?.text);
+  if (names.includes("stride") || names.filter((name) => name === undefined).length > 2) return [];
+  const stride = strideFor(session, carried.type.shape, main.type.shape);
+  if (stride === undefined || constantOf(stride) === 1) return [];
+  const { source, start } = call.span;
+  const { end } = last.span;
+  const more = `, stride: ${formatDim(stride)}`;
+  const edits = [{ span: { source, start: end, end }, replacement: more }];
+  return [{ title: `give it the join's stride: \`${source.text.slice(start, end)}${more})\``, applicability: "maybe-incorrect", edits }];
 }
 
 function poolingCall(stage: Stage): { readonly arguments: readonly Argument[]; readonly span: Stage["span"] } | undefined {

@@ -156,7 +156,8 @@ export function noSuchJoin(
   };
 }
 
-export function joinWithoutSkip(name: string, dropped: boolean, span: Span): Diagnostic {
+/** `from`: a value that a skip could start from. */
+export function joinWithoutSkip(name: string, dropped: boolean, from: string, span: Span): Diagnostic {
   return {
     ...plain,
     code: "RN402",
@@ -165,7 +166,7 @@ export function joinWithoutSkip(name: string, dropped: boolean, span: Span): Dia
       : `no skip enters join \`${name}\``,
     span,
     note: "nothing to merge",
-    help: [`add \`skip x -> ${name}\``],
+    help: [`add \`skip ${from} -> ${name}\``],
   };
 }
 

@@ -17,7 +17,7 @@ import { unknownName } from "../resolve/problems.ts";
 import { evaluate } from "./expressions.ts";
 import { isPrimitive } from "./primitives.ts";
 import { type ArgumentReader, readArguments } from "./argument-reader.ts";
-import { divisibilityAdvice, projectFix, roundingFix, type Advice } from "./join-advice.ts";
+import { divisibilityAdvice, projectFix, roundingFix, strideFix, type Advice } from "./join-advice.ts";
 import * as problems from "./join-problems.ts";
 import { relationFails, wrongKind } from "./problems.ts";
 import { padSkip, projectSkip, strideFor } from "./skip.ts";
@@ -56,7 +56,7 @@ function merge(frame: Frame, scope: Scope, body: Body, stage: JoinStage, main: V
   const written = body.skips(stage.label?.text);
   const dropped = stage.arguments.some((argument) => argument.name?.text === "drop");
   if (written.length === 0) {
-    report(session, problems.joinWithoutSkip(name, dropped, stage.span));
+    report(session, problems.joinWithoutSkip(name, dropped, sourceFor(frame, scope), stage.span));
     return main;
   }
   const kept = written.filter(({ skip }) => !isCut(frame, path, skip));
@@ -95,6 +95,12 @@ function merge(frame: Frame, scope: Scope, body: Body, stage: JoinStage, main: V
     span: stage.span,
   });
   return merged;
+}
+
+/** In a nested body `it`, else the block's first input. */
+function sourceFor({ session }: Frame, scope: Scope): string {
+  const port = session.trail.at(-1)?.declaration.block.body.find(({ kind }) => kind === "InPort");
+  return scope.names.has("it") || port?.kind !== "InPort" ? "it" : port.name.text;
 }
 
 function isCut(frame: Frame, path: readonly string[], skip: Skip): boolean {
@@ -225,7 +231,8 @@ function adviseFit(
 ): Advice {
   if (concatAxis !== undefined) return divisibilityAdvice(frame.session, value, main, concatAxis);
   if (skip.via?.kind === "ViaChain") {
-    const fixes = axis < 2 ? [] : roundingFix(frame, skip.via.chain, value.origins[axis], main.type.shape[axis] ?? 1);
+    const rounding = axis < 2 ? [] : roundingFix(frame, skip.via.chain, value.origins[axis], main.type.shape[axis] ?? 1);
+    const fixes = axis < 2 || rounding.length > 0 ? rounding : strideFix(frame, skip.via.chain, value, main);
     return { help: [], fixes };
   }
   const projectable = adaptation === "identity" && strideFor(frame.session, value.type.shape, main.type.shape) !== undefined;

@@ -234,7 +234,7 @@ function compareTypes(context: Context, kind: string, { first, second, output, t
     if (!demand(session, { op: "==", left: target.type.shape[axis] ?? size, right: size }, span, `size of the target \`${name}\``, mismatch)) return;
   const areIntegers = wanted.dtype === "i64" && target.type.dtype === "i32";
   if (target.type.dtype !== wanted.dtype && !areIntegers)
-    report(session, problems.dtypeMismatch(span, `target \`${name}\` of \`${kind}\``, wanted.dtype, target.type.dtype), true);
+    report(session, problems.dtypeMismatch(span, `target \`${name}\` of \`${kind}\``, wanted.dtype, target.type.dtype, declared?.dtypeSpan), true);
 }
 
 function typeText(type: TensorType): string {

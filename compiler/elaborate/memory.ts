@@ -50,7 +50,8 @@ export function checkedBefore(file: ModuleScope): CheckedBefore {
   return fresh;
 }
 
-function preludeOf(file: ModuleScope): ModuleScope | undefined {
+/** The library's layers, which every file sees. */
+export function preludeOf(file: ModuleScope): ModuleScope | undefined {
   if (file.path === PRELUDE) return file;
   return [...file.visible.values()].find((each) => each.kind === "block" && each.file.path === PRELUDE)?.file;
 }

@@ -87,7 +87,9 @@ export function inputContradicts(
   };
 }
 
-export function wrongInputCount(block: string, wanted: number, got: number, span: Span, declared: Span): Diagnostic {
+/** `missing`: a parameter that has no value, for which a tensor may have been meant. */
+export function wrongInputCount(block: string, wanted: number, got: number, span: Span, declared: Span, missing: string | undefined): Diagnostic {
+  const isStage = span.source.text.slice(0, span.start).trimEnd().endsWith("->");
   return {
     ...plain,
     code: "RN303",
@@ -95,10 +97,12 @@ export function wrongInputCount(block: string, wanted: number, got: number, span
     span,
     note: `${got} given`,
     labels: [{ span: declared, text: `\`${block}\` is declared here` }],
-    help:
-      got > wanted && span.source.text.slice(0, span.start).trimEnd().endsWith("->")
-        ? ["in a chain the flow is the first input; arguments give the others"]
-        : [],
+    help: [
+      ...(missing === undefined ? [] : [`its parameter \`${missing}\` has no value`]),
+      ...(got > wanted && isStage
+        ? ["in a chain what flows is the first input, and further tensors are arguments; of several results one is taken by `let (a, b) = …`"]
+        : []),
+    ],
   };
 }
 
@@ -111,6 +115,7 @@ export function outputContradicts(
   witness: string,
   span: Span,
   at: Span,
+  fixes: readonly Fix[],
 ): Diagnostic {
   const origins = axis === undefined ? got.origins : got.origins.slice(axis, axis + 1);
   return {
@@ -120,17 +125,19 @@ export function outputContradicts(
     span,
     note: witness === "" ? "declared here" : witness,
     labels: [{ span: at, text: `${formatShape(got.type)} arrives here` }, ...originLabels(origins, span)],
+    fixes,
   };
 }
 
-export function outputNeverAssigned(port: string, span: Span): Diagnostic {
+export function outputNeverAssigned(port: string, span: Span, fixes: readonly Fix[]): Diagnostic {
   return {
     ...plain,
     code: "RN404",
     message: `output \`${port}\` is never given a value`,
     span,
     note: "no chain ends here",
-    help: [`end a chain with \`-> ${port}\``],
+    help: fixes.length > 0 ? [] : [`end a chain with \`-> ${port}\``],
+    fixes,
   };
 }
 

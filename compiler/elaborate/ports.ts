@@ -12,6 +12,7 @@ import { PRELUDE } from "../resolve/modules.ts";
 import { addValue, demand, type Frame, provedEqual, report, type Session } from "./context.ts";
 import { evaluate, evaluateShape } from "./expressions.ts";
 import { stepsOf } from "./origins.ts";
+import { declareActual, endInOutput, joinAxes } from "./port-fixes.ts";
 import * as portProblems from "./port-problems.ts";
 import * as problems from "./problems.ts";
 import { lookup, type OutTarget, type Scope } from "./scope.ts";
@@ -188,7 +189,9 @@ function reportRank(frame: Frame, block: Block, port: InPort, given: TensorValue
   const origin = stepsOf(given.origins[0])[0];
   const input = origin?.port;
   const short = wanted !== undefined && given.type.shape.length === wanted - 1;
-  if (short && input?.type?.dims.length === given.type.shape.length && textOf(port.type.span) !== "")
+  // Whole numbers are no picture: what they lack is something else.
+  const isPicture = input?.type?.dtype === "f32" || input?.type?.dtype === "f16";
+  if (short && isPicture && input?.type?.dims.length === given.type.shape.length && textOf(port.type.span) !== "")
     report(frame.session, portProblems.inputShort(block.name.text, declared, input.name.text, input.type, given, useSpan, port.type.span), true);
   else report(frame.session, portProblems.inputRank(block.name.text, port.name.text, declared, given, useSpan, port.type.span));
 }
@@ -230,7 +233,8 @@ export function finishOutputs(
   const outputs: { name: string; value: ValueId }[] = [];
   for (const port of block.body.filter((statement): statement is OutPort => statement.kind === "OutPort")) {
     const assigned = outs.get(port.name.text)?.assigned;
-    if (assigned === undefined && !hadErrors) report(session, portProblems.outputNeverAssigned(port.name.text, port.span));
+    if (assigned === undefined && !hadErrors)
+      report(session, portProblems.outputNeverAssigned(port.name.text, port.span, endInOutput(session, block, port)));
     if (assigned !== undefined && assigned.value.kind !== "tensor" && assigned.value.kind !== "poison")
       report(session, problems.wrongKind(assigned.span, "a tensor", assigned.value));
     if (assigned?.value.kind === "tensor") {
@@ -273,6 +277,7 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
         `rank ${declared.shape.length} ≠ rank ${shape.length}`,
         port.type.span,
         at,
+        joinAxes(frame.session, declared.shape.length, value),
       ),
     );
     return;
@@ -282,7 +287,16 @@ function checkOutput(frame: Frame, scope: Scope, port: OutPort, value: TensorVal
     if (sameDim(wanted, actual) || provedEqual(frame.session, wanted, actual)) continue;
     const dimSpan = port.type.dims.length === shape.length ? (port.type.dims[axis]?.span ?? port.type.span) : port.type.span;
     const fine = demand(frame.session, { op: "==", left: wanted, right: actual }, dimSpan, `size of output \`${port.name.text}\``, (witness) =>
-      portProblems.outputContradicts(port.name.text, text(), value, axis, witness, dimSpan, at),
+      portProblems.outputContradicts(
+        port.name.text,
+        text(),
+        value,
+        axis,
+        witness,
+        dimSpan,
+        at,
+        dimSpan === port.type?.span ? [] : declareActual(frame.session, scope, actual, dimSpan),
+      ),
     );
     if (!fine) break;
   }

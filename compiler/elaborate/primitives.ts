@@ -2,13 +2,14 @@
  * The operators as the language spells them: which arguments each takes and which graph operators it becomes.
  * Invariant: every entry reads its arguments through an ArgumentReader, so unknown and missing ones are reported alike.
  */
+import type { Fix } from "../../grammar/diagnostic.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { BinaryOp, PoolAttributes, ReduceOp, UnaryOp } from "../ir/attributes.ts";
 import { add, type Dim, floorDiv, mul, product, sub } from "../ir/dim.ts";
 import { DTYPES } from "../ir/type.ts";
 import { type ArgumentReader, readArguments } from "./argument-reader.ts";
 import { clamp, flatten, logSumExp, overAxes, reduceWith, split, squeeze, stack, unsqueeze, variance } from "./compositions.ts";
-import { demand, emitOp, type Frame, report } from "./context.ts";
+import { demand, emitOp, type Frame, provedEqual, report } from "./context.ts";
 import { badMovement } from "./movement-problems.ts";
 import * as problems from "./problems.ts";
 import { einsum, rearrange } from "./rearrange.ts";
@@ -230,7 +231,13 @@ function matmul(read: ArgumentReader, frame: Frame, span: Span): Value | undefin
   const attributes = { transposeLeft, transposeRight };
   const rankA = a.type.shape.length;
   const rankB = b.type.shape.length;
-  if (rankA === rankB && rankA <= 3) return emitOp(frame, "matmul", [a, b], attributes, span, "matmul")?.[0];
+  if (rankA === rankB && rankA <= 3)
+    return emitOp(frame, "matmul", [a, b], attributes, span, "matmul", (relation, what, witness) => {
+      const found = problems.relationFails(relation, what, witness, span, "matmul", [a, b]);
+      const isTurned =
+        !transposeLeft && !transposeRight && relation.op === "==" && provedEqual(frame.session, a.type.shape.at(-1) ?? 1, b.type.shape.at(-1) ?? 2);
+      return isTurned ? { ...found, fixes: transposeFix(span) } : found;
+    })?.[0];
   const flatten = (x: TensorValue, keep: number): TensorValue | undefined => {
     const leading = x.type.shape.slice(0, x.type.shape.length - keep);
     const shape = [product(leading), ...x.type.shape.slice(-keep)];
@@ -256,6 +263,14 @@ function matmul(read: ArgumentReader, frame: Frame, span: Span): Value | undefin
     problems.typeProblem({ kind: "rank", input: 1, message: `matmul cannot combine ranks ${rankA} and ${rankB}` }, span, "matmul", [a, b]),
   );
   return undefined;
+}
+
+/** `q` times the transpose of `k`, as scores of attention are. */
+function transposeFix(span: Span): Fix[] {
+  const at = span.source.text.slice(span.start, span.end).trimEnd().length - 1 + span.start;
+  if (span.source.text.charAt(at) !== ")") return [];
+  const edits = [{ span: { ...span, start: at, end: at }, replacement: ", transpose_right: true" }];
+  return [{ title: "take the second one transposed: `transpose_right: true`", applicability: "maybe-incorrect", edits }];
 }
 
 function pool(read: ArgumentReader, x: TensorValue): PoolAttributes {

@@ -8,6 +8,7 @@ import type { TensorType } from "../ir/type.ts";
 import type { TypeProblem, TypeRelation } from "../operators/operator.ts";
 import { closest } from "../../grammar/closest.ts";
 import { renameFix } from "../resolve/problems.ts";
+import { unquoteFix } from "./argument-problems.ts";
 import { originLabels } from "./origins.ts";
 import { describe, formatShape, type Origin, type TensorValue, type Value } from "./values.ts";
 import { windowAxis, windowTooLarge } from "./window-problems.ts";
@@ -88,6 +89,9 @@ export function typeProblem(problem: TypeProblem, span: Span, stage: string, inp
     span,
     ...(input === undefined ? {} : { note: `got ${formatShape(input.type)}` }),
     labels: input === undefined || problem.kind === "dtype" ? [] : originLabels([...input.origins], span),
+    help: /must hold real numbers, not i/.test(problem.message)
+      ? ['`embedding(count, size)` has a trained row for each index; `cast(x, "f32")` makes a real number of it']
+      : [],
   };
 }
 
@@ -102,6 +106,7 @@ export function wrongArgument(block: string, name: string, wanted: string, got: 
     note: `expected ${wanted}`,
     labels: declared === undefined ? [] : [{ span: declared, text: `\`${name}\` is declared here` }],
     help: instead(block, wanted, got),
+    fixes: got.kind === "string" && wanted === "a block" ? unquoteFix(got.value, span) : [],
   };
 }
 
@@ -116,7 +121,15 @@ function instead(block: string, wanted: string, got: Value): readonly string[] {
   return [];
 }
 
-export function unknownArgument(block: string, name: string, span: Span, known: readonly string[], declared: Span | undefined): Diagnostic {
+export function unknownArgument(
+  block: string,
+  name: string,
+  span: Span,
+  known: readonly string[],
+  declared: Span | undefined,
+  /** What is meant if nothing is near. */
+  meant?: string,
+): Diagnostic {
   return {
     ...plain,
     code: "RN302",
@@ -125,7 +138,7 @@ export function unknownArgument(block: string, name: string, span: Span, known: 
     note: "unknown parameter",
     labels: declared === undefined ? [] : [{ span: declared, text: `\`${block}\` is declared here` }],
     help: [known.length > 0 ? `its parameters are ${known.join(", ")}` : "it takes no parameters"],
-    fixes: renameFix(span, closest(name, known) ?? known.find((each) => each.length >= 4 && name.split("_").includes(each))),
+    fixes: renameFix(span, closest(name, known) ?? known.find((each) => each.length >= 4 && name.split("_").includes(each)) ?? meant),
   };
 }
 
@@ -133,18 +146,21 @@ export function missingArgument(block: string, name: string, wanted: string, spa
   return {
     ...plain,
     code: "RN303",
-    message: `\`${block}\` needs a value for \`${name}\` (${wanted})`,
+    message: `\`${block}\` needs a value for \`${name}\`: ${wanted}`,
     span,
     note: `\`${name}\` is missing`,
     labels: declared === undefined ? [] : [{ span: declared, text: `\`${name}\` has no default` }],
   };
 }
 
-export function surplusArgument(block: string, most: number, given: number, span: Span): Diagnostic {
+/** `inputs`: how many of the positional ones are the tensors that it is applied to. */
+export function surplusArgument(block: string, most: number, given: number, span: Span, inputs = 0): Diagnostic {
+  const own = Math.max(0, most - inputs);
+  const beside = inputs === 0 ? "" : inputs === 1 ? " besides its input" : " besides its inputs";
   return {
     ...plain,
     code: "RN304",
-    message: `\`${block}\` takes ${most === 0 ? "no" : `at most ${most}`} positional argument${most === 1 ? "" : "s"}`,
+    message: `\`${block}\` takes ${own === 0 ? "no" : `at most ${own}`} positional argument${own === 1 ? "" : "s"}${beside}`,
     span,
     note: given === most + 1 ? "one too many" : `${given - most} too many, from here on`,
   };
@@ -156,6 +172,20 @@ export function repeatedArgument(block: string, name: string, span: Span): Diagn
 
 export function wrongKind(span: Span, wanted: string, got: Value): Diagnostic {
   return { ...plain, code: "RN305", message: `expected ${wanted}, found ${describe(got)}`, span, note: `not ${wanted}` };
+}
+
+/** RN305: `(w, n)` for an element that is one value, or of another number of them. */
+export function patternMismatch(span: Span, wanted: number, got: Value): Diagnostic {
+  const name = /^\(\s*(\w+)/.exec(span.source.text.slice(span.start, span.end))?.[1] ?? "x";
+  const isOne = got.kind !== "tuple" && got.kind !== "list" && got.kind !== "pack";
+  return {
+    ...plain,
+    code: "RN305",
+    message: `the pattern takes ${wanted} values, but an element of the list is ${describe(got)}`,
+    span,
+    note: `${wanted} names`,
+    help: isOne ? [`for one value write a name, \`${name}\`, or give each element ${wanted} values, \`(a, b)\``] : [],
+  };
 }
 
 /** RN305: `x[0]` of a tensor. */
@@ -188,11 +218,35 @@ export function undecided(span: Span, condition: string): Diagnostic {
 }
 
 export function notConstant(span: Span, what: string, got: Value): Diagnostic {
-  return { ...plain, code: "RN308", message: `${what} must be a known number, but it is ${describe(got)}`, span, note: "not known here" };
+  const isSize = got.kind === "dim";
+  return {
+    ...plain,
+    code: "RN308",
+    message: `${what} must be a known number, but it is ${describe(got)}`,
+    span,
+    note: "not known here",
+    help: isSize ? ["make it a parameter, or fix the size: a number in the `in` port, or `--dim`"] : [],
+  };
 }
 
-export function dtypeMismatch(span: Span, what: string, expected: string, got: string): Diagnostic {
-  return { ...plain, code: "RN306", message: `${what}: expected dtype ${expected}, found ${got}`, span, note: `${got}, not ${expected}` };
+/** `written`: the dtype in the source, if it may be written otherwise. */
+export function dtypeMismatch(span: Span, what: string, expected: string, got: string, written?: Span): Diagnostic {
+  const title = `write \`${expected}\``;
+  const fixes: Fix[] = written === undefined ? [] : [{ title, applicability: "maybe-incorrect", edits: [{ span: written, replacement: expected }] }];
+  return { fixes, ...dtypeFound(span, what, expected, got) };
+}
+
+function dtypeFound(span: Span, what: string, expected: string, got: string): Omit<Diagnostic, "fixes"> {
+  const { severity, labels, help } = plain;
+  return {
+    severity,
+    labels,
+    help,
+    code: "RN306",
+    message: `${what}: expected dtype ${expected}, found ${got}`,
+    span,
+    note: `${got}, not ${expected}`,
+  };
 }
 
 // ── Conditions, stages, limits ───────────────────────────────────────────────────────────────────────────────

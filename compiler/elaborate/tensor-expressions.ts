@@ -8,7 +8,7 @@ import type { BinaryOp, UnaryOp } from "../ir/attributes.ts";
 import { constantOf, type Dim } from "../ir/dim.ts";
 import type { Dtype } from "../ir/type.ts";
 import type { TypeRelation } from "../operators/operator.ts";
-import { demand, emitOp, type Frame, report } from "./context.ts";
+import { demand, emitOp, type Frame, provedEqual, report } from "./context.ts";
 import { originLabels } from "./origins.ts";
 import * as problems from "./problems.ts";
 import { formatShape, POISON, type TensorValue, type Value } from "./values.ts";
@@ -59,10 +59,19 @@ export function matchShapes(frame: Frame, a: TensorValue, b: TensorValue, span: 
     span,
     note: `rank ${rankA} ≠ rank ${rankB}`,
     labels: originLabels([...a.origins, ...b.origins], span),
-    help: ["nothing broadcasts by itself: write `broadcast(small, like: large, axes: [...])`"],
+    help: [broadcastAdvice(frame, a, b)],
     fixes: [],
   });
   return undefined;
+}
+
+/** With the axes of the larger that have the sizes of the smaller, if there is one way. */
+function broadcastAdvice({ session }: Frame, a: TensorValue, b: TensorValue): string {
+  const [small, large] = a.type.shape.length < b.type.shape.length ? [a, b] : [b, a];
+  const axes = small.type.shape.map((size) => large.type.shape.flatMap((other, axis) => (provedEqual(session, size, other) ? [axis] : [])));
+  const name = small.origins.find((origin) => origin?.of !== undefined)?.of ?? "small";
+  const isClear = axes.every((found, i) => found.length === 1 && (i === 0 || (found[0] ?? 0) > (axes[i - 1]?.[0] ?? 0)));
+  return `nothing broadcasts by itself: write \`broadcast(${name}, like: large, axes: [${isClear ? axes.flat().join(", ") : "..."}])\``;
 }
 
 function sameSizes(frame: Frame, a: TensorValue, b: TensorValue, span: Span, what: string): boolean {

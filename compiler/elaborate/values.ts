@@ -49,6 +49,8 @@ export interface GivenArgument {
   readonly value: Value;
   readonly span: Span;
   readonly nameSpan: Span | undefined;
+  /** Given with a block that was then passed as an argument itself. */
+  readonly earlier?: boolean;
 }
 
 export interface InitValue {

@@ -118,6 +118,8 @@ export function lossShapes({ kind, output, target, wanted, witness, span, labels
           },
         ];
   const last = output.type.shape.length - 1;
+  // [N, 10, 1, 1] has one row of logits a sample, as [N, 10].
+  const unit = wanted.shape.length > target.type.shape.length && wanted.shape.slice(target.type.shape.length).every((size) => size === 1) && last > 1;
   const squeezable = last === target.type.shape.length && output.type.shape[last] === 1;
   return {
     ...plain,
@@ -126,7 +128,11 @@ export function lossShapes({ kind, output, target, wanted, witness, span, labels
     span,
     note: witness === "" ? `${got}, not ${needed}` : witness,
     labels,
-    help: squeezable ? [`or drop the last axis of \`${output.text}\` in the model: \`squeeze(${last})\``] : [],
+    help: unit
+      ? [`or drop the axes of size 1 of \`${output.text}\` in the model: \`flatten\``]
+      : squeezable
+        ? [`or drop the last axis of \`${output.text}\` in the model: \`squeeze(${last})\``]
+        : [],
     fixes,
   };
 }

@@ -63,9 +63,11 @@ export function duplicateName(name: string, span: Span, first: Span, what = "lab
     note: "declared again",
     labels: [{ span: first, text: "first declared here" }],
     help: [
-      what === "label"
-        ? "labels are paths of parameters, so each must be unique in its scope: rename one of the two"
-        : "parameters, ports, sizes, labels and locals of a block share one scope: rename one of the two",
+      what === "value"
+        ? "a name is given its value once: write a chain, `x -> conv(64, 3) -> relu -> y`, or give each value a name of its own"
+        : what === "label"
+          ? "labels are paths of parameters, so each must be unique in its scope: rename one of the two"
+          : "parameters, ports, sizes, labels and locals of a block share one scope: rename one of the two",
     ],
   };
 }
@@ -81,14 +83,19 @@ export function cannotImport(span: Span, written: string, path: string): Diagnos
   };
 }
 
-export function recursiveBlock(name: string, span: Span, trail: readonly string[]): Diagnostic {
+/** `shadowed`: where a block of the library has the same name. */
+export function recursiveBlock(name: string, span: Span, trail: readonly string[], shadowed?: string): Diagnostic {
   return {
     ...plain,
     code: "RN104",
     message: `block \`${name}\` contains itself: ${trail.join(" -> ")}`,
     span,
     note: "a block cannot be a part of itself",
-    help: ["for a stack of equal blocks write `repeat n { ... }`"],
+    help: [
+      shadowed === undefined
+        ? "for a stack of equal blocks write `repeat n { ... }`"
+        : `here \`${name}\` is the block of this file, not that of ${shadowed}: give it another name`,
+    ],
   };
 }
 

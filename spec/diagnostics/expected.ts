@@ -2,6 +2,7 @@
 export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   arguments: ["warning RN410 3:39", "RN301 12:13", "RN301 18:19", "RN302 24:16", "RN303 30:8", "RN304 36:26", "RN304 42:23", "RN301 48:13"],
   "block-in-itself": ["RN104 6:16", "RN104 18:8"],
+  "blocks-as-arguments": ["RN303 6:8", "RN304 6:14", "RN302 26:14", "RN304 32:14", "RN101 50:18", "RN301 56:18", "RN301 62:34", "RN303 80:12"],
   conditions: ["RN307 6:15", "RN308 12:19", "RN305 18:11", "RN305 24:11", "RN409 31:15", "RN301 37:24"],
   dtype: ["RN306 6:8", "RN306 13:7", "RN306 25:13"],
   "duplicate-block": ["RN102 9:7"],
@@ -20,6 +21,10 @@ export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     ...["warning RN410 17:32", "RN404 20:7", "RN101 27:17", "RN403 35:13", "RN305 41:14", "RN101 42:27", "RN401 48:3", "RN101 52:7"],
   ],
   "nested-use": ["RN207 19:37", "RN211 25:16"],
+  newcomers: [
+    ...["RN104 4:11", "RN301 9:37", "RN209 14:15", "RN202 22:3", "RN205 30:15", "RN206 37:7", "RN102 44:3", "RN104 52:26"],
+    ...["RN305 58:19", "RN308 64:19", "RN305 70:39", "RN306 76:13", "RN208 86:42"],
+  ],
   operators: ["RN213 7:7", "RN205 14:7", "RN215 20:8", "RN205 27:7", "RN205 34:7", "RN206 41:7"],
   outputs: ["RN404 5:3", "RN405 13:16", "RN209 18:14", "RN209 24:10"],
   "port-contradicts": ["RN210 12:12", "RN210 24:12"],
