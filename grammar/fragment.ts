@@ -8,7 +8,7 @@ import { describe } from "./expected.ts";
 import { isInserted } from "./layout.ts";
 import { lex, spanOf } from "./lex.ts";
 import { parseTokens, type ParserError } from "./parse-tokens.ts";
-import { strayCloser, unexpected } from "./problems.ts";
+import { foreignJoin, strayCloser, unexpected } from "./problems.ts";
 import type { Source, Span } from "./source.ts";
 import { Colon, RightBrace, Separator } from "./tokens.ts";
 
@@ -53,9 +53,18 @@ export function parseArranged(
     const found = endsStatement(error) ? "the end of the statement" : describe(error.token);
     const stray = error.rule === "module" && error.token.tokenType === RightBrace;
     if (stray) diagnostics.push(strayCloser("}", span, undefined));
-    else diagnostics.push(unexpected(found, error.message, span, advice(error)));
+    else diagnostics.push(skipIntoBlock(source, error.token, span) ?? unexpected(found, error.message, span, advice(error)));
   }
   return { cst, diagnostics };
+}
+
+/** `skip x -> b.sum`: the join of a block that is used here. */
+function skipIntoBlock(source: Source, token: IToken, { start }: Span): Diagnostic | undefined {
+  if (token.image !== ".") return undefined;
+  const before = /\bskip\s[^\n]*->\s*(\w+)$/.exec(source.text.slice(source.text.lastIndexOf("\n", start) + 1, start))?.[1];
+  const after = /^\.\w+/.exec(source.text.slice(start))?.[0];
+  if (before === undefined || after === undefined) return undefined;
+  return foreignJoin(before, before + after, { source, start: start - before.length, end: start + after.length });
 }
 
 function placeOf(source: Source, error: ParserError, tokens: readonly IToken[], end: number): Span {

@@ -130,6 +130,14 @@ export function malformed(message: string, span: Span, extra: Extra = {}): Diagn
   return error("RN003", message, span, extra);
 }
 
+/** RN003: `skip x -> b.sum`. */
+export function foreignJoin(block: string, written: string, span: Span): Diagnostic {
+  return error("RN003", `a skip enters a join of its own body, and \`${written}\` lies inside \`${block}\``, span, {
+    note: "in another block",
+    help: [`put a join behind \`${block}\`, \`-> join sum: add\`, or give the block a second input`],
+  });
+}
+
 /** RN003: `x -> f g`. */
 export function missingArrow(found: string, span: Span): Diagnostic {
   return error("RN003", `expected \`->\`, \`;\` or a new line before \`${found}\``, span, {

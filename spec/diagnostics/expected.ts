@@ -22,6 +22,7 @@ export const EXPECTED: Readonly<Record<string, readonly string[]>> = {
   ],
   "nested-use": ["RN207 19:37", "RN211 25:16"],
   newcomers: [
+    "RN003 94:13",
     ...["RN104 4:11", "RN301 9:37", "RN209 14:15", "RN202 22:3", "RN205 30:15", "RN206 37:7", "RN102 44:3", "RN104 52:26"],
     ...["RN305 58:19", "RN308 64:19", "RN305 70:39", "RN306 76:13", "RN208 86:42"],
   ],
