@@ -27,7 +27,7 @@ export function joinAxes(session: Session, declared: number, got: TensorValue): 
   const stage = got.origins.at(-1)?.span;
   if (session.trail.length !== 1 || declared !== 2 || got.type.shape.length < 3 || stage === undefined) return [];
   const { text } = stage.source;
-  if (!/^linear\b/.test(text.slice(stage.start, stage.end))) return [];
+  if (!/^(?:(?:"[^"]*"|\w+)\s*:\s*)?linear\b/.test(text.slice(stage.start, stage.end))) return [];
   const label = /(?:->|\n)\s*((?:"[^"]*"|\w+)\s*:\s*)$/.exec(text.slice(0, stage.start))?.[1] ?? "";
   const start = stage.start - label.length;
   const at = { ...stage, start, end: start };

@@ -5,7 +5,7 @@
 import type { BinaryOperator } from "../../grammar/ast.ts";
 import type { Span } from "../../grammar/source.ts";
 import type { BinaryOp, UnaryOp } from "../ir/attributes.ts";
-import { constantOf, type Dim } from "../ir/dim.ts";
+import { constantOf, type Dim, formatDim } from "../ir/dim.ts";
 import type { Dtype } from "../ir/type.ts";
 import type { TypeRelation } from "../operators/operator.ts";
 import { demand, emitOp, type Frame, provedEqual, report } from "./context.ts";
@@ -79,10 +79,20 @@ function sameSizes(frame: Frame, a: TensorValue, b: TensorValue, span: Span, wha
     const right = b.type.shape[axis] ?? left;
     const relation: TypeRelation = { op: "==", left, right };
     const name = problems.axisName(axis, a.type.shape.length);
-    return demand(frame.session, relation, span, `${what}: equal ${name} sizes`, (witness) =>
-      problems.relationFails(relation, `${name} sizes`, witness, span, what, [onlyAxis(a, axis), onlyAxis(b, axis)]),
-    );
+    return demand(frame.session, relation, span, `${what}: equal ${name} sizes`, (witness) => ({
+      ...problems.relationFails(relation, `${name} sizes`, witness, span, what, [onlyAxis(a, axis), onlyAxis(b, axis)]),
+      help: stretchAdvice(left === 1 ? a : right === 1 ? b : undefined),
+    }));
   });
+}
+
+/** Elsewhere an axis of size 1 would be stretched. */
+function stretchAdvice(small: TensorValue | undefined): string[] {
+  if (small === undefined) return [];
+  const { shape } = small.type;
+  const kept = shape.flatMap((size, axis) => (size === 1 ? [] : [axis]));
+  const sizes = kept.map((axis) => formatDim(shape[axis] ?? 1)).join(", ");
+  return [`an axis of size 1 is not stretched by itself: write \`broadcast(reshape(small, [${sizes}]), like: large, axes: [${kept.join(", ")}])\``];
 }
 
 /** The tensor with the origin of one size only. */
