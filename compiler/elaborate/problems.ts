@@ -112,7 +112,7 @@ export function wrongArgument(block: string, name: string, wanted: string, got: 
 
 /** What was probably meant by an argument of the wrong kind. */
 function instead(block: string, wanted: string, got: Value): readonly string[] {
-  if (got.kind === "string" && wanted === "a block" && !/^\w+$/.test(got.value)) return [`blocks are named without quotes: \`${got.value}\``];
+  if (got.kind === "string" && wanted === "a block") return [`blocks are named without quotes: \`${got.value}\``];
   if (block === "reshape" && got.kind === "string") return [`a pattern of axes is for \`rearrange(x, "n c h w -> n (c h w)")\``];
   const given = got.kind === "list" ? got.elements : [got];
   const isSize = given.some((each) => each.kind === "dim" && constantOf(each.dim) === undefined);
