@@ -114,7 +114,7 @@ suite("recipes of other hands", (test) => {
     assert.equal(told("optimizer adam\nsweep learning_rate in [0.1, 1]")[1], "→ (lr: learning_rate)");
     assert.equal(told("sweep strat in [zeros, ones]")[1], "→ start");
     assert.match(told("sweep seed in [0, 1]")[1] ?? "", /--seeds 3/);
-    assert.match(told('sweep Act in ["gelu"]')[1] ?? "", /without quotes: `gelu`/);
+    assert.equal(told('sweep Act in ["gelu"]')[1], "→ gelu");
     assert.match(told("sweep lr in linspace(0, 1)\noptimizer sgd(lr: lr)")[1] ?? "", /range\(from, to, step\)/);
   });
 });
