@@ -23,6 +23,8 @@ interface Cost {
   readonly cpu: number;
   /** MiB. */
   readonly peak: number;
+  /** Bytes of the module. */
+  readonly size: number;
 }
 
 const divider = process.argv.indexOf("--");
@@ -43,7 +45,7 @@ function build(program: string, path: string, model: string): Cost {
   const wall = (performance.now() - started) / 1e3;
   if (status !== 0) throw new Error(stderr);
   const [cpu = 0, peak = 0] = (stderr.trim().split("\n").at(-1) ?? "").split(" ").map(Number);
-  return { wall, cpu: cpu / 1e6, peak: peak / 1024 };
+  return { wall, cpu: cpu / 1e6, peak: peak / 1024, size: statSync(out).size };
 }
 
 try {
@@ -53,10 +55,10 @@ try {
     const costs = programs.map((): Cost[] => []);
     for (let run = 0; run < Number(values.runs); run++)
       for (const [k, program] of programs.entries()) costs[k]?.push(build(program, found.path, name));
-    const size = (statSync(out).size / 1e6).toFixed(1);
     for (const [k, program] of programs.entries()) {
       const least = (of: (cost: Cost) => number): number => Math.min(...(costs[k] ?? []).map(of));
       const [wall, cpu, peak] = [least((cost) => cost.wall), least((cost) => cost.cpu), least((cost) => cost.peak)];
+      const size = (least((cost) => cost.size) / 1e6).toFixed(1);
       const which = programs.length > 1 ? ` (${k === 0 ? "this" : program})` : "";
       console.log(
         `${name} for ${values.device}${which}: wall ${wall.toFixed(2)} s, cpu ${cpu.toFixed(2)} s, peak ${peak.toFixed(0)} MiB, module ${size} MB`,
