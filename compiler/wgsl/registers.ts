@@ -2,7 +2,7 @@
  * The matrix product of two factors without workgroup memory: an invocation sums `BLOCK` x 4 results in registers, straight
  * from storage. Loops stay loops and nothing waits at a barrier, so the shader is short and quick to compile: the choice
  * where a CPU stands in for the GPU, and there to be measured on any other.
- * Invariant: a sum runs along the depth in order; a share of it is a run of the depth's outer positions.
+ * Invariant: a sum runs along the depth in order, by chunks; a share of it is a run of the depth's outer positions.
  */
 import type { Axis } from "../ir/kernel.ts";
 import { type Access, hasPrologue, isFourfold, type Line, lineAt, locateElement, type Shape, type Side, throughPrologue } from "./factor.ts";
@@ -15,6 +15,12 @@ const FOUR = [0, 1, 2, 3] as const;
 const BLOCK = 4;
 /** Invocations side by side along the columns, at most. */
 const MOST_ACROSS = 16;
+
+/**
+ * Steps of the depth that are summed before they join the rest: rounding grows with the number of terms that follow one
+ * another, and where nothing is split between invocations all the depth would.
+ */
+const CHUNK = 64;
 
 /** Results of an invocation. */
 export const RESULTS = 4 * BLOCK;
@@ -86,9 +92,14 @@ function writeLoops(shader: Shader, shape: Shape, accesses: Readonly<Record<Side
     const along = shader.fresh("along");
     // Named before the loop, which names the same texts again.
     locateAll([...outer, "0"]);
-    shader.block(`for (var ${along} = ${from}; ${along} < ${until}; ${along} += ${step})`, () =>
-      writeStep(shader, shape, accesses, lines, [...outer, along], step),
-    );
+    shader.block(`for (var chunk = ${from}; chunk < ${until}; chunk += ${CHUNK})`, () => {
+      for (let i = 0; i < BLOCK; i++) shader.line(`var part_${i} = vec4<f32>();`);
+      shader.line(`let end = min(chunk + ${CHUNK}, ${until});`);
+      shader.block(`for (var ${along} = chunk; ${along} < end; ${along} += ${step})`, () =>
+        writeStep(shader, shape, accesses, lines, [...outer, along], step),
+      );
+      for (let i = 0; i < BLOCK; i++) shader.line(`sum_${i} += part_${i};`);
+    });
   };
   const extent = sizeText(depth[last]?.extent ?? 1);
   const nest = (k: number, outer: readonly string[]): void => {
@@ -130,7 +141,7 @@ function writeStep(
     const quad = accesses.right.vector && accesses.right.grain === "wide" ? wholeOf(columns) : `vec4<f32>(${columns.join(", ")})`;
     const name = shader.fresh("right");
     shader.line(`let ${name} = ${quad};`);
-    for (let i = 0; i < BLOCK; i++) shader.line(`sum_${i} = fma(vec4<f32>(${left[i]?.[k]}), ${name}, sum_${i});`);
+    for (let i = 0; i < BLOCK; i++) shader.line(`part_${i} = fma(vec4<f32>(${left[i]?.[k]}), ${name}, part_${i});`);
   }
 }
 
