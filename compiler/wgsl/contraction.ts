@@ -10,7 +10,7 @@ import type { Axis, Size } from "../ir/kernel.ts";
 import { pointAt, widenAlong, writeQuadStores, writeStores } from "./expression.ts";
 import { accessesOf, type Shape, shapeOf } from "./factor.ts";
 import { entryPoint, splitIndex } from "./loops.ts";
-import { extentsText, writeProduct } from "./product.ts";
+import { extentsText, type ProductTarget, writeProduct } from "./product.ts";
 import { writeRegisters } from "./registers.ts";
 import { reductionVariants } from "./reduction.ts";
 import { type Extent, numberText, type Shader, sizeText, WORKGROUP } from "./shader.ts";
@@ -41,7 +41,8 @@ export function contractionVariants(kernel: ContractionKernel): readonly Variant
 
 /** A product whose rows, a tile of a convolution each, are many. */
 function planProduct(product: ContractionKernel): DispatchPlan {
-  return productDispatch(product, shapeOf(product), largestTiling(product.contraction.outputChannels));
+  const [shape, tiling] = [shapeOf(product), largestTiling(product.contraction.outputChannels)];
+  return productDispatch(product, shape, tiling.name, byTiles(shape, tiling));
 }
 
 function extentsOf(shape: Shape): Extents {
@@ -69,56 +70,47 @@ function isWorthTiles({ rows, rowsGrow, columns, depth, depthGrows }: Extents): 
 }
 
 function tiledVariant(kernel: ContractionKernel, shape: Shape, { tiling, splits, upTo, triedUpTo }: TilingChoice): VariantPlan {
-  const limits = { ...(upTo === undefined ? {} : { upTo }), ...(triedUpTo === undefined ? {} : { triedUpTo }) };
-  if (splits === 1) {
-    return { name: tiling.name, ...limits, scratch: [], dispatches: [productDispatch(kernel, shape, tiling)] };
-  }
-  const emitShares = (shader: Shader): readonly Extent[] => {
-    shader.storeVectors(kernel.stores.map((store) => store.operand));
-    const accesses = accessesOf(shader, shape);
-    writeKeep(shader, shape);
-    return writeProduct(shader, shape, accesses, tiling, {
-      splits: shader.parameter("splits"),
-      finish: (row, column, sums) => `keep(${row}, ${column}, split * ${sizeText(shape.contraction.groups)} + groups, ${sums});`,
-    });
-  };
   return {
-    name: `${tiling.name}_split${splits}`,
-    ...limits,
-    scratch: [{ elements: partialSums(shape, splits) }],
-    dispatches: [
-      { part: `${tiling.name}_shares`, emit: emitShares, parameters: [splits], times: splits },
-      { part: "sum", emit: (shader) => emitSum(shader, kernel, shape), parameters: [splits] },
-    ],
+    ...(upTo === undefined ? {} : { upTo }),
+    ...(triedUpTo === undefined ? {} : { triedUpTo }),
+    ...productVariant(kernel, shape, tiling.name, byTiles(shape, tiling), splits === 1 ? undefined : splits),
   };
 }
 
-/** Each invocation for itself, the depth split into so many shares, if any: the compiler's choice for software alone. */
+/** Each invocation for itself: the compiler's choice for software alone. */
 function registersVariant(kernel: ContractionKernel, shape: Shape, splits: number | undefined): VariantPlan {
-  const name = "registers";
-  if (splits === undefined) {
-    const emit = (shader: Shader): readonly Extent[] => {
-      const finish = planFinish(shader, kernel, shape);
-      const accesses = accessesOf(shader, shape);
-      finish();
-      return writeRegisters(shader, shape, accesses, { finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
-    };
-    return { name, upTo: 0, plain: true, scratch: [], dispatches: [{ part: name, emit }] };
-  }
+  const write: ProductWriter = (shader, accesses, target) => writeRegisters(shader, shape, accesses, target);
+  return { upTo: 0, plain: true, ...productVariant(kernel, shape, "registers", write, splits) };
+}
+
+/** Writes the entry point of a product; returns its workgroups. */
+type ProductWriter = (shader: Shader, accesses: ReturnType<typeof accessesOf>, target: ProductTarget) => readonly Extent[];
+
+function byTiles(shape: Shape, tiling: Tiling): ProductWriter {
+  return (shader, accesses, target) => writeProduct(shader, shape, accesses, tiling, target);
+}
+
+/** A product in one pass, or in so many shares of the depth and a second pass that adds them. */
+function productVariant(
+  kernel: ContractionKernel,
+  shape: Shape,
+  name: string,
+  write: ProductWriter,
+  splits: number | undefined,
+): Pick<VariantPlan, "name" | "scratch" | "dispatches"> {
+  if (splits === undefined) return { name, scratch: [], dispatches: [productDispatch(kernel, shape, name, write)] };
+  const { groups } = shape.contraction;
   const emitShares = (shader: Shader): readonly Extent[] => {
     shader.storeVectors(kernel.stores.map((store) => store.operand));
     const accesses = accessesOf(shader, shape);
     writeKeep(shader, shape);
-    return writeRegisters(shader, shape, accesses, {
-      splits: shader.parameter("splits"),
-      finish: (row, column, sums) => `keep(${row}, ${column}, split * ${sizeText(shape.contraction.groups)} + groups, ${sums});`,
-    });
+    const finish: ProductTarget["finish"] = (row, column, sums) => `keep(${row}, ${column}, split * ${sizeText(groups)} + groups, ${sums});`;
+    return write(shader, accesses, { splits: shader.parameter("splits"), finish });
   };
+  const sums = [...shape.rows, ...shape.columns].map((axis) => axis.extent);
   return {
     name: `${name}_split${splits}`,
-    upTo: 0,
-    plain: true,
-    scratch: [{ elements: partialSums(shape, splits) }],
+    scratch: [{ elements: multiplySizes(splits, elementsOf([...sums, groups])) }],
     dispatches: [
       { part: `${name}_shares`, emit: emitShares, parameters: [splits], times: splits },
       { part: "sum", emit: (shader) => emitSum(shader, kernel, shape), parameters: [splits] },
@@ -126,20 +118,15 @@ function registersVariant(kernel: ContractionKernel, shape: Shape, splits: numbe
   };
 }
 
-/** Elements of the sums of all shares. */
-function partialSums({ rows, columns, contraction }: Shape, splits: number): Size {
-  return multiplySizes(splits, elementsOf([...rows, ...columns].map((axis) => axis.extent).concat(contraction.groups)));
-}
-
 /** A product in one pass. */
-function productDispatch(kernel: ContractionKernel, shape: Shape, tiling: Tiling): DispatchPlan {
+function productDispatch(kernel: ContractionKernel, shape: Shape, part: string, write: ProductWriter): DispatchPlan {
   const emit = (shader: Shader): readonly Extent[] => {
     const finish = planFinish(shader, kernel, shape);
     const accesses = accessesOf(shader, shape);
     finish();
-    return writeProduct(shader, shape, accesses, tiling, { finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
+    return write(shader, accesses, { finish: (row, column, sums) => `finish(${row}, ${column}, groups, ${sums});` });
   };
-  return { part: tiling.name, emit };
+  return { part, emit };
 }
 
 function isQuadWide({ columns }: Shape): boolean {
