@@ -54,7 +54,8 @@ export type ProductPlan = (product: ContractionKernel) => DispatchPlan;
 export function winogradVariants(kernel: ContractionKernel, shape: Shape, planProduct: ProductPlan): readonly VariantPlan[] {
   return [F2, F4].flatMap((filtering) => {
     const tiled = tiledBy(filtering, kernel, shape);
-    return tiled === undefined ? [] : [variantOf(tiled, planProduct)];
+    const found = tiled && variantOf(tiled, planProduct);
+    return found === undefined ? [] : [found];
   });
 }
 
@@ -81,18 +82,21 @@ function tiledBy(filtering: Filtering, kernel: ContractionKernel, shape: Shape):
   };
 }
 
-function variantOf(tiled: Tiled, planProduct: ProductPlan): VariantPlan {
+/** undefined where a scratch buffer would be too large for one image. */
+function variantOf(tiled: Tiled, planProduct: ProductPlan): VariantPlan | undefined {
   const { kernel, filtering, tiles, deep, wide } = tiled;
   const name = `winograd${filtering.results}`;
   const count = filtering.products ** 2;
   const rows = elementsOf(tiles.map((axis) => axis.extent));
   const product = productOf(tiled);
   const scratch = [count * deep * wide, multiplySizes(count * deep, rows), multiplySizes(count * wide, rows)];
-  const largest = Math.max(...scratch.map((size) => (typeof size === "number" ? size : size.batch)));
+  if (scratch.some((size) => (typeof size === "number" ? size : size.batch) > MOST_SCRATCH)) return undefined;
+  // The filters do not grow with the batch.
+  const limits = scratch.flatMap((size) => (typeof size === "number" ? [] : [Math.floor(MOST_SCRATCH / size.batch)]));
   return {
     name,
     upTo: 0,
-    triedUpTo: Math.floor(MOST_SCRATCH / largest),
+    ...(limits.length === 0 ? {} : { triedUpTo: Math.min(...limits) }),
     scratch: scratch.map((elements) => ({ elements })),
     dispatches: [
       { part: `${name}_filters`, emit: (shader) => emitFilters(shader, tiled) },
